@@ -1,0 +1,49 @@
+"""Fixtures shared by all tests: one thread a process, one local Ray, one small dataset."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's own artifacts and caches out of the tests."""
+    before = {name: os.environ.get(name) for name in ("HEIST_ENCODERS_HOME",)}
+    os.environ["HEIST_ENCODERS_HOME"] = str(tmp_path_factory.mktemp("home"))
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """512 balanced memory-mode frames."""
+    from heist_encoders.data.local import generate_local
+    from heist_encoders.data.manifest import DatasetSpec
+
+    return generate_local(DatasetSpec(size=512, seed=7), tmp_path_factory.mktemp("data") / "small")
+
+
+@pytest.fixture(scope="session")
+def ray_local() -> Iterator[None]:
+    """A local Ray with two CPUs."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, ignore_reinit_error=True, log_to_driver=False)
+    yield
+    ray.shutdown()
