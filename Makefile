@@ -1,0 +1,44 @@
+# make run    the whole chain on real Heist, about 10 minutes on 2 cores, into runs/default
+# make test   all tests           make check   ruff, mypy --strict and all tests
+# Each sets up .venv first, once. Another Python: make PY=python3.12 ...   (3.10, 3.11 or 3.12)
+
+PY ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TORCH ?= torch==2.13.0
+ARGS ?=
+
+.PHONY: run test check lint types setup clean
+
+run: setup
+	$(BIN)/heist-encoders run --out runs/default $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+setup: $(STAMP)
+
+# torch goes first and by itself: pip then takes the build that this machine's package index prefers.
+$(STAMP): pyproject.toml
+	@command -v $(PY) >/dev/null || { echo "error: no $(PY) found; install Python 3.10, 3.11 or 3.12, or run: make PY=/path/to/python3.11"; exit 2; }
+	@$(PY) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "error: $(PY) is $$($(PY) -V 2>&1), expected Python 3.10, 3.11 or 3.12 (procgen has no wheel for others); run: make PY=python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PY) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PY) cannot make a virtual environment; install its venv module (Debian: apt-get install python3-venv)"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,openvino,optuna]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
