@@ -1,0 +1,386 @@
+"""Artifacts: folders that hold one trained autoencoder, without pickle.
+
+An artifact has four files: ``config.json`` (what it is, and the SHA-256 of the other three), ``model.safetensors``
+(the weights, with mean and deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (the card).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+
+from heist_encoders.config import Config
+from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.zoo.card import make_card
+from heist_encoders.zoo.files import plain, sha256_of, to_json, whole_folder
+
+if TYPE_CHECKING:
+    from heist_encoders.autoencoders import BaseAutoencoder
+
+FORMAT_VERSION: Final = 1
+CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.json", "README.md"
+MEAN_KEY, STD_KEY = "encoding.mean", "encoding.std"
+_STATISTICS_FRAMES = 20_000
+_STATISTICS_BATCH = 256
+_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+
+
+class ArtifactConfig(Config):
+    """The content of ``config.json``."""
+
+    format_version: int
+    name: str
+    family: str
+    params: dict[str, Any]
+    encoding_shape: list[pydantic.PositiveInt]
+    game: str
+    distribution_mode: str
+    use_backgrounds: bool
+    dataset_hash: str | None
+    training: dict[str, Any]
+    provenance: dict[str, Any]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One trained autoencoder on disk.
+
+    Attributes:
+        path: its folder.
+        name: its name in the zoo.
+        family: the registered name of its autoencoder, ``vae_alex`` for example.
+        params: the parameters that the autoencoder is built with.
+        encoding_shape: shape of one encoding.
+        distribution_mode: mode of the game that it was trained on.
+        game: the Procgen game that it was trained on.
+        use_backgrounds: whether the frames had textured backgrounds.
+        sha256: hexadecimal SHA-256 of ``model.safetensors``.
+        dataset_hash: hash of the dataset that it was trained on, if known.
+        training: how it was trained.
+        metrics: content of ``metrics.json``.
+        provenance: where it comes from, a sweep and trial for example.
+    """
+
+    path: Path
+    name: str
+    family: str
+    params: dict[str, Any]
+    encoding_shape: tuple[int, ...]
+    distribution_mode: str
+    game: str
+    use_backgrounds: bool
+    sha256: str
+    dataset_hash: str | None
+    training: dict[str, Any]
+    metrics: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def card(self) -> str:
+        """The text of the card (``README.md``)."""
+        return (self.path / CARD).read_text(encoding="utf-8")
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """float32 of ``encoding_shape``: mean encoding of the train split."""
+        return _statistics(self.path, self.sha256)[0]
+
+    @property
+    def std(self) -> NDArray[np.float32]:
+        """float32 of ``encoding_shape``: standard deviation of the encodings, 1 where they do not vary."""
+        return _statistics(self.path, self.sha256)[1]
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """What another process needs to find this artifact again: name, uri (its folder) and sha256 of its weights."""
+        return {"name": self.name, "uri": str(self.path), "sha256": self.sha256}
+
+    def load_model(self, device: str = "cpu") -> BaseAutoencoder:
+        """The autoencoder with its weights, in eval mode, on ``device``.
+
+        Raises:
+            ArtifactError: if the weights do not fit the autoencoder.
+            UnknownNameError: if its family is not registered in this process.
+        """
+        from safetensors.torch import load_file
+
+        from heist_encoders.autoencoders import create_autoencoder
+
+        model = create_autoencoder(self.family, self.params)
+        state = load_file(self.path / WEIGHTS, device="cpu")
+        for key in (MEAN_KEY, STD_KEY):
+            state.pop(key, None)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ArtifactError(
+                f"the weights in {self.path} are not those of a {self.family}: {reason}"
+            ) from None
+        if tuple(model.encoding_shape) != self.encoding_shape:
+            raise ArtifactError(
+                f"{self.path}: {self.family} gives encodings of shape {tuple(model.encoding_shape)}, but {CONFIG} "
+                f"says {self.encoding_shape}; save it again with save_artifact"
+            )
+        return model.eval().to(device)
+
+
+@functools.lru_cache(maxsize=64)
+def _statistics(path: Path, sha256: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    from safetensors import safe_open
+
+    with safe_open(path / WEIGHTS, framework="np") as file:
+        mean, std = file.get_tensor(MEAN_KEY), file.get_tensor(STD_KEY)
+    mean.flags.writeable = std.flags.writeable = False
+    return mean, std
+
+
+def encoding_statistics(
+    model: BaseAutoencoder, frames: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of the encodings of evenly spaced ``frames``, at most 20,000.
+
+    Args:
+        model: an autoencoder; used in eval mode, on the device where it is.
+        frames: uint8 (N, 64, 64, 3), N >= 1.
+
+    Returns:
+        Two float32 arrays of the encoding's shape; the deviation is 1 where an encoding does not vary, so that
+        dividing by it is always safe.
+    """
+    import torch
+
+    from heist_encoders.autoencoders import to_input
+
+    device = next(model.parameters()).device
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _STATISTICS_FRAMES)).astype(np.int64))
+    was_training = model.training
+    model.eval()
+    total: Any = 0.0
+    squares: Any = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(chosen), _STATISTICS_BATCH):
+            batch = np.ascontiguousarray(frames[chosen[start : start + _STATISTICS_BATCH]])
+            encodings = model.encode(to_input(batch, device)).double().cpu().numpy()
+            total = total + encodings.sum(0)
+            squares = squares + np.square(encodings).sum(0)
+    model.train(was_training)
+    mean = total / len(chosen)
+    std = np.sqrt(np.maximum(squares / len(chosen) - mean**2, 0.0))
+    std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def save_artifact(
+    folder: str | Path,
+    result: Any,
+    *,
+    name: str,
+    dataset: Any,
+    training: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Write an artifact: whole or not at all. An artifact that lies at ``folder`` is replaced.
+
+    Args:
+        folder: where to write; its parents are made.
+        result: a trained autoencoder, or what ``train`` returned.
+        name: the artifact's name.
+        dataset: the dataset that it was trained on: its train split gives mean and deviation of the encodings.
+        training: how it was trained (configuration, samples, seconds, ...), kept as it is.
+        metrics: figures of an evaluation.
+        provenance: where it comes from.
+
+    Raises:
+        ArtifactError: if ``folder`` holds something else or cannot be written.
+    """
+    from safetensors.torch import save_file
+    from torch import nn
+
+    folder = Path(folder)
+    model = result if isinstance(result, nn.Module) else result.model
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
+        raise ArtifactError(f"{folder} holds other files and no artifact; choose a new or empty folder")
+    mean, std = encoding_statistics(model, dataset.frames("train"))
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    state |= {MEAN_KEY: _tensor(mean), STD_KEY: _tensor(std)}
+    config = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "family": model.name,
+        "params": model.params.to_dict(),
+        "encoding_shape": list(model.encoding_shape),
+        "game": dataset.spec.game,
+        "distribution_mode": dataset.spec.distribution_mode,
+        "use_backgrounds": dataset.spec.use_backgrounds,
+        "dataset_hash": dataset.hash,
+        "training": plain(training),
+        "provenance": plain(provenance or {}),
+    }
+    with whole_folder(folder, replace=True) as temporary:
+        save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
+        _finish(temporary, config, metrics or {})
+    return load_artifact(folder)
+
+
+def _tensor(array: NDArray[np.float32]) -> Any:
+    import torch
+
+    return torch.from_numpy(array.copy())
+
+
+def _finish(folder: Path, config: dict[str, Any], metrics: Mapping[str, Any]) -> None:
+    """Write everything but the weights, which lie there already."""
+    metrics = plain(metrics)
+    (folder / METRICS).write_text(to_json(metrics), encoding="utf-8")
+    weights = sha256_of(folder / WEIGHTS)
+    (folder / CARD).write_text(make_card(config, metrics, weights), encoding="utf-8")
+    files = {name: sha256_of(folder / name) for name in (CARD, METRICS)} | {WEIGHTS: weights}
+    (folder / CONFIG).write_text(to_json({**config, "files": dict(sorted(files.items()))}), encoding="utf-8")
+
+
+def copy_artifact(
+    artifact: Artifact,
+    folder: Path,
+    *,
+    name: str | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> Artifact:
+    """Write a copy of ``artifact`` with another name, metrics or provenance; what is None stays as it was.
+
+    Raises:
+        ArtifactError: if ``folder`` exists and ``replace`` is False, or cannot be written.
+    """
+    config = _read_config(artifact.path).to_dict()
+    config.pop("files")
+    config["name"] = name or artifact.name
+    config["provenance"] = plain({**artifact.provenance, **(provenance or {})})
+    with whole_folder(folder, replace=replace) as temporary:
+        if folder.exists():
+            _copy_extras(folder, temporary)
+        shutil.copyfile(artifact.path / WEIGHTS, temporary / WEIGHTS)
+        _finish(temporary, config, artifact.metrics if metrics is None else metrics)
+    return load_artifact(folder)
+
+
+def _copy_extras(source: Path, target: Path) -> None:
+    """Keep pictures and the like that lie beside the four files."""
+    for path in source.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, target / path.name)
+        elif path.name not in (CONFIG, WEIGHTS, METRICS, CARD):
+            shutil.copyfile(path, target / path.name)
+
+
+def update_metrics(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
+    """Replace an artifact's ``metrics.json``, and its card and hashes with it. Other files in the folder stay."""
+    return copy_artifact(artifact, artifact.path, metrics=metrics, replace=True)
+
+
+def load_artifact(path: str | Path) -> Artifact:
+    """Open and verify an artifact.
+
+    Raises:
+        ArtifactError: if it is missing, a pickle, or a file of it is missing, truncated or altered.
+    """
+    return _open(Path(path), check=True)
+
+
+def read_artifact(path: str | Path) -> Artifact:
+    """Open an artifact without comparing hashes, to list it quickly. Raises ArtifactError if it is no artifact."""
+    return _open(Path(path), check=False)
+
+
+def verify(path: str | Path) -> None:
+    """Raise ArtifactError unless every file of the artifact is there and has the listed SHA-256."""
+    path = Path(path)
+    config = _read_config(path)
+    for name, expected in config.files.items():
+        file = path / name
+        if not file.is_file():
+            raise ArtifactError(f"{path} is incomplete: {name} is missing; copy or save the artifact again")
+        found = sha256_of(file)
+        if found != expected:
+            raise ArtifactError(
+                f"{file} is truncated or altered: sha256 {found[:12]}..., {CONFIG} says {expected[:12]}...; "
+                "copy or save the artifact again"
+            )
+
+
+def _open(path: Path, *, check: bool) -> Artifact:
+    config = _read_config(path)
+    if check:
+        verify(path)
+    try:
+        metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot read {path / METRICS}: {error}; save the artifact again") from None
+    return Artifact(
+        path=path.resolve(),
+        name=config.name,
+        family=config.family,
+        params=config.params,
+        encoding_shape=tuple(config.encoding_shape),
+        distribution_mode=config.distribution_mode,
+        game=config.game,
+        use_backgrounds=config.use_backgrounds,
+        sha256=config.files[WEIGHTS],
+        dataset_hash=config.dataset_hash,
+        training=config.training,
+        metrics=metrics,
+        provenance=config.provenance,
+    )
+
+
+def _read_config(path: Path) -> ArtifactConfig:
+    _refuse_pickle(path)
+    if not path.exists():
+        raise ArtifactError(f"no such artifact: {path}; expected a folder that save_artifact wrote")
+    if not path.is_dir():
+        raise ArtifactError(f"{path} is a file; an artifact is the folder with {CONFIG} and {WEIGHTS}")
+    file = path / CONFIG
+    if not file.is_file():
+        for other in sorted(path.iterdir()):
+            _refuse_pickle(other)
+        raise ArtifactError(
+            f"{path} is no artifact: {CONFIG} is missing; expected a folder that save_artifact wrote"
+        )
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{file} is truncated or altered: {error}; copy or save the artifact again"
+        ) from None
+    version = data.get("format_version") if isinstance(data, dict) else None
+    if version != FORMAT_VERSION:
+        raise ArtifactError(f"{file} has format_version {version!r}, expected {FORMAT_VERSION}")
+    try:
+        config = ArtifactConfig.from_dict(data, where=str(file))
+    except ConfigError as error:
+        raise ArtifactError(f"{error}; copy or save the artifact again") from None
+    if set(config.files) != {WEIGHTS, METRICS, CARD}:
+        raise ArtifactError(
+            f"{file} lists the files {sorted(config.files)}, expected {[CARD, METRICS, WEIGHTS]}"
+        )
+    return config
+
+
+def _refuse_pickle(path: Path) -> None:
+    if path.suffix.lower() in _PICKLES and not path.is_dir():
+        raise ArtifactError(
+            f"{path} is a pickle, which can run code when opened, so it is never loaded; to convert it, load your "
+            "state dict yourself into create_autoencoder(...) and call heist_encoders.zoo.save_artifact"
+        )

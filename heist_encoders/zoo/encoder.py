@@ -1,0 +1,184 @@
+"""Encoders: an artifact made ready to turn frames into encodings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.zoo.artifact import Artifact
+from heist_encoders.zoo.backends import (
+    PRECISIONS,
+    Backend,
+    OpenVinoBackend,
+    TorchBackend,
+    default_threads,
+    resolve_backend,
+    resolve_device,
+)
+from heist_encoders.zoo.lookup import find_artifact
+
+if TYPE_CHECKING:
+    from heist_encoders.autoencoders import BaseAutoencoder
+
+
+class Encoder:
+    """Turns frames into encodings. Made by ``load_encoder``.
+
+    Pickled, it is only a reference to its artifact (name, uri, sha256) and its options; it is loaded again where it
+    is unpickled.
+
+    Attributes:
+        artifact: where it comes from.
+        name: the artifact's name.
+        shape: shape of one encoding.
+        device: ``cpu``, ``cuda``, ...
+        backend: ``torch`` or ``openvino``.
+        precision: ``float32`` or ``bfloat16``, of the arithmetic; encodings are float32 always.
+        threads: CPU threads of the OpenVINO backend.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        device: str = "auto",
+        backend: str = "auto",
+        precision: str = "float32",
+        threads: int | None = None,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise unknown_name("precision", precision, PRECISIONS)
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads = {threads}: expected at least 1, or None for as many as torch uses")
+        self.artifact = artifact
+        self.name = artifact.name
+        self.shape = artifact.encoding_shape
+        self.precision = precision
+        # OpenVINO is for CPUs: asking for it settles an open question of the device.
+        self.device = "cpu" if device == "auto" and backend == "openvino" else resolve_device(device)
+        self.backend = resolve_backend(backend, self.device)
+        self.threads = threads or default_threads()
+        self._encode: Backend
+        if self.backend == "openvino":
+            self._encode = OpenVinoBackend(artifact, precision, self.threads)
+        else:
+            self._encode = TorchBackend(self._model, self.device, precision)
+
+    @functools.cached_property
+    def _model(self) -> BaseAutoencoder:
+        return self.artifact.load_model(self.device)
+
+    @property
+    def card(self) -> str:
+        """The artifact's card, Markdown."""
+        return self.artifact.card
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """float32 of ``shape``: mean encoding of the train split."""
+        return self.artifact.mean
+
+    @property
+    def std(self) -> NDArray[np.float32]:
+        """float32 of ``shape``: standard deviation of the encodings of the train split, never 0."""
+        return self.artifact.std
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """Name, uri and sha256: what ``load_encoder`` needs to find the same weights in another process."""
+        return self.artifact.reference
+
+    def encode(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode frames.
+
+        Args:
+            frames: uint8 (N, 64, 64, 3), RGB as procgen draws them.
+
+        Returns:
+            float32 (N, *shape), a fresh array.
+
+        Raises:
+            ConfigError: for another shape or dtype.
+        """
+        _check_frames(frames)
+        if len(frames) == 0:
+            return np.zeros((0, *self.shape), dtype=np.float32)
+        return self._encode(frames)
+
+    def normalize(self, encodings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (..., *shape) -> the same with the train split's mean 0 and deviation 1."""
+        normalized: NDArray[np.float32] = (encodings - self.mean) / self.std
+        return normalized
+
+    def reconstruct(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What the whole autoencoder makes of frames: uint8 (N, 64, 64, 3) -> the same."""
+        import torch
+
+        from heist_encoders.autoencoders import to_input
+
+        _check_frames(frames)
+        if len(frames) == 0:
+            return frames.copy()
+        with torch.inference_mode():
+            output = self._model(to_input(frames, self.device)).reconstruction
+            pixels = output.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+            drawn: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return drawn
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "reference": self.reference,
+            "device": self.device,
+            "backend": self.backend,
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        options = dict(state)
+        self.__init__(find_artifact(options.pop("reference")), **options)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.name!r}, shape={self.shape}, backend={self.backend!r}, device={self.device!r})"
+
+
+def _check_frames(frames: NDArray[np.uint8]) -> None:
+    if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.shape[1:] != FRAME_SHAPE:
+        given = f"{frames.dtype} {frames.shape}" if isinstance(frames, np.ndarray) else type(frames).__name__
+        raise ConfigError(f"frames are {given}, expected a uint8 array of shape (N, 64, 64, 3)")
+
+
+def load_encoder(
+    name_or_path_or_uri: str | Path | Artifact | Mapping[str, str],
+    *,
+    distribution_mode: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    precision: str = "float32",
+    threads: int | None = None,
+) -> Encoder:
+    """Load an encoder.
+
+    Args:
+        name_or_path_or_uri: a family's name or id, a name of the user's, an artifact's folder or URI, an artifact, or
+            an ``Encoder.reference``.
+        distribution_mode: the mode it must be trained on; None: a family's ``memory`` artifact, any other as it is.
+        device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``.
+        backend: ``auto`` (OpenVINO on a CPU if installed, else torch), ``torch``, ``openvino``.
+        precision: ``float32``, or ``bfloat16`` for speed where the hardware has it.
+        threads: CPU threads of OpenVINO; None: ``OMP_NUM_THREADS``, else as many as torch uses. Torch itself always
+            uses ``torch.get_num_threads()``.
+
+    Raises:
+        UnknownNameError, ArtifactError: see ``find_artifact``.
+        ConfigError, MissingDependencyError, ResourceError: if an option cannot be met on this machine.
+    """
+    artifact = find_artifact(name_or_path_or_uri, distribution_mode)
+    return Encoder(artifact, device=device, backend=backend, precision=precision, threads=threads)

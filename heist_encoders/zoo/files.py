@@ -1,0 +1,111 @@
+"""Folders that appear whole or not at all: written beside their place, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heist_encoders.errors import ArtifactError
+
+_BLOCK = 2**20
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: numpy scalars and arrays, tuples and paths converted, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """Readable JSON text of a mapping."""
+    return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
+    """Give a temporary sibling of ``folder`` to fill; at the end it takes the place of ``folder``.
+
+    If the body raises, the sibling is deleted and ``folder`` is as it was.
+
+    Args:
+        folder: where the result shall lie; its parents are made.
+        replace: whether an existing folder may be replaced.
+
+    Raises:
+        ArtifactError: if the place is taken or cannot be written.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.is_file() or folder.is_symlink():
+        raise ArtifactError(f"{folder} is a file or link, expected a folder to write; choose another name")
+    if not replace and folder.exists():
+        raise ArtifactError(f"{folder} already exists; choose another name or say that it may be overwritten")
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write {folder}: {error.strerror}; choose a folder that is writable"
+        ) from None
+    try:
+        yield temporary
+        for path in temporary.iterdir():
+            sync(path)
+        sync(temporary)
+        _take_place(temporary, folder)
+    except OSError as error:
+        raise ArtifactError(f"cannot write {folder}: {error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_place(temporary: Path, folder: Path) -> None:
+    old = temporary.with_name(temporary.name + ".old")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(old)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)

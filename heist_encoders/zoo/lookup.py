@@ -1,0 +1,161 @@
+"""Where artifacts are found by name, path or URI: packaged ones first, then the user's."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.elements import DISTRIBUTION_MODES
+from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
+from heist_encoders.zoo.artifact import Artifact, copy_artifact, load_artifact, read_artifact
+from heist_encoders.zoo.names import check_name, families, family_of, key_of
+from heist_encoders.zoo.remote import fetch
+
+PACKAGED = Path(__file__).parent / "packaged"
+_DEFAULT_MODE = "memory"
+
+
+def home() -> Path:
+    """The user's folder: ``$HEIST_ENCODERS_HOME``, else ``~/.heist_encoders``. It need not exist."""
+    return Path(os.environ.get("HEIST_ENCODERS_HOME") or "~/.heist_encoders").expanduser()
+
+
+def user_folders() -> dict[str, Path]:
+    """Name -> folder of each of the user's artifacts, unopened. Empty if there are none or they cannot be read."""
+    try:
+        folders = [path for path in (home() / "artifacts").iterdir() if path.is_dir()]
+    except OSError:
+        return {}
+    return {path.name: path for path in sorted(folders) if not path.name.startswith(".")}
+
+
+def packaged_modes(family: str) -> list[str]:
+    """The distribution modes of which ``family`` has a packaged artifact."""
+    return [mode for mode in DISTRIBUTION_MODES if (PACKAGED / family / mode / "config.json").is_file()]
+
+
+def find_artifact(
+    reference: str | Path | Artifact | Mapping[str, str], distribution_mode: str | None = None
+) -> Artifact:
+    """Find and verify an artifact.
+
+    Args:
+        reference: a family's name or id (always the packaged artifact), a name of the user's, a path, a URI
+            (``file://``, ``s3://``, ``gs://``, whatever pyarrow opens), an artifact, or an ``Artifact.reference``.
+        distribution_mode: the mode that the artifact must be of; None takes the family's ``memory`` artifact, and
+            any other whatever its mode.
+
+    Raises:
+        UnknownNameError: if nothing answers to the name; offers the nearest names.
+        ArtifactError: if it is damaged, or of another mode than asked for.
+    """
+    if distribution_mode is not None and distribution_mode not in DISTRIBUTION_MODES:
+        raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
+    if isinstance(reference, Mapping):
+        artifact = _find_again(reference)
+    elif isinstance(reference, Artifact):
+        artifact = reference
+    elif isinstance(reference, str) and (family := family_of(reference)):
+        return _packaged(family, distribution_mode)
+    else:
+        artifact = _find(reference)
+    if distribution_mode is not None and artifact.distribution_mode != distribution_mode:
+        raise ArtifactError(
+            f"{artifact.name} was trained on {artifact.distribution_mode} frames, asked for {distribution_mode}; "
+            f"use distribution_mode={artifact.distribution_mode!r} or an encoder trained on {distribution_mode}"
+        )
+    return artifact
+
+
+def _packaged(family: str, mode: str | None) -> Artifact:
+    wanted, there = mode or _DEFAULT_MODE, packaged_modes(family)
+    if wanted not in there:
+        raise ArtifactError(
+            f"no packaged {family} of distribution_mode {wanted!r}; packaged: {', '.join(there) or 'none'} "
+            f"(train one with heist-encoders train, then heist-encoders promote)"
+        )
+    return load_artifact(PACKAGED / family / wanted)
+
+
+def _find(reference: str | Path) -> Artifact:
+    if isinstance(reference, str):
+        if "://" in reference:
+            return load_artifact(fetch(reference, home() / "cache"))
+        users = {key_of(name): path for name, path in user_folders().items()}
+        if path := users.get(key_of(reference)):
+            return load_artifact(path)
+        looks_like_path = os.sep in reference or reference.startswith((".", "~")) or Path(reference).exists()
+        if not looks_like_path and not Path(reference).suffix:
+            raise unknown_name("encoder", reference, [*families(), *user_folders()])
+    return load_artifact(Path(reference).expanduser())
+
+
+def _find_again(reference: Mapping[str, str]) -> Artifact:
+    """Resolve ``Artifact.reference``, maybe on another machine: by its place, then by name; the weights must agree."""
+    try:
+        name, uri, sha256 = reference["name"], reference["uri"], reference["sha256"]
+    except KeyError as error:
+        raise ArtifactError(
+            f"an encoder's reference needs name, uri and sha256; {error} is missing"
+        ) from None
+    candidates = [] if "://" not in uri and not Path(uri).exists() else [uri]
+    family = family_of(name)
+    candidates += [str(PACKAGED / family / mode) for mode in packaged_modes(family)] if family else [name]
+    for candidate in candidates:
+        try:
+            artifact = load_artifact(candidate) if family and candidate != uri else _find(candidate)
+        except HeistEncodersError:
+            continue
+        if artifact.sha256 == sha256:
+            return artifact
+    raise ArtifactError(
+        f"encoder {name!r} with weights {sha256[:12]}... is neither at {uri} nor in the zoo of this machine; "
+        "copy it there or give the encoder as a URI that every node can read"
+    )
+
+
+def list_artifacts() -> list[Artifact]:
+    """All artifacts, packaged ones first. Weights are not hashed; a damaged one of the user's is left out, warned of."""
+    found = [
+        read_artifact(PACKAGED / family / mode) for family in families() for mode in packaged_modes(family)
+    ]
+    for path in user_folders().values():
+        try:
+            found.append(read_artifact(path))
+        except HeistEncodersError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
+
+
+def promote(
+    source: str | Path | Artifact,
+    name: str,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Artifact:
+    """Copy an artifact into the user's zoo; from the next import on it has a gymnasium id, ``<name>-v0`` with dashes.
+
+    Args:
+        source: an artifact, its folder, name or URI.
+        name: its name in the zoo; a family's name is refused.
+        provenance: added to the artifact's own.
+        overwrite: replace an artifact of that name.
+
+    Raises:
+        ConfigError: if the name cannot be used.
+        ArtifactError: if the source is damaged or the name is taken.
+    """
+    check_name(name)
+    artifact = find_artifact(source)
+    folder = home() / "artifacts" / name
+    taken = [other for other in user_folders() if key_of(other) == key_of(name)]
+    if taken and (not overwrite or taken != [name]):
+        raise ArtifactError(
+            f"{home() / 'artifacts' / taken[0]} already exists; choose another name than {name!r}"
+            + ("" if taken != [name] else " or say that it may be overwritten")
+        )
+    return copy_artifact(artifact, folder, name=name, provenance=provenance, replace=overwrite)

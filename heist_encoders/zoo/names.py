@@ -1,0 +1,64 @@
+"""Names: which belong to families, which the user may give, and the gymnasium id that follows from each. Light."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Final
+
+from heist_encoders.errors import ConfigError
+
+PIXELS_ID: Final = "heist-pixels-v0"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_VERSION = re.compile(r"-v\d+$")
+_DECORATOR = re.compile(r"^@register_autoencoder\(\s*name=\"([^\"]+)\",\s*env_id=\"([^\"]+)\"", re.MULTILINE)
+
+
+@functools.cache
+def families() -> dict[str, str]:
+    """Name of each family of this package -> its gymnasium id, ``{"vae_alex": "vae-alex-v0", ...}``.
+
+    Read from the decorators in the source of ``heist_encoders.autoencoders``, because importing that package takes
+    torch, and the ids must be known as soon as ``heist_encoders`` is imported.
+    """
+    folder = Path(__file__).parent.parent / "autoencoders"
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        found.update(_DECORATOR.findall(path.read_text(encoding="utf-8")))
+    return dict(sorted(found.items()))
+
+
+def key_of(name: str) -> str:
+    """What two spellings of one name have in common: ``vae_alex``, ``vae-alex`` and ``vae-alex-v0`` give ``vae-alex``."""
+    return _VERSION.sub("", name).replace("_", "-").lower()
+
+
+def family_of(name: str) -> str | None:
+    """The family that ``name`` (its name or id, however spelled) stands for, or None."""
+    key = key_of(name)
+    for family, env_id in families().items():
+        if key in (key_of(family), key_of(env_id)):
+            return family
+    return None
+
+
+def env_id_of(name: str) -> str:
+    """The gymnasium id of an encoder: the family's, or the user's name with dashes and ``-v0``."""
+    family = family_of(name)
+    return families()[family] if family else f"{name.replace('_', '-')}-v0"
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless ``name`` may be given to an artifact of the user's."""
+    if not _NAME.fullmatch(name) or _VERSION.search(name):
+        raise ConfigError(
+            f"name {name!r}: expected 1 to 100 letters, digits, '_', '.' or '-', starting with a letter or digit and "
+            "not ending in a version such as -v0 (the gymnasium id adds it)"
+        )
+    if family_of(name) or key_of(name) == key_of(PIXELS_ID):
+        raise ConfigError(
+            f"name {name!r} always means a packaged environment or encoder; choose another, {name + '-mine'!r} for "
+            "example"
+        )
