@@ -1,1 +1,41 @@
-"""heist-encoders."""
+"""The autoencoders: one file an architecture, one decorator to make it known everywhere.
+
+Everything here needs torch, which is imported when the first of these names is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "BaseAutoencoder": "base",
+    "Output": "base",
+    "to_input": "frames",
+    "autoencoder_class": "registry",
+    "autoencoder_names": "registry",
+    "create_autoencoder": "registry",
+    "register_autoencoder": "registry",
+}
+
+__all__ = list(_LAZY)
+
+if TYPE_CHECKING:
+    from heist_encoders.autoencoders.base import BaseAutoencoder, Output
+    from heist_encoders.autoencoders.frames import to_input
+    from heist_encoders.autoencoders.registry import (
+        autoencoder_class,
+        autoencoder_names,
+        create_autoencoder,
+        register_autoencoder,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,56 @@
+"""conv_maxpool: two convolutions with max pooling and a linear layer to 32 numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from heist_encoders.autoencoders.base import BaseAutoencoder, Output
+from heist_encoders.autoencoders.layers import LatentSize, Linear, UpDecoder, Widths2, Widths3
+from heist_encoders.autoencoders.registry import register_autoencoder
+from heist_encoders.config import Config
+
+
+class ConvMaxpoolParams(Config):
+    """Sizes of ``ConvMaxpool``."""
+
+    channels: Widths2 = (16, 4)
+    """Of the two convolutions."""
+    latent_size: LatentSize = 32
+    bottleneck_activation: Literal["relu", "none"] = "relu"
+    """``relu`` as the original had it: encodings are >= 0, and a unit can die. ``none`` keeps every unit alive."""
+    decoder_channels: Widths3 = (64, 32, 16)
+    """Of the decoder at 8x8, 16x16 and 32x32."""
+
+
+@register_autoencoder(name="conv_maxpool", env_id="auto-maxpool-v0")
+class ConvMaxpool(BaseAutoencoder):
+    """conv 3x3, pool 2, conv 3x3, pool 2, linear; ReLU each. Encoding: (latent_size,)."""
+
+    Params = ConvMaxpoolParams
+    params: ConvMaxpoolParams
+
+    def __init__(self, params: ConvMaxpoolParams) -> None:
+        super().__init__(params)
+        first, second = params.channels
+        self.encoder = nn.Sequential(
+            nn.Conv2d(3, first, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # -> (B, c0, 32, 32)
+            nn.Conv2d(first, second, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # -> (B, c1, 16, 16)
+            nn.Flatten(),
+            Linear(second * 16 * 16, params.latent_size),
+            nn.ReLU() if params.bottleneck_activation == "relu" else nn.Identity(),
+        )
+        self.decoder = UpDecoder(params.latent_size, params.decoder_channels)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        encoding: Tensor = self.encoder(frames)
+        return encoding.float()
+
+    def forward(self, frames: Tensor) -> Output:
+        encoding = self.encoder(frames)
+        return Output(self.decoder(encoding), encoding.float())

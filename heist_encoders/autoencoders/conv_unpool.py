@@ -1,0 +1,96 @@
+"""conv_unpool: SegNet-like; the decoder is given the places of the maxima that the encoder pooled."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from heist_encoders.autoencoders.base import BaseAutoencoder, Output
+from heist_encoders.autoencoders.layers import Widths3
+from heist_encoders.autoencoders.registry import register_autoencoder
+from heist_encoders.config import Config
+
+
+class ConvUnpoolParams(Config):
+    """Sizes of ``ConvUnpool``."""
+
+    channels: Widths3 = (16, 16, 32)
+    """Of the three blocks; the encoding is (channels[-1], 6, 6)."""
+
+
+def _block(channels_in: int, channels_out: int, channels_between: int) -> nn.Sequential:
+    """Two 3x3 convolutions with batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_between, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels_between),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels_between, channels_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Put pooled values back where they came from, zeros elsewhere (Badrinarayanan et al. 2017).
+
+    Windows of 4 with stride 2 overlap, so one place can get several values: they are added, which has the right
+    gradient and does not depend on an order of writing.
+
+    Args:
+        values: float (B, C, h, w).
+        indices: int64 (B, C, h, w) into the flattened (H, W) map, as max pooling returns them.
+        size: (H, W).
+
+    Returns:
+        float (B, C, H, W).
+    """
+    empty = values.new_zeros(*values.shape[:2], size[0] * size[1])
+    return empty.scatter_add(2, indices.flatten(2), values.flatten(2)).unflatten(2, size)
+
+
+@register_autoencoder(name="conv_unpool", env_id="auto-unpool-v0")
+class ConvUnpool(BaseAutoencoder):
+    """Three blocks of two conv 3x3 + BN + ReLU, each with a max pool 4x4/2. Encoding: (channels[-1], 6, 6).
+
+    The reconstruction is drawn with the pooling indices, so it says nothing about the encoding: judge it by probes.
+    """
+
+    Params = ConvUnpoolParams
+    params: ConvUnpoolParams
+
+    def __init__(self, params: ConvUnpoolParams) -> None:
+        super().__init__(params)
+        first, second, third = params.channels
+        self.down = nn.ModuleList(
+            [_block(3, first, first), _block(first, second, second), _block(second, third, third)]
+        )
+        self.up = nn.ModuleList([_block(third, second, third), _block(second, first, second)])
+        self.last = nn.Sequential(
+            nn.Conv2d(first, first, 3, padding=1, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(first, 3, 3, padding=1),
+        )
+
+    def encode(self, frames: Tensor) -> Tensor:
+        hidden = frames
+        for block in self.down:
+            hidden = functional.max_pool2d(block(hidden), 4, 2)  # 64 -> 31 -> 14 -> 6
+        return hidden.float().contiguous()
+
+    def forward(self, frames: Tensor) -> Output:
+        hidden = frames
+        places: list[tuple[Tensor, tuple[int, int]]] = []
+        for block in self.down:
+            hidden = block(hidden)
+            size = (hidden.shape[2], hidden.shape[3])
+            hidden, indices = functional.max_pool2d(hidden, 4, 2, return_indices=True)
+            places.append((indices, size))
+        encoding = hidden  # (B, c2, 6, 6)
+        for block in self.up:
+            indices, size = places.pop()
+            hidden = block(unpool(hidden, indices, size))  # 6 -> 14 -> 31
+        indices, size = places.pop()
+        image = torch.sigmoid(self.last(unpool(hidden, indices, size)))  # (B, 3, 64, 64)
+        return Output(image, encoding.float().contiguous())

@@ -1,0 +1,57 @@
+"""Blocks that several architectures share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import Tensor, nn
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Width = Annotated[int, Field(ge=1, le=1024)]
+"""Number of channels or units of one layer."""
+LatentSize = Annotated[int, Field(ge=1, le=4096)]
+"""Numbers in an encoding."""
+Widths2 = Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)]
+Widths3 = Annotated[tuple[Width, Width, Width], BeforeValidator(_to_tuple)]
+Widths4 = Annotated[tuple[Width, Width, Width, Width], BeforeValidator(_to_tuple)]
+"""Channels of successive layers; YAML lists will do."""
+
+
+class Linear(nn.Linear):
+    """A linear layer that starts with He's initialisation (He et al. 2015) and zero biases."""
+
+    def reset_parameters(self) -> None:
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class UpDecoder(nn.Module):
+    """Encoding -> image: a linear layer to (channels[0], 8, 8), then three transposed convolutions that double.
+
+    Input float (B, latent), output float (B, 3, 64, 64) in [0, 1].
+    """
+
+    def __init__(self, latent: int, channels: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.start = (channels[0], 8, 8)
+        self.expand = Linear(latent, channels[0] * 64)
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(channels[0], channels[1], 4, stride=2, padding=1),  # -> (B, c1, 16, 16)
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(channels[1], channels[2], 4, stride=2, padding=1),  # -> (B, c2, 32, 32)
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(channels[2], 3, 4, stride=2, padding=1),  # -> (B, 3, 64, 64)
+        )
+
+    def forward(self, encoding: Tensor) -> Tensor:
+        hidden = torch.relu(self.expand(encoding))  # (B, c0 * 8 * 8), in memory as (8, 8, c0): channels_last
+        hidden = hidden.unflatten(1, (8, 8, self.start[0])).permute(0, 3, 1, 2)
+        image: Tensor = torch.sigmoid(self.up(hidden))
+        return image

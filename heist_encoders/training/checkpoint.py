@@ -1,0 +1,156 @@
+"""Checkpoints of a training: tensors in safetensors, the rest in one JSON file that is renamed into place last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from heist_encoders.errors import ArtifactError, ConfigError
+
+STATE = "checkpoint.json"
+FORMAT_VERSION = 1
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a kill at any moment leaves either the old one or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def prepare_folder(out: Path) -> None:
+    """Make the folder if there is none.
+
+    Raises:
+        ConfigError: if it is a file or can't be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"out = {out}: a file is in the way; choose a folder") from None
+    except OSError as error:
+        raise ConfigError(f"out = {out}: {error.strerror}; choose a folder you may write to") from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ConfigError(f"out = {out}: permission denied; choose a folder you may write to")
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of all weights and buffers, contiguous, on the CPU."""
+    return {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as flat tensors: ``<index of parameter>.<name of state>``."""
+    return {
+        f"{index}.{key}": value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put ``optimizer_tensors`` back, each in its parameter's layout and on its device."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, saved in tensors.items():
+        index, key = name.split(".", 1)
+        parameter = parameters[int(index)]
+        if saved.shape == parameter.shape and key != "step":
+            value = torch.empty_like(parameter, dtype=saved.dtype, requires_grad=False).copy_(saved)
+        else:
+            value = saved.to(parameter.device)
+        optimizer.state[parameter][key] = value
+
+
+class Checkpoint:
+    """The folder of one training.
+
+    Args:
+        folder: holds ``checkpoint.json`` and the two tensor files that it names.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, state: dict[str, Any], *, last: dict[str, Tensor], best: dict[str, Tensor], best_epoch: int) -> None:
+        """Commit an epoch: its tensors, the best epoch's weights (written only if new) and ``state``."""
+        files = {f"last-{state['epoch']:05d}.safetensors": last, f"best-{best_epoch:05d}.safetensors": best}
+        hashes = {}
+        known = self._read_state().get("files", {}) if (self.folder / STATE).exists() else {}
+        for name, tensors in files.items():
+            if name in known and name.startswith("best") and (self.folder / name).exists():
+                hashes[name] = known[name]
+                continue
+            content = save(tensors)
+            write_atomically(self.folder / name, content)
+            hashes[name] = hashlib.sha256(content).hexdigest()
+        document = {"format_version": FORMAT_VERSION, **state, "files": hashes}
+        write_atomically(self.folder / STATE, json.dumps(document, indent=1).encode())
+        self._remove(keep=set(files))
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]] | None:
+        """State, last tensors and best weights; None if there is no checkpoint yet.
+
+        Raises:
+            ArtifactError: if a file is missing or altered.
+        """
+        if not (self.folder / STATE).exists():
+            return None
+        state = self._read_state()
+        tensors = {}
+        for name, expected in state["files"].items():
+            path = self.folder / name
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise ArtifactError(f"{path}: {error.strerror}; delete {self.folder} to train anew") from None
+            if hashlib.sha256(content).hexdigest() != expected:
+                raise ArtifactError(f"{path} was altered or truncated; delete {self.folder} to train anew")
+            try:
+                tensors[name.split("-")[0]] = load(content)
+            except SafetensorError as error:
+                raise ArtifactError(f"{path}: {error}; delete {self.folder} to train anew") from None
+        return state, tensors["last"], tensors["best"]
+
+    def discard(self) -> None:
+        """Remove the checkpoint."""
+        (self.folder / STATE).unlink(missing_ok=True)
+        self._remove(keep=set())
+
+    def _read_state(self) -> dict[str, Any]:
+        path = self.folder / STATE
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["format_version"] != FORMAT_VERSION or not isinstance(state["files"], dict):
+                raise ValueError("unknown format")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{path} cannot be read ({error}); delete {self.folder} to train anew") from None
+        found: dict[str, Any] = state
+        return found
+
+    def _remove(self, keep: set[str]) -> None:
+        for pattern in ("last-*.safetensors", "best-*.safetensors"):
+            for path in self.folder.glob(pattern):
+                if path.name not in keep:
+                    path.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""The test at the end of an epoch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from heist_encoders.autoencoders.base import BaseAutoencoder
+from heist_encoders.autoencoders.frames import to_input
+from heist_encoders.training.data import Split
+from heist_encoders.training.losses import Objective
+
+_BATCH = 256
+_ACTIVE_VAE = 1e-2
+"""A VAE's unit is active if its mean's variance over frames exceeds this (Burda et al. 2016)."""
+_ACTIVE = 1e-6
+"""The same for an autoencoder without a prior, whose scale is free: dead ReLUs have variance 0."""
+
+
+class TestResult(NamedTuple):
+    """Means over the test frames."""
+
+    loss: float
+    mse: float
+    kl: float
+    perceptual: float
+    active_units: int
+
+
+@torch.no_grad()
+def test(
+    model: BaseAutoencoder,
+    split: Split,
+    places: npt.NDArray[np.int64],
+    objective: Objective,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> TestResult:
+    """Judge a model in eval mode on some frames of a split.
+
+    Args:
+        model: is left in eval mode.
+        split: where the frames come from.
+        places: which ones, int64 (N,).
+        objective: the loss; beta is taken in full.
+        device: of the model.
+        dtype: bfloat16 for autocast, else float32.
+    """
+    model.eval()
+    sums = torch.zeros(4, dtype=torch.float64)
+    first = total = squares = torch.zeros((), dtype=torch.float64)
+    count, vae = 0, False
+    for begin in range(0, len(places), _BATCH):
+        batch = split.pick(places[begin : begin + _BATCH])
+        frames = to_input(batch.frames, device)
+        boxes = None if batch.boxes is None else batch.boxes.to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+            output = model(frames)
+            terms = objective(model, frames, output, boxes)
+        size = len(frames)
+        sums += size * torch.stack([terms.total, terms.mse, terms.kl, terms.perceptual]).double().cpu()
+        encoding = output.encoding.flatten(1).double().cpu()  # (B, units)
+        if count == 0:
+            first = encoding[0]
+        total = total + (encoding - first).sum(0)
+        squares = squares + (encoding - first).square().sum(0)
+        count, vae = count + size, output.mean is not None
+    variance = squares / count - (total / count).square()  # (units,)
+    active = int((variance > (_ACTIVE_VAE if vae else _ACTIVE)).sum())
+    loss, mse, kl, perceptual = (sums / count).tolist()
+    return TestResult(loss, mse, kl, perceptual, active)

@@ -1,0 +1,69 @@
+"""What this machine is best trained on: device, precision, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from heist_encoders.errors import ConfigError, ResourceError
+
+
+def resolve_device(device: str) -> torch.device:
+    """``auto`` is the GPU when there is one, else the CPU.
+
+    Raises:
+        ConfigError: if torch knows no such device.
+        ResourceError: if a GPU is asked for and there is none.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except (RuntimeError, ValueError):
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device = {device!r}: expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ResourceError(f"device = {device!r}: torch sees {count} GPUs here; use 'auto' or 'cpu'")
+    return found
+
+
+@lru_cache(maxsize=1)
+def cpu_features() -> frozenset[str]:
+    """What /proc/cpuinfo says that the first CPU can do; empty where there is no such file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), ":")
+    return frozenset(flags.partition(":")[2].split())
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of convolutions and products: bfloat16 under ``auto`` where there are instructions for it.
+
+    On a CPU that is AMX (tiles). With AVX-512 BF16 alone the conversions cost what the products save.
+    """
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = "amx_bf16" in cpu_features() and torch.backends.mkldnn.is_available()
+    return torch.bfloat16 if fast else torch.float32
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads in the block; None leaves it as it is."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,77 @@
+"""What a training tells while it runs and when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from heist_encoders.autoencoders.base import BaseAutoencoder
+    from heist_encoders.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch. Losses are means over samples; all but ``train_loss`` are of the test split."""
+
+    epoch: int
+    """From 0."""
+    train_loss: float
+    test_loss: float
+    """With full beta, whatever the warm-up, so that epochs compare."""
+    mse: float
+    """Plain mean squared error over all pixels, values in [0, 1]."""
+    kl: float
+    """In nats, summed over dimensions; 0 without a VAE."""
+    perceptual: float
+    """Before its weight; 0 if the loss has none."""
+    active_units: int
+    """Numbers of the encoding that vary over the test frames."""
+    units: int
+    """Numbers in an encoding."""
+    samples: int
+    """Trained on so far."""
+    samples_per_second: float
+    """Of this epoch, the test left out."""
+    seconds: float
+    """So far, tests included."""
+    best: bool
+    """Whether the test loss was the lowest until then."""
+
+    @property
+    def collapsed(self) -> bool:
+        """Under a tenth of the encoding's numbers vary."""
+        return self.active_units < 0.1 * self.units
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a running training stands, told a few times a second."""
+
+    epoch: int
+    samples: int
+    planned_samples: int
+    loss: float
+    samples_per_second: float
+    seconds: float
+    seconds_left: float
+
+
+@dataclass
+class TrainResult:
+    """A finished training. ``model`` carries the best weights, on the device it was trained on, in eval mode."""
+
+    model: BaseAutoencoder
+    config: TrainConfig
+    history: list[EpochReport]
+    best_epoch: int
+    test_loss: float
+    """Of the best epoch."""
+    samples: int
+    seconds: float
+    stopped_early: bool
+    """By patience or by the callback, before the planned end."""
