@@ -48,3 +48,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+from heist_encoders.envs.registration import register_all  # noqa: E402
+
+register_all()

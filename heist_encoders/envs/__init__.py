@@ -1,1 +1,37 @@
-"""heist-encoders."""
+"""Gymnasium environments: Procgen games seen as frames or through an encoder, one at a time or many in lockstep."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "HeistEnv": "single",
+    "HeistVectorEnv": "vector",
+    "make_env": "make",
+    "make_vector_env": "make",
+    "register_all": "registration",
+    "register_encoder_env": "registration",
+    "registered_ids": "registration",
+}
+
+__all__ = list(_LAZY)
+
+if TYPE_CHECKING:
+    from heist_encoders.envs.make import make_env as make_env
+    from heist_encoders.envs.make import make_vector_env as make_vector_env
+    from heist_encoders.envs.registration import register_all as register_all
+    from heist_encoders.envs.registration import register_encoder_env as register_encoder_env
+    from heist_encoders.envs.registration import registered_ids as registered_ids
+    from heist_encoders.envs.single import HeistEnv as HeistEnv
+    from heist_encoders.envs.vector import HeistVectorEnv as HeistVectorEnv
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""The zoo: artifacts (trained autoencoders on disk), where they are found by name, and encoders made from them."""
+"""The zoo: artifacts (trained autoencoders on disk), how they are found, and the encoders made from them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,32 @@ _LAZY = {
     "Encoder": "encoder",
     "load_encoder": "encoder",
     "find_artifact": "lookup",
-    "home": "lookup",
+    "home": "homes",
     "list_artifacts": "lookup",
     "promote": "lookup",
 }
 
-__all__ = [*_LAZY]
+__all__ = list(_LAZY)
 
 if TYPE_CHECKING:
-    from heist_encoders.zoo.artifact import Artifact, load_artifact, save_artifact, update_metrics, verify
-    from heist_encoders.zoo.encoder import Encoder, load_encoder
-    from heist_encoders.zoo.lookup import find_artifact, home, list_artifacts, promote
+    from heist_encoders.zoo.artifact import Artifact as Artifact
+    from heist_encoders.zoo.artifact import load_artifact as load_artifact
+    from heist_encoders.zoo.artifact import save_artifact as save_artifact
+    from heist_encoders.zoo.artifact import update_metrics as update_metrics
+    from heist_encoders.zoo.artifact import verify as verify
+    from heist_encoders.zoo.encoder import Encoder as Encoder
+    from heist_encoders.zoo.encoder import load_encoder as load_encoder
+    from heist_encoders.zoo.homes import home as home
+    from heist_encoders.zoo.lookup import find_artifact as find_artifact
+    from heist_encoders.zoo.lookup import list_artifacts as list_artifacts
+    from heist_encoders.zoo.lookup import promote as promote
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(importlib.import_module(f"heist_encoders.zoo.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'heist_encoders.zoo' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

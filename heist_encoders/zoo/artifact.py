@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pydantic
@@ -24,7 +24,7 @@ from heist_encoders.zoo.card import make_card
 from heist_encoders.zoo.files import plain, sha256_of, to_json, whole_folder
 
 if TYPE_CHECKING:
-    from heist_encoders.autoencoders import BaseAutoencoder
+    from heist_encoders.autoencoders.base import BaseAutoencoder
 
 FORMAT_VERSION: Final = 1
 CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.json", "README.md"
@@ -114,7 +114,7 @@ class Artifact:
         """
         from safetensors.torch import load_file
 
-        from heist_encoders.autoencoders import create_autoencoder
+        from heist_encoders.autoencoders.registry import create_autoencoder
 
         model = create_autoencoder(self.family, self.params)
         state = load_file(self.path / WEIGHTS, device="cpu")
@@ -124,9 +124,7 @@ class Artifact:
             model.load_state_dict(state)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise ArtifactError(
-                f"the weights in {self.path} are not those of a {self.family}: {reason}"
-            ) from None
+            raise ArtifactError(f"the weights in {self.path} are not those of a {self.family}: {reason}") from None
         if tuple(model.encoding_shape) != self.encoding_shape:
             raise ArtifactError(
                 f"{self.path}: {self.family} gives encodings of shape {tuple(model.encoding_shape)}, but {CONFIG} "
@@ -160,7 +158,7 @@ def encoding_statistics(
     """
     import torch
 
-    from heist_encoders.autoencoders import to_input
+    from heist_encoders.autoencoders.frames import to_input
 
     device = next(model.parameters()).device
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _STATISTICS_FRAMES)).astype(np.int64))
@@ -209,7 +207,7 @@ def save_artifact(
     from torch import nn
 
     folder = Path(folder)
-    model = result if isinstance(result, nn.Module) else result.model
+    model: BaseAutoencoder = cast(Any, result if isinstance(result, nn.Module) else result.model)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
         raise ArtifactError(f"{folder} holds other files and no artifact; choose a new or empty folder")
     mean, std = encoding_statistics(model, dataset.frames("train"))
@@ -355,15 +353,11 @@ def _read_config(path: Path) -> ArtifactConfig:
     if not file.is_file():
         for other in sorted(path.iterdir()):
             _refuse_pickle(other)
-        raise ArtifactError(
-            f"{path} is no artifact: {CONFIG} is missing; expected a folder that save_artifact wrote"
-        )
+        raise ArtifactError(f"{path} is no artifact: {CONFIG} is missing; expected a folder that save_artifact wrote")
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"{file} is truncated or altered: {error}; copy or save the artifact again"
-        ) from None
+        raise ArtifactError(f"{file} is truncated or altered: {error}; copy or save the artifact again") from None
     version = data.get("format_version") if isinstance(data, dict) else None
     if version != FORMAT_VERSION:
         raise ArtifactError(f"{file} has format_version {version!r}, expected {FORMAT_VERSION}")
@@ -372,9 +366,7 @@ def _read_config(path: Path) -> ArtifactConfig:
     except ConfigError as error:
         raise ArtifactError(f"{error}; copy or save the artifact again") from None
     if set(config.files) != {WEIGHTS, METRICS, CARD}:
-        raise ArtifactError(
-            f"{file} lists the files {sorted(config.files)}, expected {[CARD, METRICS, WEIGHTS]}"
-        )
+        raise ArtifactError(f"{file} lists the files {sorted(config.files)}, expected {[CARD, METRICS, WEIGHTS]}")
     return config
 
 

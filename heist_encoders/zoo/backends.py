@@ -17,7 +17,7 @@ from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceE
 if TYPE_CHECKING:
     import torch
 
-    from heist_encoders.autoencoders import BaseAutoencoder
+    from heist_encoders.autoencoders.base import BaseAutoencoder
     from heist_encoders.zoo.artifact import Artifact
 
 BACKENDS: Final = ("auto", "torch", "openvino")
@@ -94,7 +94,8 @@ class TorchBackend:
 
         self._torch = torch
         self._device = torch.device(device)
-        self._model = model.to(self._device, memory_format=torch.channels_last)
+        self._model = model.to(self._device)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._bfloat16 = precision == "bfloat16"
 
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -105,7 +106,7 @@ class TorchBackend:
         return encodings
 
     def _input(self, frames: NDArray[np.uint8]) -> torch.Tensor:
-        from heist_encoders.autoencoders import to_input
+        from heist_encoders.autoencoders.frames import to_input
 
         if self._device.type != "cuda":
             return to_input(frames, self._device)
@@ -164,7 +165,7 @@ def _converted(key: _ByHash) -> Any:
     import openvino
     import torch
 
-    from heist_encoders.autoencoders import to_input
+    from heist_encoders.autoencoders.frames import to_input
 
     class EncodeOnly(torch.nn.Module):
         """uint8 (N, 64, 64, 3) -> encodings, so that no decoder and no pooling indices get into the graph."""
@@ -179,7 +180,7 @@ def _converted(key: _ByHash) -> Any:
     example = torch.zeros(2, *FRAME_SHAPE, dtype=torch.uint8)
     with torch.inference_mode(), warnings.catch_warnings():
         # The checks of to_input on the shape hold for every batch: that they are traced as constants is right.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore")
         graph = openvino.convert_model(
             EncodeOnly().eval(), example_input=example, input=[([-1, *FRAME_SHAPE], openvino.Type.u8)]
         )

@@ -25,7 +25,7 @@ from heist_encoders.zoo.backends import (
 from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:
-    from heist_encoders.autoencoders import BaseAutoencoder
+    from heist_encoders.autoencoders.base import BaseAutoencoder
 
 
 class Encoder:
@@ -121,7 +121,7 @@ class Encoder:
         """What the whole autoencoder makes of frames: uint8 (N, 64, 64, 3) -> the same."""
         import torch
 
-        from heist_encoders.autoencoders import to_input
+        from heist_encoders.autoencoders.frames import to_input
 
         _check_frames(frames)
         if len(frames) == 0:

@@ -82,9 +82,7 @@ def whole_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
     except OSError as error:
-        raise ArtifactError(
-            f"cannot write {folder}: {error.strerror}; choose a folder that is writable"
-        ) from None
+        raise ArtifactError(f"cannot write {folder}: {error.strerror}; choose a folder that is writable") from None
     try:
         yield temporary
         for path in temporary.iterdir():

@@ -11,25 +11,12 @@ from typing import Any
 from heist_encoders.elements import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.zoo.artifact import Artifact, copy_artifact, load_artifact, read_artifact
+from heist_encoders.zoo.homes import home, user_folders
 from heist_encoders.zoo.names import check_name, families, family_of, key_of
 from heist_encoders.zoo.remote import fetch
 
 PACKAGED = Path(__file__).parent / "packaged"
 _DEFAULT_MODE = "memory"
-
-
-def home() -> Path:
-    """The user's folder: ``$HEIST_ENCODERS_HOME``, else ``~/.heist_encoders``. It need not exist."""
-    return Path(os.environ.get("HEIST_ENCODERS_HOME") or "~/.heist_encoders").expanduser()
-
-
-def user_folders() -> dict[str, Path]:
-    """Name -> folder of each of the user's artifacts, unopened. Empty if there are none or they cannot be read."""
-    try:
-        folders = [path for path in (home() / "artifacts").iterdir() if path.is_dir()]
-    except OSError:
-        return {}
-    return {path.name: path for path in sorted(folders) if not path.name.startswith(".")}
 
 
 def packaged_modes(family: str) -> list[str]:
@@ -94,13 +81,11 @@ def _find(reference: str | Path) -> Artifact:
 
 
 def _find_again(reference: Mapping[str, str]) -> Artifact:
-    """Resolve ``Artifact.reference``, maybe on another machine: by its place, then by name; the weights must agree."""
+    """Resolve ``Artifact.reference``, maybe on another machine: by place, then by name; the weights must agree."""
     try:
         name, uri, sha256 = reference["name"], reference["uri"], reference["sha256"]
     except KeyError as error:
-        raise ArtifactError(
-            f"an encoder's reference needs name, uri and sha256; {error} is missing"
-        ) from None
+        raise ArtifactError(f"an encoder's reference needs name, uri and sha256; {error} is missing") from None
     candidates = [] if "://" not in uri and not Path(uri).exists() else [uri]
     family = family_of(name)
     candidates += [str(PACKAGED / family / mode) for mode in packaged_modes(family)] if family else [name]
@@ -118,10 +103,8 @@ def _find_again(reference: Mapping[str, str]) -> Artifact:
 
 
 def list_artifacts() -> list[Artifact]:
-    """All artifacts, packaged ones first. Weights are not hashed; a damaged one of the user's is left out, warned of."""
-    found = [
-        read_artifact(PACKAGED / family / mode) for family in families() for mode in packaged_modes(family)
-    ]
+    """All artifacts, packaged first. Weights are not hashed; a damaged one of the user's is left out with a warning."""
+    found = [read_artifact(PACKAGED / family / mode) for family in families() for mode in packaged_modes(family)]
     for path in user_folders().values():
         try:
             found.append(read_artifact(path))

@@ -24,14 +24,14 @@ def families() -> dict[str, str]:
     torch, and the ids must be known as soon as ``heist_encoders`` is imported.
     """
     folder = Path(__file__).parent.parent / "autoencoders"
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(folder.glob("*.py")):
         found.update(_DECORATOR.findall(path.read_text(encoding="utf-8")))
     return dict(sorted(found.items()))
 
 
 def key_of(name: str) -> str:
-    """What two spellings of one name have in common: ``vae_alex``, ``vae-alex`` and ``vae-alex-v0`` give ``vae-alex``."""
+    """What spellings of one name have in common: ``vae_alex``, ``vae-alex`` and ``vae-alex-v0`` give ``vae-alex``."""
     return _VERSION.sub("", name).replace("_", "-").lower()
 
 

@@ -29,9 +29,7 @@ def fetch(uri: str, cache: Path) -> Path:
     try:
         filesystem, root = FileSystem.from_uri(uri)
     except (ArrowException, OSError, ValueError) as error:
-        raise ArtifactError(
-            f"cannot open {uri}: {_line(error)}; expected a URI such as file:///folder"
-        ) from None
+        raise ArtifactError(f"cannot open {uri}: {_line(error)}; expected a URI such as file:///folder") from None
     config = _read(filesystem, root, CONFIG, uri)
     folder = cache / hashlib.sha256(config).hexdigest()
     try:
@@ -42,9 +40,7 @@ def fetch(uri: str, cache: Path) -> Path:
     try:
         names = [str(name) for name in json.loads(config)["files"]]
     except (ValueError, KeyError, TypeError):
-        raise ArtifactError(
-            f"{uri}/{CONFIG} is no artifact's; expected a folder that save_artifact wrote"
-        ) from None
+        raise ArtifactError(f"{uri}/{CONFIG} is no artifact's; expected a folder that save_artifact wrote") from None
     if any(Path(name).name != name for name in names):
         raise ArtifactError(f"{uri}/{CONFIG} lists files outside its folder: {names}")
     with whole_folder(folder, replace=True) as temporary:
@@ -60,9 +56,7 @@ def _read(filesystem: Any, root: str, name: str, uri: str) -> bytes:
         with filesystem.open_input_stream(f"{root.rstrip('/')}/{name}") as stream:
             return bytes(stream.read())
     except OSError as error:
-        raise ArtifactError(
-            f"cannot read {name} at {uri}: {_line(error)}; expected an artifact there"
-        ) from None
+        raise ArtifactError(f"cannot read {name} at {uri}: {_line(error)}; expected an artifact there") from None
 
 
 def _line(error: Exception) -> str:

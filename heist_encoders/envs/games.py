@@ -1,0 +1,137 @@
+"""A batch of games with exact episodes: what the single and the vector environment share.
+
+The engine resets within the step that ends an episode and chooses levels itself. Here the step after an episode's end
+is the reset, every level is chosen by the caller, and the two ways in which an episode ends are told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heist_encoders.elements import FRAME_SHAPE, NOOP, TIME_LIMIT
+from heist_encoders.envs.options import EnvOptions
+from heist_encoders.heist.engine import RESET, Engine
+
+TIME_LIMITS = {"bigfish": 6_000, "bossfight": 4_000, "leaper": 500, "maze": 500, "plunder": 4_000}
+"""Steps after which procgen ends an episode, for the games where it is not 1,000; read from the engine's states."""
+
+
+class Step(NamedTuple):
+    """What happened in one step. Fresh arrays.
+
+    Attributes:
+        rewards: float32 (N,); 0 where a level was opened.
+        terminated: bool (N,): the level was completed, or in other games than Heist the agent died.
+        truncated: bool (N,): the time limit was reached.
+        changed: bool (N,): the frame differs from the one before, or a level was opened.
+    """
+
+    rewards: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
+
+
+class Games:
+    """``num`` games in lockstep.
+
+    Attributes:
+        frames: uint8 (N, 64, 64, 3), what the games show; at an episode's end the last frame before it, because the
+            engine does not draw the one after. A fresh array after every step, never written to again.
+        level_seeds: int64 (N,), the levels being played.
+        level_completes: bool (N,), True on the step that completed the level.
+        done: bool (N,), True where an episode has ended and no level has been opened since.
+    """
+
+    def __init__(self, num: int, options: EnvOptions) -> None:
+        self.num = num
+        self.options = options
+        self.time_limit = TIME_LIMITS.get(options.game, TIME_LIMIT)
+        self._engine = Engine(
+            num,
+            game=options.game,
+            distribution_mode=options.distribution_mode,
+            use_backgrounds=options.use_backgrounds,
+        )
+        self._steps = np.zeros(num, dtype=np.int64)
+        self.frames = np.zeros((num, *FRAME_SHAPE), dtype=np.uint8)
+        self.level_seeds = np.full(num, -1, dtype=np.int64)
+        self.level_completes = np.zeros(num, dtype=np.bool_)
+        self.done = np.zeros(num, dtype=np.bool_)
+
+    def draw_level(self, random: np.random.Generator) -> int:
+        """A level of the level set, drawn by ``random``."""
+        return int(random.integers(self.options.start_level, self.options.last_level, endpoint=True))
+
+    def open(self, levels: Mapping[int, int]) -> NDArray[np.bool_]:
+        """Open ``levels`` (game -> level seed), whether their episodes have ended or not; the other games stand still.
+
+        Returns:
+            bool (N,): whose frame changed.
+        """
+        others = [index for index in range(self.num) if index not in levels]
+        states = {index: self._engine.get_state(index) for index in others if self.level_seeds[index] >= 0}
+        done, completes = self.done.copy(), self.level_completes.copy()
+        steps, seeds, frames = self._steps.copy(), self.level_seeds.copy(), self.frames
+        step = self.step(np.full(self.num, NOOP), levels)
+        for index, state in states.items():
+            self._engine.set_state(index, state)
+        for now, before in (
+            (self.done, done),
+            (self.level_completes, completes),
+            (self._steps, steps),
+            (self.level_seeds, seeds),
+            (self.frames, frames),
+            (step.changed, np.zeros_like(step.changed)),
+        ):
+            now[others] = before[others]
+        return step.changed
+
+    def step(self, actions: NDArray[Any], levels: Mapping[int, int] | None = None) -> Step:
+        """Step every game.
+
+        Args:
+            actions: int (N,), 0..14; ignored for the games in ``levels``.
+            levels: game -> level seed to open in this step. All games that are ``done`` must be there.
+        """
+        levels = levels or {}
+        sent = np.array(actions, dtype=np.int32)
+        for index, level in levels.items():
+            self._engine.queue_level(index, level)
+            sent[index] = RESET
+        self._engine.act(sent)
+        seen = self._engine.observe()
+        opened = sent == RESET
+        self._steps += 1
+        ended = seen.first & ~opened
+        completed = ended & seen.level_completes
+        truncated = ended & ~completed & (self._steps >= self.time_limit)
+        frames = seen.frames
+        if ended.any():
+            frames[ended] = self.frames[ended]
+        changed = differing(frames, self.frames) | opened
+        self._steps[opened] = 0
+        self.level_seeds[opened] = seen.level_seeds[opened]
+        self.frames, self.level_completes, self.done = frames, completed, ended
+        return Step(
+            rewards=np.where(opened, np.float32(0), seen.rewards),
+            terminated=ended & ~truncated,
+            truncated=truncated,
+            changed=changed,
+        )
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+
+def differing(frames: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """bool (N,): which of two uint8 (N, 64, 64, 3) batches differ, compared eight bytes at a time."""
+    left = frames.reshape(len(frames), -1).view(np.uint64)  # (N, 1536)
+    right = others.reshape(len(others), -1).view(np.uint64)
+    differ: NDArray[np.bool_] = (left != right).any(axis=1)
+    return differ

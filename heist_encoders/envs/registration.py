@@ -1,0 +1,84 @@
+"""Gymnasium ids. Light: nothing but gymnasium is imported here, so that ``import heist_encoders`` stays quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from heist_encoders.elements import GAMES
+from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
+
+if TYPE_CHECKING:
+    from heist_encoders.zoo.artifact import Artifact
+
+_SINGLE = "heist_encoders.envs.make:make_env"
+_VECTOR = "heist_encoders.envs.make:make_vector_env"
+
+
+def registered_ids() -> list[str]:
+    """The ids in gymnasium's registry that belong to this package."""
+    return [id for id, spec in gymnasium.registry.items() if spec.entry_point == _SINGLE]
+
+
+def register_all() -> None:
+    """Register the ids of the families, of the pixels, and of the user's artifacts. May be called again."""
+    from heist_encoders.zoo.homes import user_folders
+
+    _register(PIXELS_ID, {"encoder": None})
+    for family, env_id in families().items():
+        _register(env_id, {"encoder": family})
+    for name in user_folders():
+        env_id = env_id_of(name)
+        if env_id not in gymnasium.registry:
+            try:
+                _register(env_id, {"encoder": name})
+            except gymnasium.error.Error:
+                continue  # a folder that the user made by hand, whose name cannot be an id
+
+
+def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str = "heist", **options: Any) -> None:
+    """Make a gymnasium id of any encoder, for any of Procgen's 16 games.
+
+    Args:
+        id: the new id, ``my-encoder-v0`` for example.
+        encoder: its name, path, URI or artifact; it is looked up now, and loaded when an environment is made.
+        game: the game to play, which need not be the one that the encoder was trained on.
+        options: defaults of the options of ``make_env``, which ``gymnasium.make`` can override.
+
+    Raises:
+        ConfigError: if the id cannot be used or is taken.
+        UnknownNameError: for an unknown encoder, game or option.
+        ArtifactError: if the artifact is damaged.
+    """
+    import inspect
+
+    from heist_encoders.envs.make import make_env
+    from heist_encoders.zoo.artifact import Artifact
+    from heist_encoders.zoo.lookup import find_artifact
+
+    if game not in GAMES:
+        raise unknown_name("game", game, GAMES)
+    known = [name for name in inspect.signature(make_env).parameters if name not in ("encoder", "game")]
+    for name in options:
+        if name not in known:
+            raise unknown_name("option", name, known)
+    mode = options.get("distribution_mode")
+    artifact = find_artifact(encoder, mode if game == "heist" else None)
+    if isinstance(encoder, Artifact | Path):
+        encoder = str(artifact.path)
+    kwargs = {"encoder": encoder, "game": game, **options}
+    if id in gymnasium.registry and gymnasium.registry[id].kwargs != kwargs:
+        raise ConfigError(f"the id {id!r} is taken; choose another")
+    try:
+        _register(id, kwargs)
+    except gymnasium.error.Error as error:
+        raise ConfigError(f"id {id!r}: {' '.join(str(error).split())}") from None
+
+
+def _register(id: str, kwargs: dict[str, Any]) -> None:
+    if id in gymnasium.registry:
+        return
+    gymnasium.register(id=id, entry_point=_SINGLE, vector_entry_point=_VECTOR, kwargs=kwargs)

@@ -1,0 +1,105 @@
+"""One game as a gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from heist_encoders.envs.games import Games
+from heist_encoders.envs.observations import make_observer
+from heist_encoders.envs.options import EnvOptions, check_level, check_reset_options
+from heist_encoders.envs.rendering import FPS, Window, draw, render_modes
+from heist_encoders.errors import ConfigError
+
+
+class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
+    """A Procgen game, seen as frames or through an encoder. Made by ``make_env`` or ``gymnasium.make``.
+
+    ``info`` holds ``frame`` (uint8 (64, 64, 3)), ``level_seed`` (int) and ``level_complete`` (bool).
+    """
+
+    def __init__(self, options: EnvOptions) -> None:
+        self.options = options
+        self.metadata = {"render_modes": render_modes(), "render_fps": FPS}
+        self.render_mode = options.render_mode
+        self._window = Window(f"{options.game} ({options.distribution_mode})") if self.render_mode == "human" else None
+        self._observer = make_observer(options, 1)
+        self.observation_space = self._observer.space
+        self.action_space = options.action_space
+        self._games = Games(1, options)
+
+    @property
+    def encoder(self) -> Any:
+        """The ``Encoder`` of the observations, None if they are the frames."""
+        return self.options.encoder
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Open the next level.
+
+        Args:
+            seed: starts the stream that levels are drawn from; the same seed gives the same levels for ever.
+            options: ``{"level_seed": n}`` opens exactly level n and leaves the stream alone.
+        """
+        super().reset(seed=seed)
+        options = check_reset_options(options, ("level_seed",))
+        given = options.get("level_seed")
+        level = self._games.draw_level(self.np_random) if given is None else check_level(given)
+        changed = self._games.open({0: level})
+        observation = self._observer.observe(self._games.frames, changed)[0]
+        self._show()
+        return observation, self._info()
+
+    def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
+        """Make one step.
+
+        Raises:
+            ConfigError: for an action outside the action space.
+            gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
+        """
+        if self._games.level_seeds[0] < 0 or self._games.done[0]:
+            raise ResetNeeded("the episode has ended or not begun; call reset() before step()")
+        if not self.action_space.contains(action):
+            raise ConfigError(f"action {action!r}: expected a whole number in 0..{self.options.num_actions - 1}")
+        step = self._games.step(np.array([action]))
+        observation = self._observer.observe(self._games.frames, step.changed)[0]
+        self._show()
+        return (
+            observation,
+            float(step.rewards[0]),
+            bool(step.terminated[0]),
+            bool(step.truncated[0]),
+            self._info(),
+        )
+
+    def render(self) -> Any:
+        """The frame and, beside it, its reconstruction: uint8 (512, 1024, 3), or (512, 512, 3) of a pixel environment.
+
+        None without a render_mode, and in ``human`` mode, where every reset and step shows it.
+        """
+        if self.render_mode == "rgb_array":
+            return draw(self._games.frames, self.options.encoder)[0]
+        self._show()
+        return None
+
+    def close(self) -> None:
+        """Free the engine and close the window."""
+        self._games.close()
+        if self._window is not None:
+            self._window.close()
+
+    def _show(self) -> None:
+        if self._window is not None:
+            self._window.show(draw(self._games.frames, self.options.encoder)[0])
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "frame": self._games.frames[0].copy(),
+            "level_seed": int(self._games.level_seeds[0]),
+            "level_complete": bool(self._games.level_completes[0]),
+        }

@@ -1,0 +1,166 @@
+"""Many games as a gymnasium vector environment: one engine batch and at most one encoder call a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from heist_encoders.envs.games import Games
+from heist_encoders.envs.observations import make_observer
+from heist_encoders.envs.options import (
+    EnvOptions,
+    check_action_array,
+    check_level,
+    check_reset_options,
+)
+from heist_encoders.envs.rendering import FPS, draw
+from heist_encoders.errors import ConfigError
+
+
+class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
+    """``num_envs`` Procgen games in lockstep. Made by ``make_vector_env`` or ``gymnasium.make_vec``.
+
+    Equal, field by field, to as many ``HeistEnv`` in a ``SyncVectorEnv``: the step after an episode's end opens the
+    next level of that game, ignores its action and gives reward 0 (``AutoresetMode.NEXT_STEP``). The observation at
+    an episode's end is the last frame before it.
+
+    ``info`` holds ``level_seed`` int64 (N,), ``level_complete`` bool (N,), and ``frame`` uint8 (N, 64, 64, 3) with
+    ``frames_in_info``, each with its mask ``_level_seed``, ... as gymnasium wants it.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["rgb_array"],
+        "render_fps": FPS,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(self, num_envs: int, options: EnvOptions, *, frames_in_info: bool = False) -> None:
+        if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
+            raise ConfigError(f"num_envs = {num_envs!r}: expected a whole number, at least 1")
+        if options.render_mode == "human":
+            raise ConfigError("a vector environment has no window; use render_mode='rgb_array' or a single environment")
+        self.options = options
+        self.num_envs = int(num_envs)
+        self.render_mode = options.render_mode
+        self._frames_in_info = frames_in_info
+        self._observer = make_observer(options, self.num_envs)
+        self.single_observation_space = self._observer.space
+        self.single_action_space = options.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._games = Games(self.num_envs, options)
+        self._streams: list[np.random.Generator] = [seeding.np_random()[0] for _ in range(self.num_envs)]
+
+    @property
+    def encoder(self) -> Any:
+        """The ``Encoder`` of the observations, None if they are the frames."""
+        return self.options.encoder
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Open the next level of every game.
+
+        Args:
+            seed: game i draws its levels from ``seed + i``, or from ``seed[i]``; None goes on with its stream.
+            options: ``level_seed``: one level for all games, or one for each, to open exactly those;
+                ``reset_mask``: bool (N,), the games to reset; the others stand still.
+
+        Returns:
+            Observations of all games, and the info of those that were reset.
+        """
+        options = check_reset_options(options, ("level_seed", "reset_mask"))
+        mask = self._reset_mask(options.get("reset_mask"))
+        chosen = np.flatnonzero(mask)
+        self._reseed(seed, chosen)
+        given = options.get("level_seed")
+        if given is None:
+            levels = {int(i): self._games.draw_level(self._streams[i]) for i in chosen}
+        else:
+            each = [given] * self.num_envs if np.ndim(given) == 0 else list(given)
+            if len(each) != self.num_envs:
+                raise ConfigError(f"level_seed holds {len(each)} levels, expected 1 or {self.num_envs}")
+            levels = {int(i): check_level(each[i]) for i in chosen}
+        changed = self._games.open(levels)
+        return self._observer.observe(self._games.frames, changed), self._infos(mask)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Make one step in every game; those whose episode ended in the step before open their next level instead.
+
+        Args:
+            actions: whole numbers (N,).
+
+        Returns:
+            Observations (N, ...), rewards float64 (N,), terminated bool (N,), truncated bool (N,), infos.
+
+        Raises:
+            ConfigError: for actions of another shape or range.
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        games = self._games
+        if (games.level_seeds < 0).any():
+            raise ResetNeeded("no level is open; call reset() before step()")
+        checked = check_action_array(actions, self.num_envs, self.options.num_actions)
+        levels = {int(i): games.draw_level(self._streams[i]) for i in np.flatnonzero(games.done)}
+        step = games.step(checked, levels)
+        observations = self._observer.observe(games.frames, step.changed)
+        infos = self._infos(np.ones(self.num_envs, dtype=np.bool_))
+        return observations, step.rewards.astype(np.float64), step.terminated, step.truncated, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """A picture of each game, as ``HeistEnv.render`` draws it; None without a render_mode."""
+        if self.render_mode is None:
+            return None
+        return tuple(draw(self._games.frames, self.options.encoder))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the engine; ``close`` calls it once."""
+        self._games.close()
+
+    def _reset_mask(self, mask: Any) -> NDArray[np.bool_]:
+        if mask is None:
+            return np.ones(self.num_envs, dtype=np.bool_)
+        given = np.asarray(mask)
+        if given.dtype != np.bool_ or given.shape != (self.num_envs,) or not given.any():
+            raise ConfigError(
+                f"reset_mask is {given.dtype} {given.shape} with {np.count_nonzero(given)} set, expected bool "
+                f"({self.num_envs},) with at least one True"
+            )
+        if (self._games.level_seeds[~given] < 0).any():
+            raise ResetNeeded("no level is open; call reset() without reset_mask first")
+        return given
+
+    def _reseed(self, seed: int | Sequence[int | None] | None, chosen: NDArray[np.intp]) -> None:
+        if seed is None:
+            return
+        if np.ndim(seed) == 0:  # type: ignore[arg-type]
+            seeds: list[int | None] = [int(seed) + i for i in range(self.num_envs)]  # type: ignore[arg-type]
+        else:
+            seeds = list(seed)  # type: ignore[arg-type]
+        if len(seeds) != self.num_envs:
+            raise ConfigError(f"seed holds {len(seeds)} seeds, expected {self.num_envs}")
+        for i in chosen:
+            if (value := seeds[i]) is not None:
+                self._streams[i] = seeding.np_random(int(value))[0]
+
+    def _infos(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
+        games = self._games
+        infos: dict[str, Any] = {
+            "level_seed": np.where(mask, games.level_seeds, 0),
+            "level_complete": games.level_completes & mask,
+        }
+        if self._frames_in_info:
+            infos["frame"] = games.frames * mask[:, None, None, None]
+        return infos | {f"_{key}": mask.copy() for key in infos}
