@@ -115,9 +115,7 @@ class Engine:
             )
         supported = _SUPPORTED_MODES.get(game, ("easy", "hard"))
         if distribution_mode not in supported:
-            raise ConfigError(
-                f"{game} has no distribution_mode {distribution_mode!r}; it has {', '.join(supported)}"
-            )
+            raise ConfigError(f"{game} has no distribution_mode {distribution_mode!r}; it has {', '.join(supported)}")
         self.num = num
         self.game = game
         self.distribution_mode = distribution_mode
@@ -224,7 +222,7 @@ class Engine:
         self.close()
 
 
-_SUPPORTED_MODES = {
-    game: ("easy", "hard", "memory") for game in ("heist", "maze", "miner", "jumper", "caveflyer", "dodgeball")
-}
-"""Games that have a memory mode (Cobbe et al. 2020, https://github.com/openai/procgen); the others have easy and hard."""
+_SUPPORTED_MODES = dict.fromkeys(
+    ("heist", "maze", "miner", "jumper", "caveflyer", "dodgeball"), ("easy", "hard", "memory")
+)
+"""Games with a memory mode (Cobbe et al. 2020, https://github.com/openai/procgen); the others have easy and hard."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,7 +83,7 @@ class Maze:
         path = self.path(x, y)
         codes[path[0]] = 0
         opposite = (0, 2, 1, 4, 3)
-        for child, parent in zip(path[:-1], path[1:], strict=True):
+        for child, parent in itertools.pairwise(path):
             codes[parent] = opposite[self._to_parent[child]]
         return self._unflatten(codes)
 

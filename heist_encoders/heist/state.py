@@ -1,7 +1,7 @@
 """States of Heist as procgen serialises them: read one, and write any pose in any level as a short one.
 
-All numbers are little-endian, packed and unaligned. The layout was found by experiment on procgen 0.10.7; the same bytes
-come out of its rebuilds for later Pythons.
+All numbers are little-endian, packed and unaligned. The layout was found by experiment on procgen 0.10.7; the
+same bytes come out of its rebuilds for later Pythons.
 """
 
 from __future__ import annotations
@@ -79,10 +79,9 @@ class State:
 
     @property
     def progress(self) -> int:
-        """Events done so far, 0 to 2 * num_keys, in the one order that Heist allows: key blue, door blue, key green, ...
+        """Events done so far, 0 to 2 * num_keys, in the order that Heist forces: key blue, door blue, key green, ...
 
-        A door that the level never had counts as opened once its key is held only if a later event has happened;
-        otherwise the smaller count is given.
+        A door that the level never had is passed together with picking up its key.
         """
         keys, doors = self.positions(KEY), self.positions(DOOR)
         done = 0
@@ -160,9 +159,7 @@ class PoseWriter:
             middle = bytearray(state.middle)
             struct.pack_into("<i", middle, _MID_N_ENTITIES, len(kept) + 1)
             held = [int(progress >= 2 * color + 1) for color in range(state.num_keys)]
-            tail = struct.pack(
-                f"<iii{len(held)}iI", state.num_keys, state.world_size, len(held), *held, 0xCAFECAFE
-            )
+            tail = struct.pack(f"<iii{len(held)}iI", state.num_keys, state.world_size, len(held), *held, 0xCAFECAFE)
             self._by_progress.append(
                 (state.head + _EMPTY_RNG + _EMPTY_RNG + bytes(middle), kept.tobytes() + end + tail)
             )

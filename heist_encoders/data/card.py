@@ -1,0 +1,94 @@
+"""The card of a dataset: a README with its spec, hash and counts, and a contact sheet of examples of each case."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heist_encoders.data.schema import FRAME, frames_of
+from heist_encoders.data.shards import read_shard
+from heist_encoders.elements import CASES, ELEMENTS, VISIBLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from heist_encoders.data.dataset import Dataset
+    from heist_encoders.data.storage import Storage
+
+README, SHEET = "README.md", "examples.png"
+_EXAMPLES, _SCALE = 12, 2
+
+
+def write_card(dataset: Dataset, storage: Storage) -> None:
+    """Write ``README.md`` and ``examples.png`` into the dataset's folder, unless they are there."""
+    names = storage.names()
+    if README in names and SHEET in names:
+        return
+    storage.write(SHEET, _contact_sheet(dataset, storage))
+    storage.write(README, _text(dataset).encode())
+
+
+def _rows_by_case(labels: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    if "case" not in labels or labels["case"].iloc[0] < 0:
+        return [("any", np.arange(len(labels)))]
+    cases = labels["case"].to_numpy()
+    groups = [(name, np.flatnonzero(cases == case)) for case, name in enumerate(CASES[: len(ELEMENTS)])]
+    return [*groups, ("no key, no door", np.flatnonzero(cases >= len(ELEMENTS)))]
+
+
+def _contact_sheet(dataset: Dataset, storage: Storage) -> bytes:
+    """A PNG, one row of examples a case, from the first shard."""
+    from PIL import Image, ImageDraw
+
+    chunk = dataset.spec.chunks()[0]
+    table = read_shard(storage, chunk)
+    frames = frames_of(table.select([FRAME]))
+    groups = _rows_by_case(table.drop_columns([FRAME]).to_pandas())
+    cell, label = 64 * _SCALE + 4, 110
+    sheet = Image.new("RGB", (label + _EXAMPLES * cell, len(groups) * cell), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, (name, rows) in enumerate(groups):
+        draw.text((6, row * cell + cell // 2 - 6), name, fill="black")
+        for column, index in enumerate(rows[:_EXAMPLES]):
+            picture = Image.fromarray(frames[index]).resize((64 * _SCALE,) * 2, Image.Resampling.NEAREST)
+            sheet.paste(picture, (label + column * cell, row * cell + 2))
+    out = io.BytesIO()
+    sheet.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _text(dataset: Dataset) -> str:
+    spec = dataset.spec
+    lines = [
+        f"# {len(dataset):,} frames of {spec.game}, {spec.distribution_mode} mode, balance `{spec.balance}`",
+        "",
+        f"Hash: `{dataset.hash}`",
+        "",
+        f"Train {dataset.rows('train'):,}, test {dataset.rows('test'):,}; the splits share no level.",
+        "",
+        f"![examples]({SHEET})",
+        "",
+        "| option | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in spec.to_dict().items()),
+        "",
+    ]
+    if spec.game == "heist":
+        import pandas as pd
+
+        labels = pd.concat([dataset.labels("train"), dataset.labels("test")], ignore_index=True)
+        lines += ["| element | visible (half or more) | partly | absent |", "|---|---|---|---|"]
+        for element in ELEMENTS:
+            fraction = labels[f"visible_{element}"].to_numpy()
+            visible, absent = int((fraction >= VISIBLE).sum()), int((fraction == 0).sum())
+            lines.append(f"| {element} | {visible:,} | {len(fraction) - visible - absent:,} | {absent:,} |")
+        lines.append("")
+        if spec.balance == "elements":
+            counts = np.bincount(labels["case"].to_numpy(), minlength=len(CASES))
+            lines += ["| case | frames |", "|---|---|"]
+            lines += [f"| {name} | {count:,} |" for name, count in zip(CASES, counts, strict=True)]
+            lines.append("")
+    lines += ["Open it with `heist_encoders.open_dataset(path)`; check it with `heist-encoders verify path`.", ""]
+    return "\n".join(lines)

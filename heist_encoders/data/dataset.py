@@ -1,0 +1,183 @@
+"""Open a dataset: frames as a memory map, labels as pandas, views for torch and Ray Data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from heist_encoders.data.manifest import SPLITS, Chunk, DatasetSpec, Manifest
+from heist_encoders.data.schema import FRAME, columns, frames_of
+from heist_encoders.data.shards import read_manifest, read_shard
+from heist_encoders.data.storage import Storage
+from heist_encoders.elements import ELEMENTS, FRAME_SHAPE
+from heist_encoders.errors import DatasetError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import ray.data
+    import torch
+
+_DECODED = ".decoded"
+
+
+class Dataset:
+    """A whole dataset. ``len()`` counts the frames of both splits.
+
+    Shards are compressed (about 0.6 KB a frame). The first access to a split's frames decodes them once to an
+    uncompressed file (12 KB a frame) that every process of this machine then maps: in the dataset's own folder
+    (``.decoded``), or below ``HEIST_ENCODERS_HOME`` if that folder is remote or read-only.
+    """
+
+    def __init__(self, storage: Storage, manifest: Manifest) -> None:
+        self._storage = storage
+        self._manifest = manifest
+        self.spec: DatasetSpec = manifest.spec
+        self.hash: str = manifest.hash
+        """SHA-256 (hex) of the spec and the content; the same spec gives the same hash on every machine."""
+        self._frames: dict[str, NDArray[np.uint8]] = {}
+        self._labels: dict[str, pd.DataFrame] = {}
+
+    @property
+    def path(self) -> str:
+        """The folder, as it was given."""
+        return self._storage.location
+
+    def __len__(self) -> int:
+        return self.spec.size
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        return f"<Dataset {self.path}: {len(self):,} {spec.game} frames, {spec.distribution_mode}, {spec.balance}>"
+
+    def rows(self, split: str) -> int:
+        """Number of frames of a split."""
+        return self.spec.rows(_check(split))
+
+    def frames(self, split: str) -> NDArray[np.uint8]:
+        """uint8 (N, 64, 64, 3), RGB: a read-only memory map of the ``train`` or ``test`` split."""
+        if _check(split) not in self._frames:
+            self._frames[split] = self._map(split)
+        return self._frames[split]
+
+    def labels(self, split: str) -> pd.DataFrame:
+        """One row a frame; the columns are documented in ``heist_encoders.data.schema``."""
+        if _check(split) not in self._labels:
+            import pandas as pd
+
+            names = list(columns(self.spec.game))
+            parts = [read_shard(self._storage, chunk, names).to_pandas() for chunk in self._chunks(split)]
+            self._labels[split] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+        return self._labels[split]
+
+    def boxes(self, split: str) -> NDArray[np.int16]:
+        """int16 (N, 7, 4): the elements' painted boxes on screen, x0 y0 x1 y1, half open; all 0 if not on screen."""
+        self._need_heist("boxes")
+        names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
+        return self.labels(split)[names].to_numpy(np.int16).reshape(-1, len(ELEMENTS), 4)
+
+    def visible(self, split: str) -> NDArray[np.float32]:
+        """float32 (N, 7) in [0, 1]: how much of each element's painted box is on screen."""
+        self._need_heist("visible fractions")
+        return self.labels(split)[[f"visible_{element}" for element in ELEMENTS]].to_numpy(np.float32)
+
+    def torch(self, split: str) -> torch.utils.data.Dataset[Any]:
+        """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""
+        from heist_encoders.data.torch_view import FramesDataset
+
+        return FramesDataset(self.frames(split))
+
+    def ray(self, split: str) -> ray.data.Dataset:
+        """A Ray Data view of the shards, for streaming to trainers on other nodes: the frame as 12,288 bytes, and
+        the label columns."""
+        import ray
+
+        base = self.path if "://" in self.path else os.path.abspath(self.path)
+        return ray.data.read_parquet([f"{base.rstrip('/')}/{chunk.file}" for chunk in self._chunks(split)])
+
+    @cached_property
+    def cache(self) -> Path:
+        """Folder of the decoded frames on this machine."""
+        folder = self._storage.path
+        if folder is not None and os.access(folder, os.W_OK):
+            return folder / _DECODED
+        from heist_encoders.paths import home
+
+        return home() / "cache" / "decoded" / self.hash
+
+    def _chunks(self, split: str) -> list[Chunk]:
+        return [chunk for chunk in self.spec.chunks() if chunk.split == split]
+
+    def _need_heist(self, what: str) -> None:
+        if self.spec.game != "heist":
+            raise DatasetError(f"{what} exist only for heist; this dataset is of {self.spec.game}")
+
+    def _map(self, split: str) -> NDArray[np.uint8]:
+        rows = self.rows(split)
+        if rows == 0:
+            return np.empty((0, *FRAME_SHAPE), dtype=np.uint8)
+        path = self.cache / f"{split}-{self.hash[:16]}.npy"
+        if not path.exists():
+            self._decode(split, rows, path)
+        frames: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+        return frames
+
+    def _decode(self, split: str, rows: int, path: Path) -> None:
+        """Decode a split to ``path``. Several processes may do it at once; each writes its own, the last one stays."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        need = rows * int(np.prod(FRAME_SHAPE))
+        free = shutil.disk_usage(path.parent).free
+        if free < need * 1.02:
+            raise DatasetError(
+                f"decoding {rows:,} frames takes {need / 1e9:.1f} GB and {path.parent} has {free / 1e9:.1f} GB free; "
+                "make room there"
+            )
+        for stale in path.parent.glob(f"{split}-*.npy"):
+            stale.unlink(missing_ok=True)
+        temporary = path.with_name(f".writing-{uuid.uuid4().hex[:12]}.npy")
+        try:
+            out = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(rows, *FRAME_SHAPE))
+            start = 0
+            for chunk in self._chunks(split):
+                table = read_shard(self._storage, chunk, [FRAME])
+                out[start : start + chunk.rows] = frames_of(table)
+                start += chunk.rows
+            out.flush()
+            del out
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def _check(split: str) -> str:
+    if split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    return split
+
+
+def open_dataset(path_or_uri: str | Path) -> Dataset:
+    """Open a dataset that ``generate`` made.
+
+    Args:
+        path_or_uri: its folder, or a URI that pyarrow's filesystems open.
+
+    Raises:
+        DatasetError: if it is no dataset, or not all of its shards are done.
+    """
+    storage = Storage(path_or_uri)
+    manifest = read_manifest(storage)
+    if not manifest.complete:
+        done, total = len(manifest.shards), len(manifest.spec.chunks())
+        raise DatasetError(
+            f"{storage.location} is unfinished ({done} of {total} shards); run the same 'heist-encoders generate' again"
+        )
+    return Dataset(storage, manifest)

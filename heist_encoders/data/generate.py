@@ -1,0 +1,155 @@
+"""Generate a dataset with Ray workers, on one machine or a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heist_encoders.data.card import write_card
+from heist_encoders.data.dataset import Dataset, open_dataset
+from heist_encoders.data.manifest import Chunk, DatasetSpec, Shard
+from heist_encoders.data.shards import make_shard, prepare, write_manifest
+from heist_encoders.data.storage import Storage
+from heist_encoders.elements import CASES, ELEMENTS
+from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.ray_session import quiet_ray
+
+Progress = Callable[[float, float, str], None]
+"""Called with frames done, frames in all, and the rest in words: frames/s, workers, cases so far."""
+
+_IN_FLIGHT = 2
+"""Chunks a worker has at hand: the one it makes and the next. More would only fill memory."""
+_MANIFEST_EVERY_S = 1.0
+
+
+class _Worker:
+    """Makes shards. Holds nothing, so a replaced one goes on where the lost one was."""
+
+    def __init__(self, spec: dict[str, Any], location: str) -> None:
+        self._spec = DatasetSpec.from_dict(spec)
+        self._storage = Storage(location)
+
+    def make(self, chunk: Chunk) -> tuple[Chunk, Shard | str, list[int]]:
+        """Make one shard; returns it, or the line that says why not, and its counts by case."""
+        try:
+            shard, rows = make_shard(self._spec, chunk, self._storage)
+        except DatasetError as error:
+            return chunk, str(error), []
+        cases = rows.labels.get("case")
+        counts = np.bincount(np.maximum(cases, -1) + 1, minlength=len(CASES) + 1)[1:] if cases is not None else []
+        return chunk, shard, [int(count) for count in counts]
+
+
+def generate(
+    spec: DatasetSpec | dict[str, Any],
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Generate what is missing of a dataset. The same spec gives the same content, whoever makes which chunk.
+
+    Uses the Ray that is running in this process, or joins the cluster at ``address``, or starts a local one for the
+    duration. Can be killed at any point and called again.
+
+    Args:
+        spec: what to generate.
+        out: folder (on a cluster: one that all nodes share) or a URI that pyarrow's filesystems open.
+        workers: worker processes, one CPU each; None: one for each CPU.
+        address: a Ray cluster, such as ``auto`` or ``ray://host:10001``.
+        progress: called about once a chunk of 1,008 frames.
+
+    Raises:
+        DatasetError: if ``out`` holds another dataset or cannot be written to.
+        ResourceError: if the running Ray has fewer CPUs than ``workers``.
+    """
+    if isinstance(spec, dict):
+        spec = DatasetSpec.from_dict(spec)
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers = {workers}: expected at least 1")
+    storage = Storage(out)
+    manifest = prepare(spec, storage)
+    todo = [chunk for chunk in spec.chunks() if chunk.file not in manifest.shards]
+    if todo:
+        with quiet_ray(workers, address) as cpus:
+            count = max(1, min(workers or cpus, len(todo)))
+            location = storage.location if storage.path is None else str(storage.path)
+            entered = time.monotonic()
+            display = _Display(spec, sum(s.rows for s in manifest.shards.values()), count, progress)
+            for chunk, shard, cases in _shards(spec, location, todo, count):
+                manifest.shards[chunk.file] = shard
+                if time.monotonic() - entered > _MANIFEST_EVERY_S:
+                    write_manifest(storage, manifest)
+                    entered = time.monotonic()
+                display.add(chunk.rows, cases)
+        write_manifest(storage, manifest)
+    dataset = open_dataset(out)
+    write_card(dataset, storage)
+    return dataset
+
+
+def _shards(spec: DatasetSpec, location: str, todo: list[Chunk], count: int) -> Any:
+    """Yield (chunk, shard, counts by case) as workers finish them."""
+    import ray
+
+    worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")
+    workers = [worker.remote(spec.to_dict(), location) for _ in range(count)]
+    waiting = iter(todo)
+    running: dict[Any, Any] = {}
+
+    def give(actor: Any) -> None:
+        chunk = next(waiting, None)
+        if chunk is not None:
+            running[actor.make.remote(chunk)] = actor
+
+    try:
+        for _ in range(_IN_FLIGHT):
+            for actor in workers:
+                give(actor)
+        while running:
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            actor = running.pop(done)
+            chunk, shard, cases = ray.get(done)
+            if isinstance(shard, str):
+                raise DatasetError(shard)
+            give(actor)
+            yield chunk, shard, cases
+    finally:
+        for actor in workers:
+            ray.kill(actor)
+
+
+class _Display:
+    """Turns finished chunks into progress calls."""
+
+    def __init__(self, spec: DatasetSpec, done: int, workers: int, progress: Progress | None) -> None:
+        self._total, self._done, self._workers, self._progress = spec.size, done, workers, progress
+        self._cases = np.zeros(len(CASES), np.int64)
+        self._fresh = 0
+        self._started: float | None = None
+
+    def add(self, rows: int, cases: list[int]) -> None:
+        self._done += rows
+        if cases:
+            self._cases += cases
+        now = time.monotonic()
+        if self._started is None:  # the first chunk's time is mostly start-up
+            self._started = now
+        else:
+            self._fresh += rows
+        if self._progress is None:
+            return
+        rate = self._fresh / (now - self._started) if self._fresh else 0.0
+        words = [f"{self._done:,} of {self._total:,} frames"]
+        if rate:
+            words.append(f"{rate:,.0f} frames/s")
+        words.append(f"{self._workers} workers")
+        if self._cases.any():
+            each = self._cases[: len(ELEMENTS)]
+            words.append(f"{each.min():,}-{each.max():,} of each element's case")
+        self._progress(self._done, self._total, ", ".join(words))

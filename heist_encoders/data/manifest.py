@@ -1,0 +1,181 @@
+"""What a dataset is (its spec), how it is cut into chunks, and the manifest that says which of them are done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pydantic
+from typing_extensions import Self
+
+from heist_encoders.config import Config
+from heist_encoders.elements import BALANCES, EVALUATION_LEVELS, GAMES, TEST_LEVELS, TRAIN_LEVELS
+from heist_encoders.errors import DatasetError, nearest
+
+SPLITS = ("train", "test")
+CHUNK_FRAMES = 1008
+"""Frames a chunk: a multiple of the 14 cases, so that each whole chunk is exactly balanced by itself."""
+FORMAT_VERSION = 1
+LEVEL_RANGES = {"train": TRAIN_LEVELS, "test": TEST_LEVELS, "evaluation": EVALUATION_LEVELS}
+
+
+class DatasetSpec(Config):
+    """All that decides the content of a dataset.
+
+    Attributes:
+        game: one of Procgen's 16 games; balance ``elements`` and exact labels exist for ``heist`` only.
+        distribution_mode: ``memory`` (default), ``easy`` or ``hard``.
+        use_backgrounds: draw textured backgrounds. Off by default.
+        size: number of frames, train and test together.
+        seed: seed of everything that is drawn.
+        balance: ``elements`` (the 14 equally likely cases), ``natural`` (frames of played games) or ``basic`` (one
+            frame after 10 random moves in a new level, as the original project's plain generator).
+        policy: who plays under balance ``natural``: ``random``, ``oracle`` or ``mixed``.
+        frames_per_level: mean number of frames drawn from one level under balance ``elements``.
+        test_fraction: share of the frames that go to the test split, from levels of their own.
+    """
+
+    game: str = "heist"
+    distribution_mode: Literal["easy", "hard", "memory"] = "memory"
+    use_backgrounds: bool = False
+    size: int = pydantic.Field(default=20_000, ge=1, le=10**9)
+    seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
+    balance: Literal["elements", "natural", "basic"] = "elements"
+    policy: Literal["random", "oracle", "mixed"] = "mixed"
+    frames_per_level: int = pydantic.Field(default=16, ge=1, le=CHUNK_FRAMES)
+    test_fraction: float = pydantic.Field(default=0.1, ge=0.0, lt=1.0)
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.game not in GAMES:
+            raise ValueError(f"unknown game; {nearest(self.game, GAMES)}")
+        if self.game != "heist":
+            if self.balance == "elements":
+                others = ", ".join(b for b in BALANCES if b != "elements")
+                raise ValueError(f"balance 'elements' is Heist's own; {self.game} can have {others}")
+            if self.balance == "natural" and self.policy != "random":
+                raise ValueError(f"policy {self.policy!r} plays only heist; {self.game} can have 'random'")
+        return self
+
+    def rows(self, split: str) -> int:
+        """Frames of a split (``train`` or ``test``)."""
+        test = round(self.size * self.test_fraction)
+        return test if split == "test" else self.size - test
+
+    def chunks(self) -> list[Chunk]:
+        """All chunks, train first."""
+        out: list[Chunk] = []
+        start = 0
+        for split in SPLITS:
+            left = self.rows(split)
+            number = 0
+            while left > 0:
+                rows = min(CHUNK_FRAMES, left)
+                out.append(Chunk(len(out), split, number, start, rows))
+                start += rows
+                left -= rows
+                number += 1
+        return out
+
+    def canonical(self) -> str:
+        """The spec as one line of JSON with sorted keys: what enters the dataset's hash."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The unit of generation: a pure function of (spec, index).
+
+    Attributes:
+        index: number of the chunk in the dataset.
+        split: ``train`` or ``test``.
+        number: number of the chunk in its split.
+        start: number of its first frame in the dataset.
+        rows: its number of frames.
+    """
+
+    index: int
+    split: str
+    number: int
+    start: int
+    rows: int
+
+    @property
+    def file(self) -> str:
+        """Name of its shard."""
+        return f"{self.split}-{self.number:06d}.parquet"
+
+
+@dataclass
+class Shard:
+    """A finished shard.
+
+    Attributes:
+        rows: number of frames.
+        sha256: of the file's bytes, hex; ``verify`` compares it.
+        content: SHA-256 of the decoded columns, hex; the same whatever library version wrote the file.
+    """
+
+    rows: int
+    sha256: str
+    content: str
+
+
+@dataclass
+class Manifest:
+    """The truth about a dataset folder: its spec and the shards that are done."""
+
+    spec: DatasetSpec
+    shards: dict[str, Shard] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """True once every chunk has its shard."""
+        return all(chunk.file in self.shards for chunk in self.spec.chunks())
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) over the spec and every shard's content.
+
+        Raises:
+            DatasetError: if shards are missing.
+        """
+        if not self.complete:
+            done, all_chunks = len(self.shards), len(self.spec.chunks())
+            raise DatasetError(f"{done} of {all_chunks} shards are done; generate again to finish the dataset")
+        digest = hashlib.sha256(self.spec.canonical().encode())
+        for chunk in self.spec.chunks():
+            digest.update(self.shards[chunk.file].content.encode())
+        return digest.hexdigest()
+
+    def to_json(self) -> str:
+        """The manifest file's text."""
+        content: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "spec": self.spec.to_dict(),
+            "hash": self.hash if self.complete else None,
+            "shards": {name: vars(self.shards[name]) for name in sorted(self.shards)},
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Manifest:
+        """Read the manifest file's text; ``where`` names it in errors.
+
+        Raises:
+            DatasetError: if it is no manifest of this format.
+        """
+        try:
+            content = json.loads(text)
+            version = content["format_version"]
+            shards = {name: Shard(**entry) for name, entry in content["shards"].items()}
+            spec = content["spec"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise DatasetError(
+                f"{where} is not a dataset's manifest; expected the manifest.json that 'heist-encoders generate' writes"
+            ) from None
+        if version != FORMAT_VERSION:
+            raise DatasetError(f"{where} has format version {version}; this package reads {FORMAT_VERSION}")
+        return cls(DatasetSpec.from_dict(spec, where=where), shards)

@@ -1,0 +1,73 @@
+"""The columns of a shard, documented and typed in this one place."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from heist_encoders.elements import COLORS, ELEMENTS, FRAME_SHAPE
+
+FRAME = "frame"
+FRAME_BYTES = int(np.prod(FRAME_SHAPE))
+
+_OTHER_GAMES: dict[str, str] = {
+    "level_seed": "int64",
+    "reward": "float32",
+}
+_HEIST: dict[str, str] = {
+    "level_seed": "int64",
+    "progress": "int8",  # events done, 0 to 2 * num_keys: key blue, door blue, key green, door green, key red, door red
+    "agent_x": "float32",  # cells, from the left
+    "agent_y": "float32",  # cells, from below
+    "agent_rotation": "float32",  # radians
+    **{f"visible_{element}": "float32" for element in ELEMENTS},  # share of its painted box on screen, 0 if absent
+    **{  # the painted box on screen, in pixels, half open, y down; all 0 if nothing of it is on screen
+        f"{element}_{side}": "int16" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")
+    },
+    **{f"held_{color}": "bool" for color in COLORS},  # keys on the ring; they stay there after their door opened
+    "num_keys": "int8",  # of the level, 0 to 3
+    "num_doors": "int8",
+    "case": "int8",  # index into CASES; -1 where frames were not drawn by cases
+    "oracle_moves": "int32",  # bit a is set if a shortest-path player may make move a; 0 if unknown
+}
+
+
+def columns(game: str) -> dict[str, str]:
+    """Label columns of a game's dataset: name -> numpy dtype, in their order."""
+    return _HEIST if game == "heist" else _OTHER_GAMES
+
+
+def arrow_schema(game: str) -> pa.Schema:
+    """The shard's Arrow schema: the frame as 12,288 bytes (64, 64, 3), then the labels."""
+    labels = [pa.field(name, pa.from_numpy_dtype(np.dtype(kind)), False) for name, kind in columns(game).items()]
+    return pa.schema([pa.field(FRAME, pa.binary(FRAME_BYTES), False), *labels])
+
+
+def to_table(game: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.generic]]) -> pa.Table:
+    """Rows as an Arrow table. ``frames`` uint8 (N, 64, 64, 3); each label (N,) of the schema's dtype."""
+    schema = arrow_schema(game)
+    flat = pa.py_buffer(np.ascontiguousarray(frames))
+    arrays = [pa.FixedSizeBinaryArray.from_buffers(pa.binary(FRAME_BYTES), len(frames), [None, flat])]
+    arrays += [pa.array(labels[name].astype(kind, copy=False)) for name, kind in columns(game).items()]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def frames_of(table: pa.Table) -> NDArray[np.uint8]:
+    """uint8 (N, 64, 64, 3) of a table that holds the frame column."""
+    parts = []
+    for chunk in table.column(FRAME).chunks:
+        pixels = np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, *FRAME_SHAPE)
+        parts.append(pixels[chunk.offset : chunk.offset + len(chunk)])
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def content_hash(game: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.generic]]) -> str:
+    """SHA-256 (hex) of the decoded columns, little-endian: the same whatever library wrote the file."""
+    digest = hashlib.sha256(np.ascontiguousarray(frames))
+    for name, kind in columns(game).items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(labels[name].astype(np.dtype(kind).newbyteorder("<"), copy=False)))
+    return digest.hexdigest()

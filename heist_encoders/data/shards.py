@@ -1,0 +1,110 @@
+"""Shards (one Parquet file a chunk) and the manifest, written and read through a Storage."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from heist_encoders.data.manifest import Chunk, DatasetSpec, Manifest, Shard
+from heist_encoders.data.sampler import Rows, draw_chunk
+from heist_encoders.data.schema import content_hash, to_table
+from heist_encoders.data.storage import Storage
+from heist_encoders.errors import DatasetError
+
+MANIFEST = "manifest.json"
+_ROW_GROUP = 512
+_ZSTD_LEVEL = 3
+
+
+def make_shard(spec: DatasetSpec, chunk: Chunk, storage: Storage) -> tuple[Shard, Rows]:
+    """Draw a chunk and write its shard; the caller enters it in the manifest."""
+    rows = draw_chunk(spec, chunk)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        to_table(spec.game, rows.frames, rows.labels),
+        sink,
+        row_group_size=_ROW_GROUP,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=False,
+    )
+    data = memoryview(sink.getvalue())
+    storage.write(chunk.file, data)
+    content = content_hash(spec.game, rows.frames, rows.labels)
+    return Shard(chunk.rows, hashlib.sha256(data).hexdigest(), content), rows
+
+
+def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None) -> pa.Table:
+    """Read a shard, or some of its columns.
+
+    Raises:
+        DatasetError: if it is missing or damaged.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(storage.read(chunk.file)), columns=columns)
+    except (OSError, pa.ArrowInvalid) as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise DatasetError(
+            f"{storage.location}: shard {chunk.file} is {'missing' if missing else 'damaged'}; "
+            f"mend it with 'heist-encoders repair {storage.location}'"
+        ) from None
+    if table.num_rows != chunk.rows:
+        raise DatasetError(
+            f"{storage.location}: shard {chunk.file} has {table.num_rows} rows, expected {chunk.rows}; "
+            f"mend it with 'heist-encoders repair {storage.location}'"
+        )
+    return table
+
+
+def read_manifest(storage: Storage) -> Manifest:
+    """The folder's manifest.
+
+    Raises:
+        DatasetError: if there is none or it is none.
+    """
+    try:
+        text = storage.read(MANIFEST).decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise DatasetError(
+            f"{storage.location} is not a dataset: it has no {MANIFEST}; expected a folder that "
+            "'heist-encoders generate' made"
+        ) from None
+    return Manifest.from_json(text, f"{storage.location}/{MANIFEST}")
+
+
+def write_manifest(storage: Storage, manifest: Manifest) -> None:
+    """Replace the folder's manifest."""
+    storage.write(MANIFEST, manifest.to_json().encode())
+
+
+def prepare(spec: DatasetSpec, storage: Storage) -> Manifest:
+    """Make the folder ready for ``spec``: its manifest as far as it has come, no left-overs of a killed run.
+
+    Raises:
+        DatasetError: if the folder holds another dataset or other people's files, or cannot be written to.
+    """
+    names = storage.names()
+    if MANIFEST in names:
+        manifest = read_manifest(storage)
+        if manifest.spec != spec:
+            ours, theirs = spec.to_dict(), manifest.spec.to_dict()
+            differing = next(key for key in ours if ours[key] != theirs[key])
+            raise DatasetError(
+                f"{storage.location} holds another dataset ({differing} = {theirs[differing]!r}, asked for "
+                f"{ours[differing]!r}); give another --out or the same options"
+            )
+        storage.remove_temporaries()
+        present = set(names)
+        manifest.shards = {name: shard for name, shard in manifest.shards.items() if name in present}
+        return manifest
+    storage.create()
+    strangers = [name for name in names if not name.startswith(".")]
+    if strangers:
+        raise DatasetError(
+            f"{storage.location} is not empty (it holds {strangers[0]!r}) and is no dataset; give another --out"
+        )
+    manifest = Manifest(spec)
+    write_manifest(storage, manifest)
+    return manifest
