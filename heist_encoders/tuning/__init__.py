@@ -1,1 +1,61 @@
-"""heist-encoders."""
+"""Hyperparameter search with Ray Tune.
+
+``tune.run(trainable, config={**search_space("vae_paper"), "dataset": path})`` for Tune users, ``sweep`` for all of it
+in one call, ``promote_winner`` to put the best encoder into the zoo. Ray is imported when one of these runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "Objective": "options",
+    "SearchSpace": "spaces",
+    "SweepEvent": "events",
+    "SweepOptions": "options",
+    "SweepResult": "results",
+    "load_result": "results",
+    "load_space": "spaces",
+    "optuna_search": "sweeps",
+    "promote_winner": "winner",
+    "search_space": "spaces",
+    "space_names": "spaces",
+    "sweep": "sweeps",
+    "trainable": "trial_function",
+}
+
+__all__ = [
+    "Objective",
+    "SearchSpace",
+    "SweepEvent",
+    "SweepOptions",
+    "SweepResult",
+    "load_result",
+    "load_space",
+    "optuna_search",
+    "promote_winner",
+    "search_space",
+    "space_names",
+    "sweep",
+    "trainable",
+]
+
+if TYPE_CHECKING:
+    from heist_encoders.tuning.events import SweepEvent
+    from heist_encoders.tuning.options import Objective, SweepOptions
+    from heist_encoders.tuning.results import SweepResult, load_result
+    from heist_encoders.tuning.spaces import SearchSpace, load_space, search_space, space_names
+    from heist_encoders.tuning.sweeps import optuna_search, sweep
+    from heist_encoders.tuning.trial_function import trainable
+    from heist_encoders.tuning.winner import promote_winner
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,79 @@
+"""What a sweep maximises, under which limits, and how much it may spend."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from heist_encoders.config import Config
+
+METRICS = ("mlp_f1", "linear_f1", "test_loss")
+INFEASIBLE = 1e6
+"""An encoder over a limit scores ``-INFEASIBLE * excess`` (excess > 1), below every encoder within the limits."""
+
+
+class Objective(Config):
+    """What one trial is judged by.
+
+    Attributes:
+        metric: ``mlp_f1`` or ``linear_f1`` (mean F1 of a probe over the 7 elements, in [0, 1]) or ``test_loss``
+            (minimised; not comparable between different losses).
+        max_encoding_size: Largest allowed encoding, in numbers.
+        max_latency_ms: Largest allowed time of the encoder on one frame, on the CPU, in milliseconds.
+        probe_frames: Frames of the train split that a probe inside a trial is fitted on.
+        first_probe, probe_factor: A trial is probed, reports and saves a checkpoint after ``first_probe`` epochs,
+            then after ``probe_factor`` times as many, and so on, and at its end. A sweep puts the rungs of ASHA here.
+    """
+
+    metric: Literal["mlp_f1", "linear_f1", "test_loss"] = "mlp_f1"
+    max_encoding_size: int = Field(default=1200, ge=1)
+    max_latency_ms: float = Field(default=5.0, gt=0)
+    probe_frames: int = Field(default=4000, ge=64)
+    first_probe: int = Field(default=1, ge=1)
+    probe_factor: int = Field(default=2, ge=2)
+
+    def probed(self, epoch: int) -> bool:
+        """Whether a trial is probed after so many epochs (from 1)."""
+        rung = self.first_probe
+        while rung < epoch:
+            rung *= self.probe_factor
+        return rung == epoch
+
+    def excess(self, encoding_size: int, latency_ms: float) -> float:
+        """How far over the limits an encoder is: at most 1 within them, 2 at twice a limit."""
+        return max(encoding_size / self.max_encoding_size, latency_ms / self.max_latency_ms)
+
+    def score(self, metrics: dict[str, Any]) -> float:
+        """The number that a sweep maximises, from a trial's ``metrics``.
+
+        Within the limits the metric itself (``-test_loss`` for the loss); beyond them so low that no encoder over
+        a limit is ever chosen before one within.
+        """
+        excess = self.excess(metrics["encoding_size"], metrics["latency_ms"])
+        if excess > 1:
+            return -INFEASIBLE * excess
+        value = float(metrics[self.metric])
+        return -value if self.metric == "test_loss" else value
+
+
+class SweepOptions(Config):
+    """How a sweep searches and how much it may spend.
+
+    Attributes:
+        num_samples: Configurations to try (times the points of a grid).
+        scheduler: ``asha`` stops trials that fall behind, ``median`` those below the median, ``none`` stops none.
+        grace_epochs: Epochs that every trial is given before ASHA may stop it.
+        reduction_factor: ASHA keeps one of this many trials at each rung; rungs are this factor apart.
+        search: ``random``, or ``optuna`` (TPE; extra ``optuna``).
+        time_budget_s: Seconds after which all trials are stopped; their best results so far count.
+        max_concurrent: Most trials at once; None = as many as the resources hold.
+    """
+
+    num_samples: int = Field(default=8, ge=1)
+    scheduler: Literal["asha", "median", "none"] = "asha"
+    grace_epochs: int = Field(default=1, ge=1)
+    reduction_factor: int = Field(default=2, ge=2)
+    search: Literal["random", "optuna"] = "random"
+    time_budget_s: float | None = Field(default=None, gt=0)
+    max_concurrent: int | None = Field(default=None, ge=1)

@@ -1,0 +1,133 @@
+"""Where trials run: the Ray that is there or a local one, and how many trials fit on it at once."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from heist_encoders.errors import ResourceError
+
+_LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data")
+
+
+@dataclass(frozen=True)
+class ResourcePlan:
+    """What a sweep will occupy.
+
+    Attributes:
+        trials: Configurations to try.
+        concurrent: Trials that run at once.
+        cpus_per_trial, gpus_per_trial: What one trial reserves; on the CPU it has as many threads as CPUs.
+        cpus, gpus: What the cluster has.
+        nodes: Alive machines of the cluster.
+    """
+
+    trials: int
+    concurrent: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+    cpus: float
+    gpus: float
+    nodes: int
+
+    def __str__(self) -> str:
+        gpu = f" and {self.gpus_per_trial:g} GPU" if self.gpus_per_trial else ""
+        has = f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+        where = f" on {self.nodes} nodes" if self.nodes > 1 else ""
+        return (
+            f"{self.trials} trials, {self.concurrent} at once, {self.cpus_per_trial:g} CPU{gpu} each; "
+            f"Ray has {has}{where}"
+        )
+
+
+def start_ray(address: str | None = None) -> None:
+    """Connect to Ray: as it runs in this process already, at ``address``, or a new local one without dashboard.
+
+    Raises:
+        ResourceError: if nothing answers at ``address``.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    # Trials on the CPU must not see GPUs that they did not ask for; Ray 2.60 warns unless told which it is.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=_cpu_count(),
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",
+            **options,
+        )
+        return
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResourceError(
+            f"no Ray cluster answers at {address!r} ({reason}); start one with 'ray start --head' or leave it out"
+        ) from None
+
+
+def plan_resources(
+    trials: int, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None
+) -> ResourcePlan:
+    """How many trials fit at once on the Ray that runs. Counts node by node, since a trial lives on one node.
+
+    Args:
+        trials: Configurations to try.
+        cpus_per_trial: CPUs that a trial reserves.
+        gpus_per_trial: GPUs (also a fraction) that a trial reserves; None = half a GPU if there is one, else none.
+        max_concurrent: Most trials at once, None = as many as fit.
+
+    Raises:
+        ResourceError: if not even one trial can be placed. Tune itself would wait without a word.
+    """
+    import ray
+
+    alive: list[dict[str, Any]] = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes: list[dict[str, float]] = [node["Resources"] for node in alive]
+    cpus = sum(node.get("CPU", 0.0) for node in nodes)
+    gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    share = (0.5 if gpus else 0.0) if gpus_per_trial is None else gpus_per_trial
+    fit = 0
+    for node in nodes:
+        counts = [int(node.get("CPU", 0.0) / cpus_per_trial)]
+        if share:
+            counts.append(int(node.get("GPU", 0.0) / share + 1e-9))
+        fit += min(counts)
+    if fit == 0:
+        wanted = f"{cpus_per_trial:g} CPU" + (f" and {share:g} GPU" if share else "")
+        most = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
+        raise ResourceError(
+            f"a trial asks for {wanted}, but no node of the running Ray has that (most: {most:g} CPU; "
+            f"in all {cpus:g} CPU, {gpus:g} GPU); ask for less a trial or start Ray with more"
+        )
+    concurrent = max(1, min(fit, trials, max_concurrent or fit))
+    return ResourcePlan(trials, concurrent, cpus_per_trial, share, cpus, gpus, len(nodes))
+
+
+@contextlib.contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Only errors of Ray's loggers for the duration of a block."""
+    before = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _cpu_count() -> int:
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1

@@ -1,0 +1,181 @@
+"""What came out of a sweep, read from JSON and artifacts alone, so that a damaged Tune state costs nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heist_encoders.errors import ConfigError
+from heist_encoders.tuning.sampling import flattened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PLAN, RESULTS_JSON, RESULTS_CSV = "sweep.json", "results.json", "results.csv"
+ARTIFACT = "artifact"
+"""Sub-folder of a trial's checkpoint that holds the autoencoder."""
+FORMAT_VERSION = 1
+FIGURES = (
+    "objective", "mlp_f1", "linear_f1", "test_loss", "encoding_size", "latency_ms", "params",
+    "epoch", "samples", "samples_per_second", "seconds", "probe_share",
+)  # fmt: skip
+"""What a trial reports, in the order of the table."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep's outcome.
+
+    Attributes:
+        path: The sweep's folder.
+        table: One row a trial, best objective first: ``rank`` (from 1), ``trial``, ``trial_id``, ``status``
+            (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, the figures of the
+            trial's best checkpoint (``objective``, ``mlp_f1``, ...), every searched parameter under its dotted
+            name, ``checkpoint`` (folder relative to ``path``; empty if there is none).
+        finished: Whether every trial is done.
+        plan: How the sweep was set up (content of ``sweep.json``).
+    """
+
+    path: Path
+    table: pd.DataFrame
+    finished: bool
+    plan: dict[str, Any]
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The row of the best trial within the limits that has a checkpoint, None if there is none."""
+        if not len(self.table):
+            return None
+        rows = self.table[self.table["feasible"] & (self.table["checkpoint"] != "")]
+        return None if not len(rows) else _plain(rows.iloc[0].to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "path": str(self.path),
+            "finished": self.finished,
+            "best": self.best,
+            "trials": [_plain(row) for row in self.table.to_dict("records")],
+        }
+
+    def save(self) -> None:
+        """Write ``results.json`` and ``results.csv`` into the sweep's folder."""
+        write_whole(self.path / RESULTS_JSON, json.dumps(self.to_dict(), indent=1) + "\n")
+        write_whole(self.path / RESULTS_CSV, self.table.to_csv(index=False))
+
+
+def load_result(sweep_dir: str | Path) -> SweepResult:
+    """Read a sweep's outcome, as far as it is, from its folder.
+
+    Raises:
+        ConfigError: if the folder holds no sweep.
+    """
+    import pandas as pd
+
+    path = Path(sweep_dir)
+    plan = read_plan(path)
+    trials = [_trial_row(path, folder, plan["searched"]) for folder in _trial_folders(path)]
+    rows = sorted(
+        (row for row in trials if row is not None),
+        key=lambda row: (not row["feasible"], -_number(row["objective"]), row["trial"]),
+    )
+    for rank, row in enumerate(rows, start=1):
+        row["rank"] = rank
+    columns = [
+        "rank", "trial", "trial_id", "status", "feasible", *FIGURES, *plan["searched"], "checkpoint",
+    ]  # fmt: skip
+    table = pd.DataFrame([{c: row.get(c) for c in columns} for row in rows], columns=columns)
+    return SweepResult(path, table, bool(_read_json(path / RESULTS_JSON).get("finished", False)), plan)
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """The content of ``sweep.json``. Raises ConfigError if ``path`` holds no sweep or a damaged one."""
+    file = path / PLAN
+    if not file.is_file():
+        what = "no such folder" if not path.exists() else f"{PLAN} is missing"
+        raise ConfigError(f"{path} holds no sweep: {what}; give the folder that 'heist-encoders tune --out' wrote")
+    plan = _read_json(file)
+    if plan.get("format_version") != FORMAT_VERSION:
+        raise ConfigError(f"{file} is truncated or of another version; run the sweep again in a new folder")
+    return plan
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def reports(trial_folder: Path) -> Iterator[dict[str, Any]]:
+    """Everything that a trial reported, in order (``result.json``, one JSON object a line)."""
+    file = trial_folder / "result.json"
+    if not file.is_file():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            report = json.loads(line)
+        except ValueError:
+            continue  # the last line of a killed sweep
+        if isinstance(report, dict):
+            yield report
+
+
+def _trial_folders(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_dir() and (p / "params.json").is_file())
+
+
+def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any] | None:
+    history = list(reports(folder))
+    failed = (folder / "error.txt").is_file()
+    config = flattened(_read_json(folder / "params.json"))
+    row: dict[str, Any] = {key: config.get(key) for key in searched} | dict.fromkeys(FIGURES)
+    row.update(trial=-1, trial_id=folder.name, checkpoint="", feasible=False)
+    row["status"] = "failed" if failed else "unfinished"
+    number = folder.name.split("-", 1)[0]
+    row["trial"] = int(number) if number.isdigit() else -1
+    if not history:
+        return row
+    row["trial_id"] = history[-1].get("trial_id", folder.name)
+    if history[-1].get("done") or history[-1].get("complete"):
+        row["status"] = "done" if history[-1].get("complete") else "stopped"
+    for report in sorted(history, key=lambda r: _number(r.get("objective")), reverse=True):
+        name = report.get("checkpoint_dir_name")
+        if name and (folder / name / ARTIFACT / "config.json").is_file():
+            row.update({key: report.get(key) for key in FIGURES})
+            row["checkpoint"] = str((folder / name).relative_to(sweep))
+            break
+    else:
+        row.update({key: history[-1].get(key) for key in FIGURES})
+    row["feasible"] = bool(history[-1].get("feasible", False))
+    return row
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else -math.inf
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Numpy scalars as Python values, NaN as None."""
+    plain: dict[str, Any] = {}
+    for key, value in row.items():
+        value = value.item() if hasattr(value, "item") else value
+        plain[key] = None if isinstance(value, float) and not math.isfinite(value) else value
+    return plain

@@ -1,0 +1,268 @@
+"""Search spaces: one YAML a family of autoencoders, and presets that say how much a sweep may spend.
+
+A family's file says *what* is searched::
+
+    autoencoder: vae_paper
+    space:
+      learning_rate: {loguniform: [3.0e-4, 3.0e-3]}     # as tune.loguniform
+      params: {latent_size: {choice: [32, 64]}}
+      loss:
+        pixel: {choice: [mse, power4]}
+        element_weight: {choice: [.5, .9], when: {loss.pixel: mse}, otherwise: .9}
+      weight_decay: 0.0                                  # a constant
+
+A preset's (smoke, quick, full) says *how much* is spent, and fits every family: ``train`` (epochs, samples an epoch),
+``objective`` and ``sweep`` options. A family's file may have these three sections too; they win over the preset's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.config import Config, read_yaml
+from heist_encoders.errors import ConfigError, nearest, unknown_name
+from heist_encoders.training.config import TrainConfig
+from heist_encoders.tuning import sampling
+from heist_encoders.tuning.options import Objective, SweepOptions
+from heist_encoders.tuning.sampling import Sampled
+
+PRESETS = ("smoke", "quick", "full")
+SECTIONS = ("train", "objective", "sweep")
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A validated search space.
+
+    Attributes:
+        name: Name of the file it came from, without extension.
+        autoencoder: The family.
+        parameters: Dotted TrainConfig key -> a constant or Sampled.
+        objective: What a trial is judged by.
+        sweep: How to search and how much to spend.
+    """
+
+    name: str
+    autoencoder: str
+    parameters: Mapping[str, Any]
+    objective: Objective = field(default_factory=Objective)
+    sweep: SweepOptions = field(default_factory=SweepOptions)
+
+    def param_space(self) -> dict[str, Any]:
+        """The space for ``tune.run(config=...)`` or ``tune.Tuner(param_space=...)``; add ``dataset`` (a path)."""
+        return {
+            "autoencoder": self.autoencoder,
+            **sampling.to_tune(self.parameters),
+            "objective": self.objective.to_dict(),
+        }
+
+    def constants(self) -> dict[str, Any]:
+        """The part of ``param_space`` that is not sampled."""
+        fixed = {key: value for key, value in self.parameters.items() if not isinstance(value, Sampled)}
+        return {
+            "autoencoder": self.autoencoder,
+            **sampling.nested(fixed),
+            "objective": self.objective.to_dict(),
+        }
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The dotted names of the parameters that are sampled."""
+        return tuple(key for key, value in self.parameters.items() if isinstance(value, Sampled))
+
+    @property
+    def max_epochs(self) -> int:
+        """The most epochs that a trial may take."""
+        value = self.parameters.get("max_epochs", TrainConfig.model_fields["max_epochs"].default)
+        return int(max(value.extremes())) if isinstance(value, Sampled) else int(value)
+
+    @property
+    def num_trials(self) -> int:
+        """Configurations that a sweep will try: samples times points of the grid."""
+        count = self.sweep.num_samples
+        for value in self.parameters.values():
+            if isinstance(value, Sampled) and value.kind == "grid":
+                count *= len(value.args)
+        return count
+
+    def with_options(
+        self, *, train: Mapping[str, Any] | None = None, objective: Mapping[str, Any] | None = None, **sweep: Any
+    ) -> SearchSpace:
+        """A copy with some options replaced: ``train`` (constants), ``objective``, and sweep options by keyword.
+
+        Raises:
+            ConfigError: for an unknown key or a value out of range.
+        """
+        parameters = {**self.parameters, **sampling.flattened(dict(train or {}))}
+        changed = replace(
+            self,
+            parameters=parameters,
+            objective=Objective.from_dict({**self.objective.to_dict(), **(objective or {})}, where="objective"),
+            sweep=SweepOptions.from_dict({**self.sweep.to_dict(), **sweep}, where="sweep"),
+        )
+        _check(changed, "train")
+        return changed
+
+
+def search_space(name_or_yaml: str | Path, preset: str | None = None) -> dict[str, Any]:
+    """The search space of a family, ready for Ray Tune.
+
+    ``tune.run(trainable, config={**search_space("vae_paper"), "dataset": path})``
+
+    Args:
+        name_or_yaml: A family (``vae_paper``) or a YAML file.
+        preset: How much a trial may spend: ``smoke``, ``quick`` (default) or ``full``.
+
+    Raises:
+        ConfigError, UnknownNameError: in one line, naming file and key.
+    """
+    return load_space(name_or_yaml, preset).param_space()
+
+
+def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpace:
+    """Read and validate a search space, with the sweep options that ``search_space`` leaves out.
+
+    Args:
+        name_or_yaml: A family (``vae_paper``) or a YAML file.
+        preset: ``smoke``, ``quick`` or ``full``; by default the one that the file names, else ``quick``.
+
+    Raises:
+        ConfigError, UnknownNameError: in one line, naming file and key.
+    """
+    path = _find(name_or_yaml)
+    data = read_yaml(path)
+    if path.stem in PRESETS and "autoencoder" not in data:
+        raise ConfigError(f"{path.name} is a preset: give a family too, as in: vae_paper --preset {path.stem}")
+    known = ("autoencoder", "preset", "space", *SECTIONS)
+    _check_keys(data, known, str(path))
+    if "autoencoder" not in data:
+        raise ConfigError(f"{path}: missing key 'autoencoder'")
+    base = load_preset(preset or data.get("preset", "quick"))
+    sections = {name: {**base[name], **_section(data, name, path)} for name in SECTIONS}
+    space = SearchSpace(
+        name=path.stem,
+        autoencoder=data["autoencoder"],
+        parameters=_parameters({**sections["train"], **_section(data, "space", path)}, path),
+        objective=Objective.from_dict(sections["objective"], where=f"{path}: objective"),
+        sweep=SweepOptions.from_dict(sections["sweep"], where=f"{path}: sweep"),
+    )
+    _check(space, str(path))
+    filled = {
+        key: replace(value, otherwise=default_of(space, key))
+        if isinstance(value, Sampled) and value.when and value.otherwise is None
+        else value
+        for key, value in space.parameters.items()
+    }
+    return replace(space, parameters=filled)
+
+
+def load_preset(name: str) -> dict[str, dict[str, Any]]:
+    """The sections ``train``, ``objective`` and ``sweep`` of a preset."""
+    if name not in PRESETS:
+        raise unknown_name("preset", str(name), PRESETS)
+    path = configs_folder() / f"{name}.yaml"
+    data = read_yaml(path)
+    _check_keys(data, SECTIONS, str(path))
+    return {section: _section(data, section, path) for section in SECTIONS}
+
+
+def configs_folder() -> Path:
+    """Where the shipped YAML files lie: inside the installed package, or ``tune_configs/`` of a source checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "tune_configs"
+
+
+def space_names() -> list[str]:
+    """The names of the shipped search spaces."""
+    return sorted(path.stem for path in configs_folder().glob("*.yaml") if path.stem not in PRESETS)
+
+
+def _find(name_or_yaml: str | Path) -> Path:
+    text = str(name_or_yaml)
+    if text.endswith((".yaml", ".yml")) or "/" in text:
+        path = Path(text)
+        # tune_configs/NAME.yaml means the shipped file wherever the package was installed.
+        shipped = configs_folder() / path.name
+        return shipped if not path.exists() and path.parent.name == "tune_configs" and shipped.exists() else path
+    name = text.replace("-", "_")
+    if name not in (*space_names(), *PRESETS):
+        raise unknown_name("search space", text, space_names())
+    return configs_folder() / f"{name}.yaml"
+
+
+def _section(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    section = data.get(name)
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {name} = {section!r}: expected a mapping of option: value")
+    return section
+
+
+def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in data:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; {nearest(str(key), known)}")
+
+
+def _parameters(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for key, value in sampling.flattened(tree).items():
+        is_sampled = sampling.is_sampled(value) or (isinstance(value, dict) and "when" in value)
+        parameters[key] = sampling.parse_sampled(value, f"{path}: {key}") if is_sampled else value
+    return parameters
+
+
+def _check(space: SearchSpace, where: str) -> None:
+    """Every constant, every choice and both ends of every range must be accepted by TrainConfig and the family."""
+    from heist_encoders.autoencoders.registry import autoencoder_class, autoencoder_names
+
+    if space.autoencoder not in autoencoder_names():
+        raise ConfigError(
+            f"{where}: unknown autoencoder {space.autoencoder!r}; "
+            f"{nearest(str(space.autoencoder), autoencoder_names())}"
+        )
+    params_class = autoencoder_class(space.autoencoder).Params
+    for key, value in space.parameters.items():
+        if key == "autoencoder":
+            raise ConfigError(f"{where}: unknown key 'autoencoder' in space; it stands at the top of the file")
+        if isinstance(value, Sampled):
+            _check_conditions(space, key, value, where)
+        for candidate in value.extremes() if isinstance(value, Sampled) else (value,):
+            _check_value(space.autoencoder, params_class, key, candidate, where)
+        if isinstance(value, Sampled) and value.otherwise is not None:
+            _check_value(space.autoencoder, params_class, key, value.otherwise, where)
+
+
+def _check_value(family: str, params_class: type[Config], key: str, value: Any, where: str) -> None:
+    if key.startswith("params."):
+        params_class.from_dict(sampling.nested({key.removeprefix("params."): value}), where=f"{where}: {family}")
+    else:
+        TrainConfig.from_dict({"autoencoder": family, **sampling.nested({key: value})}, where=where)
+
+
+def _check_conditions(space: SearchSpace, key: str, value: Sampled, where: str) -> None:
+    for other, wanted in value.when.items():
+        if other not in space.parameters or other == key:
+            known = [name for name in space.parameters if name != key]
+            raise ConfigError(f"{where}: {key}.when names {other!r}, not a parameter here; {nearest(other, known)}")
+        target = space.parameters[other]
+        if isinstance(target, Sampled) and target.when:
+            raise ConfigError(f"{where}: {key}.when names {other!r}, which is conditional itself")
+        if isinstance(target, Sampled) and target.kind not in ("choice", "grid"):
+            raise ConfigError(f"{where}: {key}.when names {other!r}, which is no choice but {target.kind}")
+        possible = target.args if isinstance(target, Sampled) else (target,)
+        for item in wanted:
+            if item not in possible:
+                raise ConfigError(f"{where}: {key}.when wants {other} = {item!r}, which never occurs: {list(possible)}")
+
+
+def default_of(space: SearchSpace, key: str) -> Any:
+    """The value of a dotted TrainConfig key when a configuration of the space's family leaves it out."""
+    node: Any = TrainConfig.from_dict({"autoencoder": space.autoencoder}).to_dict()
+    for part in key.split("."):
+        node = node[part]
+    return node

@@ -1,0 +1,388 @@
+"""A sweep: many trials of one family under Ray Tune, resumable, with a table at the end."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.errors import ConfigError, HeistEncodersError, MissingDependencyError, ResourceError
+from heist_encoders.tuning.options import METRICS
+from heist_encoders.tuning.results import (
+    FORMAT_VERSION,
+    PLAN,
+    SweepResult,
+    load_result,
+    read_plan,
+    write_whole,
+)
+from heist_encoders.tuning.spaces import SearchSpace, load_space
+
+CHECKPOINTS_KEPT = 3
+MAX_FAILURES = 2
+"""Times that a trial whose process died is started again, from its last checkpoint."""
+
+
+def sweep(
+    space: str | Path | SearchSpace,
+    dataset: Any,
+    *,
+    out: str | Path,
+    preset: str | None = None,
+    num_samples: int | None = None,
+    time_budget_s: float | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    cpus_per_trial: int = 1,
+    gpus_per_trial: float | None = None,
+    max_concurrent: int | None = None,
+    metric: str | None = None,
+    scheduler: str | None = None,
+    search: str | None = None,
+    train: Mapping[str, Any] | None = None,
+    objective: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    progress: Any = None,
+    callbacks: Sequence[Any] = (),
+) -> SweepResult:
+    """Search the hyperparameters of an autoencoder with Ray Tune.
+
+    The same space, options and seed give the same configurations (``search="random"``), and each trial trains from the
+    same seed. Which trials ASHA stops, and what a time budget cuts off, depends on timing.
+
+    Args:
+        space: A family (``vae_paper``), a YAML file, or a SearchSpace.
+        dataset: A dataset or its path; on a cluster a path that all nodes see.
+        out: The sweep's folder: Tune's experiment, ``sweep.json``, and ``results.json`` and ``.csv`` at the end.
+        preset: ``smoke``, ``quick`` or ``full``; see ``load_space``.
+        num_samples, time_budget_s, max_concurrent, scheduler, search: See ``SweepOptions``; None = the space's.
+        seed: Of the sampled configurations and of every trial's training.
+        resume: Go on with the sweep in ``out``, if there is one: finished trials stay, unfinished ones go on from
+            their last checkpoint, failed ones are tried again.
+        cpus_per_trial: CPUs, and threads, of a trial.
+        gpus_per_trial: GPUs, also a fraction, of a trial; None = half a GPU if there is one.
+        metric: ``mlp_f1`` (default), ``linear_f1`` or ``test_loss``.
+        train: TrainConfig values fixed for all trials, over the space's: ``{"max_seconds": 20.0}``.
+        objective: Values of ``Objective`` over the space's: ``{"max_latency_ms": 2.0}``.
+        address: Of a Ray cluster; None = the Ray of this process, or a new local one.
+        progress: Called with a ``SweepEvent`` whenever something happens; the first one is the resource plan.
+        callbacks: More Tune callbacks, ``WandbLoggerCallback(...)`` for example.
+
+    Raises:
+        ConfigError: bad option, ``out`` unusable or holding another sweep, a state that can't be restored.
+        ResourceError: if no trial can be placed, or all trials failed for lack of resources.
+        MissingDependencyError: if ``search="optuna"`` and Optuna is missing or too old.
+        KeyboardInterrupt: on Ctrl-C, after the state is saved: ``resume=True`` goes on.
+    """
+    if metric is not None and metric not in METRICS:
+        raise ConfigError(f"metric = {metric!r}: expected one of {', '.join(METRICS)}")
+    if not isinstance(cpus_per_trial, int) or cpus_per_trial < 1:
+        raise ConfigError(f"cpus_per_trial = {cpus_per_trial!r}: expected a whole number of at least 1")
+    space = space if isinstance(space, SearchSpace) else load_space(space, preset)
+    given = {
+        "num_samples": num_samples, "time_budget_s": None if time_budget_s is None else float(time_budget_s),
+        "max_concurrent": max_concurrent, "scheduler": scheduler, "search": search,
+    }  # fmt: skip
+    options = {key: value for key, value in given.items() if value is not None}
+    limits = {**(objective or {}), **({} if metric is None else {"metric": metric})}
+    space = space.with_options(train=train, objective=limits, **options)
+    rungs = {"first_probe": min(space.sweep.grace_epochs, space.max_epochs)}
+    space = space.with_options(objective={**rungs, "probe_factor": space.sweep.reduction_factor})
+
+    folder = Path(out).absolute()
+    dataset = _open(dataset)
+    plan = _plan(space, dataset, seed, cpus_per_trial)
+    existing = _existing(folder, plan, resume)
+    if existing is not None and existing.finished:
+        return existing
+    return _Sweep(space, dataset, folder, plan, seed, progress, tuple(callbacks)).go(
+        restore=existing is not None,
+        address=address,
+        resources=(cpus_per_trial, gpus_per_trial),
+    )
+
+
+class _Sweep:
+    """A sweep that is about to run."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: Any,
+        folder: Path,
+        plan: dict[str, Any],
+        seed: int,
+        progress: Any,
+        callbacks: tuple[Any, ...],
+    ) -> None:
+        self.space, self.dataset, self.folder = space, dataset, folder
+        self.plan, self.seed, self.progress, self.callbacks = plan, seed, progress, callbacks
+
+    def go(self, *, restore: bool, address: str | None, resources: tuple[int, float | None]) -> SweepResult:
+        """Run to the end and write the results."""
+        from heist_encoders.tuning import resources as placing
+        from heist_encoders.tuning.events import SweepEvent, listen
+
+        searcher = None if restore else self._searcher()
+        placing.start_ray(address)
+        options = self.space.sweep
+        placed = placing.plan_resources(self.space.num_trials, *resources, options.max_concurrent)
+        total = self.space.num_trials
+        if self.progress is not None:
+            self.progress(SweepEvent("plan", 0, total, max_epochs=self.space.max_epochs, message=str(placed)))
+        listen(str(self.folder), self.progress)
+        try:
+            with placing.quiet_logs():
+                tuner = self._restored(placed) if restore else self._new(placed, searcher)
+                grid = self._fit(tuner)
+        finally:
+            listen(str(self.folder), None)
+        trials = grid._experiment_analysis.trials
+        if any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
+            raise KeyboardInterrupt
+        result = load_result(self.folder)
+        if trials and all(trial.status == "ERROR" for trial in trials):
+            raise self._all_failed(trials[0])
+        result = SweepResult(result.path, result.table, True, result.plan)
+        result.save()
+        if self.progress is not None:
+            best = result.best
+            self.progress(
+                SweepEvent(
+                    "end", len(trials), total, best=None if best is None else best["objective"], metrics=best or {}
+                )
+            )
+        return result
+
+    def _new(self, placed: Any, searcher: Any) -> Any:
+        from ray import tune
+
+        from heist_encoders.tuning.events import trial_folder
+
+        self._make_folder()
+        optuna = self.space.sweep.search == "optuna"
+        space = self.space.constants() if optuna else self.space.param_space()
+        space.setdefault("seed", self.seed)
+        return tune.Tuner(
+            self._trainable(placed),
+            param_space={**space, "dataset": str(Path(self.dataset.path).absolute())},
+            tune_config=tune.TuneConfig(
+                metric="objective",
+                mode="max",
+                num_samples=self.space.sweep.num_samples,
+                search_alg=searcher,
+                scheduler=self._scheduler(),
+                max_concurrent_trials=placed.concurrent if optuna else None,
+                time_budget_s=self.space.sweep.time_budget_s,
+                reuse_actors=True,
+                trial_dirname_creator=trial_folder,
+            ),
+            run_config=tune.RunConfig(
+                name=self.folder.name,
+                storage_path=str(self.folder.parent),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=tune.CheckpointConfig(
+                    num_to_keep=CHECKPOINTS_KEPT, checkpoint_score_attribute="objective", checkpoint_score_order="max"
+                ),
+                callbacks=[self._progress_callback(), *self.callbacks],
+            ),
+        )
+
+    def _restored(self, placed: Any) -> Any:
+        from ray import tune
+
+        states = sorted(self.folder.glob("experiment_state-*.json"))
+        if not (self.folder / "tuner.pkl").is_file() or not states:
+            # Killed before Tune had written anything to go on from: begin again.
+            return self._new(placed, self._searcher())
+        try:
+            json.loads(states[-1].read_text(encoding="utf-8"))
+            return tune.Tuner.restore(
+                str(self.folder), trainable=self._trainable(placed), resume_unfinished=True, resume_errored=True
+            )
+        except Exception as error:
+            raise self._damaged(error) from None
+
+    def _fit(self, tuner: Any) -> Any:
+        try:
+            return tuner.fit()
+        except HeistEncodersError:
+            raise
+        except Exception as error:
+            if "restore" in str(error).lower() or isinstance(error, (EOFError, json.JSONDecodeError)):
+                raise self._damaged(error) from None
+            raise
+
+    def _damaged(self, error: Exception) -> ConfigError:
+        done = len(load_result(self.folder).table)
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        return ConfigError(
+            f"the state of the sweep in {self.folder} is truncated or altered ({reason}) and can't be resumed; its "
+            f"{done} trials so far can still be promoted ('heist-encoders promote {self.folder}'), and a sweep into "
+            "another folder with the same seed tries the same configurations"
+        )
+
+    def _trainable(self, placed: Any) -> Any:
+        from ray import tune
+
+        from heist_encoders.tuning.trial_function import trainable
+
+        wanted = {"cpu": placed.cpus_per_trial}
+        if placed.gpus_per_trial:
+            wanted["gpu"] = placed.gpus_per_trial
+        return tune.with_resources(trainable, wanted)
+
+    def _progress_callback(self) -> Any:
+        from heist_encoders.tuning.events import ProgressCallback
+
+        return ProgressCallback(str(self.folder), self.space.num_trials, self.space.max_epochs)
+
+    def _scheduler(self) -> Any:
+        from ray.tune import schedulers
+
+        options = self.space.sweep
+        grace = min(options.grace_epochs, self.space.max_epochs)
+        if options.scheduler == "asha":
+            return schedulers.ASHAScheduler(
+                time_attr="epoch",
+                max_t=self.space.max_epochs,
+                grace_period=grace,
+                reduction_factor=options.reduction_factor,
+            )
+        if options.scheduler == "median":
+            return schedulers.MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=3)
+        return schedulers.FIFOScheduler()  # type: ignore[no-untyped-call]
+
+    def _searcher(self) -> Any:
+        options = self.space.sweep
+        if options.search == "optuna":
+            return optuna_search(self.space, self.seed)
+        from ray.tune.search.basic_variant import BasicVariantGenerator
+
+        return BasicVariantGenerator(random_state=self.seed, max_concurrent=options.max_concurrent or 0)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for old in self.folder.iterdir():
+                if old.name != PLAN:
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+            write_whole(self.folder / PLAN, json.dumps(self.plan, indent=1) + "\n")
+        except OSError as error:
+            raise ConfigError(f"out = {self.folder}: {error.strerror}; choose a folder you may write to") from None
+
+    def _all_failed(self, trial: Any) -> HeistEncodersError:
+        lines = [line.strip() for line in (trial.get_pickled_error() or "").__str__().splitlines() if line.strip()]
+        reason = lines[-1] if lines else "no reason given"
+        return ResourceError(
+            f"every trial of the sweep failed; the first one with: {reason}; see {trial.path}/error.txt"
+        )
+
+
+def optuna_search(space: SearchSpace, seed: int = 0) -> Any:
+    """Ray's OptunaSearch (TPE) over a search space, for ``sweep`` and for a Tuner of one's own.
+
+    Pass ``space.constants()`` as its ``param_space``: the rest is suggested by Optuna.
+
+    Raises:
+        MissingDependencyError: if Optuna is missing, or does not fit Ray's adapter.
+        ConfigError: if the space has a grid, which Optuna can't search.
+    """
+    from heist_encoders.tuning.sampling import OptunaSpace, Sampled
+
+    pin = "install what fits: pip install 'heist-encoders[optuna]' (optuna>=4,<6)"
+    try:
+        import optuna
+    except ImportError:
+        raise MissingDependencyError(f"search = 'optuna' needs Optuna, which is not installed; {pin}") from None
+    major = int(str(optuna.__version__).split(".", 1)[0])
+    if not 4 <= major < 6:
+        raise MissingDependencyError(f"Optuna {optuna.__version__} was not tried with this Ray's adapter; {pin}")
+    grids = [key for key, v in space.parameters.items() if isinstance(v, Sampled) and v.kind == "grid"]
+    if grids:
+        raise ConfigError(f"{grids[0]}: Optuna can't search a grid; use choice, or search: random")
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return OptunaSearch(OptunaSpace(space.parameters), metric="objective", mode="max", seed=seed)
+
+
+def _open(dataset: Any) -> Any:
+    from heist_encoders.data.dataset import open_dataset
+
+    return open_dataset(dataset) if isinstance(dataset, (str, Path)) else dataset
+
+
+def _plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: int) -> dict[str, Any]:
+    import ray
+    import torch
+
+    from heist_encoders import __version__
+
+    return {
+        "format_version": FORMAT_VERSION,
+        "space": space.name,
+        "autoencoder": space.autoencoder,
+        "parameters": {key: _readable(value) for key, value in space.parameters.items()},
+        "searched": list(space.searched),
+        "objective": space.objective.to_dict(),
+        "sweep": space.sweep.to_dict(),
+        "seed": seed,
+        "cpus_per_trial": cpus_per_trial,
+        "dataset": {"path": str(Path(dataset.path).absolute()), "hash": dataset.hash},
+        "versions": {
+            "heist_encoders": __version__,
+            "ray": ray.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _readable(value: Any) -> Any:
+    from heist_encoders.tuning.sampling import Sampled
+
+    if not isinstance(value, Sampled):
+        return value
+    readable: dict[str, Any] = {value.kind: list(value.args)}
+    if value.when:
+        readable["when"] = {key: list(values) for key, values in value.when.items()}
+        readable["otherwise"] = value.otherwise
+    return readable
+
+
+def _existing(folder: Path, plan: dict[str, Any], resume: bool) -> SweepResult | None:
+    """The sweep that lies in ``folder``, None if there is none. Raises ConfigError if it is not the one planned."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"out = {folder}: a file is in the way; choose a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    if not (folder / PLAN).is_file():
+        raise ConfigError(f"out = {folder}: holds other files and no sweep; choose a new or empty folder")
+    if not resume:
+        raise ConfigError(f"out = {folder}: holds a sweep already; resume it (--resume) or choose a new folder")
+    old = read_plan(folder)
+    for key in ("autoencoder", "parameters", "objective", "seed"):
+        if old.get(key) != json.loads(json.dumps(plan[key])):
+            raise ConfigError(
+                f"out = {folder}: holds a sweep with another {key} ({_first_difference(old.get(key), plan[key])}); "
+                "resume it with the options it was started with, or choose a new folder"
+            )
+    if old["dataset"]["hash"] != plan["dataset"]["hash"]:
+        raise ConfigError(
+            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({old['dataset']['path']}), not "
+            f"{plan['dataset']['hash'][:12]}; give that dataset or choose a new folder"
+        )
+    return load_result(folder)
+
+
+def _first_difference(old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        new = json.loads(json.dumps(new))
+        key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
+        return f"{key}: {old.get(key)!r} there, {new.get(key)!r} here"
+    return f"{old!r} there, {new!r} here"

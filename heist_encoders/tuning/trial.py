@@ -1,0 +1,228 @@
+"""One trial: train an autoencoder, probe it at the rungs, hand checkpoints on. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.training.config import TrainConfig
+from heist_encoders.tuning.options import Objective
+from heist_encoders.tuning.results import ARTIFACT
+
+TRAINING = "train"
+"""Sub-folder of a trial's checkpoint that holds what training needs to go on; absent from a finished trial's."""
+STATISTICS_FRAMES = 1024
+"""Frames behind mean and deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
+
+Report = Callable[[dict[str, Any], "Path | None"], None]
+"""Takes the figures and the folder of a checkpoint, if there is one."""
+
+
+class Trial:
+    """Trains one configuration and reports it.
+
+    Args:
+        config: What to train.
+        dataset: An open dataset.
+        objective: What the trial is judged by.
+        folder: A folder of its own to work in.
+        report: Called with the figures and a checkpoint folder (valid during the call).
+        provenance: Enters the artifacts.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: Any,
+        objective: Objective,
+        folder: Path,
+        report: Report,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self.config, self.dataset, self.objective = config, dataset, objective
+        self.folder, self.report, self.provenance = folder, report, provenance or {}
+        self.figures: dict[str, Any] = {}
+        self.started = time.monotonic()
+        self.probing = 0.0
+
+    def run(self, checkpoint: Path | None = None) -> dict[str, Any]:
+        """Train to the end, from ``checkpoint`` (a folder that was reported earlier) if given; the last figures."""
+        from heist_encoders.training.train import train
+
+        self.figures = measure_encoder(self.config, self.objective)
+        if self.objective.excess(self.figures["encoding_size"], self.figures["latency_ms"]) > 1:
+            # Known before any training: no encoder over a limit can win.
+            zeros = {"epoch": 0, "samples": 0, "seconds": 0.0, "mlp_f1": 0.0, "linear_f1": 0.0}
+            self._send({**zeros, "test_loss": 1e9}, None, complete=True)
+            return self.figures
+        work = self.folder / TRAINING
+        if checkpoint is not None and (checkpoint / TRAINING).is_dir():
+            shutil.rmtree(work, ignore_errors=True)
+            shutil.copytree(checkpoint / TRAINING, work)
+            adopt(work, self.config, self.dataset)
+        result = train(self.config, self.dataset, out=work, callback=self._after_epoch)
+        last = result.history[-1]
+        self._probe(result.model, {**_epoch_figures(last), "test_loss": result.test_loss}, None, complete=True)
+        return self.figures
+
+    def _after_epoch(self, report: Any) -> None:
+        epoch = report.epoch + 1
+        if epoch >= self.config.max_epochs or not self.objective.probed(epoch):
+            return
+        work = self.folder / TRAINING
+        started = time.monotonic()
+        model = best_model(self.config, work)
+        self.probing += time.monotonic() - started
+        self._probe(model, _epoch_figures(report), work, complete=False)
+
+    def _probe(self, model: Any, figures: dict[str, Any], work: Path | None, *, complete: bool) -> None:
+        from heist_encoders.evaluation.usefulness import usefulness
+        from heist_encoders.zoo.artifact import save_artifact
+
+        started = time.monotonic()
+        device = next(model.parameters()).device.type
+        probe = usefulness(model, self.dataset, train_limit=self.objective.probe_frames, fast=True, device=device)
+        self.probing += time.monotonic() - started
+        figures = {**figures, "mlp_f1": _known(probe.mlp_f1), "linear_f1": _known(probe.linear_f1)}
+        out = self.folder / "checkpoint"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        self._complete_figures(figures, complete)
+        save_artifact(
+            out / ARTIFACT,
+            model,
+            name=f"{self.config.autoencoder}-trial",
+            dataset=_Spread(self.dataset),
+            training={
+                "config": self.config.to_dict(),
+                **{key: self.figures[key] for key in ("epoch", "samples", "seconds")},
+            },
+            metrics={"trial": {**self.figures, "elements": probe.to_dict()["elements"]}},
+            provenance=self.provenance,
+        )
+        if work is not None:
+            _link_tree(work, out / TRAINING)
+        self.report(self.figures, out)
+        shutil.rmtree(out, ignore_errors=True)
+
+    def _send(self, figures: dict[str, Any], checkpoint: Path | None, *, complete: bool) -> None:
+        self._complete_figures(figures, complete)
+        self.report(self.figures, checkpoint)
+
+    def _complete_figures(self, figures: dict[str, Any], complete: bool) -> None:
+        self.figures = {**self.figures, **figures, "complete": complete}
+        self.figures["objective"] = self.objective.score(self.figures)
+        excess = self.objective.excess(self.figures["encoding_size"], self.figures["latency_ms"])
+        self.figures["feasible"] = excess <= 1
+        self.figures["probe_share"] = self.probing / max(time.monotonic() - self.started, 1e-9)
+
+
+class _Spread:
+    """A view of a dataset whose train split has at most ``STATISTICS_FRAMES`` frames, evenly spread."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.spec, self.hash = dataset.spec, dataset.hash
+        frames = dataset.frames("train")
+        self._frames = frames[:: max(1, math.ceil(len(frames) / STATISTICS_FRAMES))]
+
+    def frames(self, split: str) -> Any:
+        """uint8 (N, 64, 64, 3) of the train split, whatever ``split``."""
+        return self._frames
+
+
+def measure_encoder(config: TrainConfig, objective: Objective) -> dict[str, Any]:
+    """Size and speed of a configuration's encoder, which training does not change.
+
+    Returns:
+        ``encoding_size`` (numbers), ``params`` (weights of the whole autoencoder), ``latency_ms`` (median milliseconds
+        of the encoder on one frame, on one CPU thread). Over the limit, the latency is the best of three measurements,
+        since other trials share the machine.
+    """
+    from heist_encoders.autoencoders.registry import create_autoencoder
+    from heist_encoders.evaluation.speed import latency
+
+    model = create_autoencoder(config.autoencoder, config.params)
+    milliseconds = math.inf
+    for _ in range(3):
+        milliseconds = min(milliseconds, latency(model, 1, "cpu", 1, seconds=0.2, repeats=50)["median_ms"])
+        if milliseconds <= objective.max_latency_ms:
+            break
+    return {
+        "encoding_size": math.prod(model.encoding_shape),
+        "params": sum(p.numel() for p in model.parameters()),
+        "latency_ms": milliseconds,
+    }
+
+
+def best_model(config: TrainConfig, work: Path) -> Any:
+    """The best weights so far of the training in folder ``work``, in eval mode, on the device that trains."""
+    from heist_encoders.autoencoders.registry import create_autoencoder
+    from heist_encoders.training.checkpoint import Checkpoint
+    from heist_encoders.training.hardware import resolve_device
+
+    loaded = Checkpoint(work).load()
+    if loaded is None:
+        raise RuntimeError(f"{work}: training reported an epoch but saved no checkpoint")
+    model = create_autoencoder(config.autoencoder, config.params)
+    model.load_state_dict(loaded[2])
+    return model.eval().to(resolve_device(config.device))
+
+
+def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:
+    """Let the training in ``work`` go on with other settings, as population-based training asks for.
+
+    Learning rate, weight decay, batch size and the weights of the loss may differ; the autoencoder may not, and is
+    left for ``train`` to refuse.
+    """
+    from heist_encoders.training.checkpoint import STATE, write_atomically
+
+    file = work / STATE
+    state = json.loads(file.read_text(encoding="utf-8"))
+    old = state["identity"]["config"]
+    new = {key: value for key, value in config.to_dict().items() if key in old}
+    changeable = ("learning_rate", "weight_decay", "batch_size", "loss", "schedule")
+    if state["identity"]["dataset_hash"] != dataset.hash or any(
+        old[key] != new.get(key) for key in old if key not in changeable
+    ):
+        return
+    if old != new:
+        state["identity"]["config"] = new
+        write_atomically(file, json.dumps(state, indent=1).encode())
+
+
+def _epoch_figures(report: Any) -> dict[str, Any]:
+    return {
+        "epoch": report.epoch + 1,
+        "test_loss": report.test_loss,
+        "mse": report.mse,
+        "active_units": report.active_units,
+        "samples": report.samples,
+        "samples_per_second": report.samples_per_second,
+        "seconds": report.seconds,
+    }
+
+
+def _known(value: float) -> float:
+    """NaN (no element in the test frames) as 0."""
+    return 0.0 if math.isnan(value) else float(value)
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """A copy of the files of a training folder; hard links where the file system has them, as they are never edited."""
+    target.mkdir(parents=True)
+    for path in source.iterdir():
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        if path.suffix != ".safetensors":
+            shutil.copyfile(path, target / path.name)
+            continue
+        try:
+            os.link(path, target / path.name)
+        except OSError:
+            shutil.copyfile(path, target / path.name)

@@ -1,0 +1,93 @@
+"""From a sweep to an artifact in the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.tuning.results import ARTIFACT, SweepResult, load_result
+
+if TYPE_CHECKING:
+    from heist_encoders.zoo.artifact import Artifact
+
+
+def promote_winner(
+    sweep: str | Path | SweepResult, name: str | None = None, *, rank: int = 1, overwrite: bool = False
+) -> Artifact:
+    """Make a trial of a sweep, by default the best one within the limits, an artifact of the zoo.
+
+    Reads JSON and safetensors only, so it works for an interrupted sweep and for one whose Tune state is damaged.
+    Mean and deviation of the encodings are taken anew from the sweep's dataset, where it still lies at its path.
+
+    Args:
+        sweep: The sweep's folder or result.
+        name: The artifact's name; ``<family>-<name of the folder>`` by default.
+        rank: Which row of the results, from 1.
+        overwrite: Replace an artifact of that name.
+
+    Raises:
+        ConfigError: if the folder holds no sweep, or no trial of that rank within the limits.
+        ArtifactError: if the trial's artifact is damaged, or ``name`` is taken.
+    """
+    from heist_encoders.zoo import promote
+
+    result = sweep if isinstance(sweep, SweepResult) else load_result(sweep)
+    row = _row(result, rank)
+    plan = result.plan
+    source = result.path / row["checkpoint"] / ARTIFACT
+    provenance = {
+        "sweep": result.path.resolve().name,
+        "space": plan["space"],
+        "trial": int(row["trial"]),
+        "trial_id": row["trial_id"],
+        "rank": int(row["rank"]),
+        "trials": len(result.table),
+        "objective": float(row["objective"]),
+        "metric": plan["objective"]["metric"],
+        "limits": {key: plan["objective"][key] for key in ("max_encoding_size", "max_latency_ms")},
+        "seed": plan["seed"],
+        "dataset_hash": plan["dataset"]["hash"],
+        "config": {key: row[key] for key in plan["searched"]},
+        "versions": plan["versions"],
+    }
+    name = name or f"{plan['autoencoder']}-{result.path.resolve().name}"
+    artifact = promote(source, name, provenance=provenance, overwrite=overwrite)
+    return _with_full_statistics(artifact, plan)
+
+
+def _row(result: SweepResult, rank: int) -> dict[str, Any]:
+    usable = result.table[result.table["feasible"] & (result.table["checkpoint"] != "")]
+    if not len(usable):
+        limits = result.plan["objective"]
+        raise ConfigError(
+            f"{result.path}: none of {len(result.table)} trials has a checkpoint within the limits (encoding size "
+            f"{limits['max_encoding_size']}, {limits['max_latency_ms']:g} ms); let it run longer or raise the limits"
+        )
+    rows = usable[usable["rank"] == rank]
+    if not len(rows):
+        ranks = ", ".join(str(r) for r in usable["rank"])
+        raise ConfigError(f"{result.path}: no trial of rank {rank} within the limits; there are {ranks}")
+    return dict(rows.iloc[0].to_dict())
+
+
+def _with_full_statistics(artifact: Artifact, plan: dict[str, Any]) -> Artifact:
+    """The artifact with mean and deviation over the whole dataset, unchanged if that can't be opened any more."""
+    from heist_encoders.data.dataset import open_dataset
+    from heist_encoders.zoo import save_artifact
+
+    try:
+        dataset = open_dataset(plan["dataset"]["path"])
+    except (DatasetError, OSError):
+        return artifact
+    if dataset.hash != plan["dataset"]["hash"]:
+        return artifact
+    return save_artifact(
+        artifact.path,
+        artifact.load_model(),
+        name=artifact.name,
+        dataset=dataset,
+        training=artifact.training,
+        metrics=artifact.metrics,
+        provenance=artifact.provenance,
+    )
