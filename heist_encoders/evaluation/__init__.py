@@ -1,1 +1,45 @@
-"""heist-encoders."""
+"""What did an autoencoder throw away? Probes, reconstruction metrics, speed, pictures and the report.
+
+The functions are imported from their modules on first use, so that importing this package stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "Usefulness": "usefulness",
+    "usefulness": "usefulness",
+    "evaluate": "evaluate",
+    "latency": "speed",
+    "reconstruction_metrics": "metrics",
+    "reference_rows": "references",
+    "ssim": "metrics",
+    "write_report": "report",
+    "write_video": "video",
+}
+
+__all__ = [
+    "Usefulness",
+    "latency",
+    "reconstruction_metrics",
+    "reference_rows",
+    "ssim",
+    "write_report",
+    "write_video",
+]
+
+if TYPE_CHECKING:
+    from heist_encoders.evaluation.metrics import reconstruction_metrics, ssim
+    from heist_encoders.evaluation.references import reference_rows
+    from heist_encoders.evaluation.report import write_report
+    from heist_encoders.evaluation.speed import latency
+    from heist_encoders.evaluation.usefulness import Usefulness
+    from heist_encoders.evaluation.video import write_video
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
