@@ -27,6 +27,7 @@ def make_env(
     normalize: bool = False,
     device: str = "cpu",
     backend: str = "auto",
+    precision: str = "float32",
     render_mode: str | None = None,
 ) -> HeistEnv:
     """One game as a gymnasium environment.
@@ -43,6 +44,7 @@ def make_env(
         normalize: bring encodings to mean 0 and deviation 1 with the statistics stored in the artifact.
         device: where torch encodes: ``cpu``, ``cuda``, ``auto``.
         backend: ``auto`` (OpenVINO on a CPU if installed), ``torch`` or ``openvino``.
+        precision: of the encoder's arithmetic, ``float32`` or ``bfloat16``.
         render_mode: ``rgb_array`` or ``human``: the frame and, beside it, its reconstruction.
 
     Raises:
@@ -60,6 +62,7 @@ def make_env(
             normalize=normalize,
             device=device,
             backend=backend,
+            precision=precision,
             render_mode=render_mode,
         )
     )
@@ -78,6 +81,7 @@ def make_vector_env(
     normalize: bool = False,
     device: str = "cpu",
     backend: str = "auto",
+    precision: str = "float32",
     render_mode: str | None = None,
     frames_in_info: bool = False,
 ) -> HeistVectorEnv:
@@ -87,7 +91,7 @@ def make_vector_env(
         num_envs: number of games.
         frames_in_info: put the frames into ``info["frame"]``; it costs a copy.
         encoder, distribution_mode, num_levels, start_level, game, use_backgrounds, actions, normalize, device,
-            backend, render_mode: as in ``make_env``, but for ``human``.
+            backend, precision, render_mode: as in ``make_env``, but for ``human``.
 
     Raises:
         HeistEncodersError: in one line, for any option that cannot be met.
@@ -103,6 +107,7 @@ def make_vector_env(
         normalize=normalize,
         device=device,
         backend=backend,
+        precision=precision,
         render_mode=render_mode,
     )
     return HeistVectorEnv(num_envs, options, frames_in_info=frames_in_info)

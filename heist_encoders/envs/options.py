@@ -69,6 +69,7 @@ def resolve_options(
     normalize: bool = False,
     device: str = "cpu",
     backend: str = "auto",
+    precision: str = "float32",
     render_mode: str | None = None,
 ) -> EnvOptions:
     """Check options, fill in what was left open from the encoder's artifact, and load the encoder.
@@ -87,7 +88,7 @@ def resolve_options(
     if render_mode not in (None, "rgb_array", "human"):
         raise unknown_name("render_mode", str(render_mode), ("rgb_array", "human"))
     _check_levels(num_levels, start_level)
-    found = None if encoder is None else _find(encoder, game, distribution_mode, device, backend)
+    found = None if encoder is None else _find(encoder, game, distribution_mode, device, backend, precision)
     artifact = found.artifact if found else None
     game = game or (artifact.game if artifact else "heist")
     if distribution_mode is None:
@@ -128,6 +129,7 @@ def _find(
     distribution_mode: str | None,
     device: str,
     backend: str,
+    precision: str,
 ) -> Encoder:
     from heist_encoders.zoo.encoder import Encoder
     from heist_encoders.zoo.lookup import find_artifact
@@ -140,7 +142,7 @@ def _find(
     artifact = find_artifact(encoder, None if foreign else distribution_mode)
     if foreign and artifact.game == game:
         artifact = find_artifact(artifact, distribution_mode)
-    return Encoder(artifact, device=device, backend=backend)
+    return Encoder(artifact, device=device, backend=backend, precision=precision)
 
 
 def _default_mode(game: str, artifact: Artifact | None) -> str:

@@ -42,6 +42,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     }
 
     def __init__(self, num_envs: int, options: EnvOptions, *, frames_in_info: bool = False) -> None:
+        self.closed = True  # nothing to free until all is built
         if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
             raise ConfigError(f"num_envs = {num_envs!r}: expected a whole number, at least 1")
         if options.render_mode == "human":
@@ -57,6 +58,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._games = Games(self.num_envs, options)
         self._streams: list[np.random.Generator] = [seeding.np_random()[0] for _ in range(self.num_envs)]
+        self.closed = False
 
     @property
     def encoder(self) -> Any:

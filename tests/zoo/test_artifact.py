@@ -1,0 +1,204 @@
+"""Artifacts: what is saved is what is loaded, and nothing damaged or foreign is opened."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from heist_encoders.autoencoders import autoencoder_names, create_autoencoder
+from heist_encoders.errors import ArtifactError
+from heist_encoders.zoo import load_artifact, save_artifact, update_metrics, verify
+from heist_encoders.zoo.artifact import Artifact, encoding_statistics
+from tests.zoo.making import Played, make_artifact, played_frames
+
+
+@pytest.fixture
+def copy(saved: Artifact, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(saved.path, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("family", autoencoder_names())
+def test_weights_come_back_bit_equal(family: str, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = create_autoencoder(family).eval()
+    artifact = save_artifact(tmp_path / "a", model, name="a", dataset=Played(), training={})
+    again = artifact.load_model()
+    assert not again.training
+    assert artifact.encoding_shape == tuple(model.encoding_shape)
+    for (name, value), (other_name, other) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
+        assert name == other_name
+        assert torch.equal(value, other)
+
+
+def test_what_was_given_is_kept(tmp_path: Path) -> None:
+    artifact = make_artifact(
+        tmp_path / "mine", metrics={"f1": np.float32(0.5), "bad": float("nan")}, provenance={"trial": 3}
+    )
+    assert load_artifact(artifact.path) == artifact
+    assert (artifact.name, artifact.family, artifact.distribution_mode) == ("mine", "vae_alex", "memory")
+    assert artifact.metrics == {"f1": 0.5, "bad": None}
+    assert artifact.provenance == {"trial": 3}
+    assert artifact.dataset_hash == "0" * 64
+    for part in ("vae_alex", "f1", artifact.sha256, "trial: 3", "load_encoder"):
+        assert part in artifact.card
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_statistics_are_those_of_the_encodings() -> None:
+    model = create_autoencoder("vae_paper").eval()
+    frames = played_frames(20)
+    mean, std = encoding_statistics(model, frames)
+    with torch.inference_mode():
+        encodings = model.encode(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255).numpy()
+    np.testing.assert_allclose(mean, encodings.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(std, encodings.std(0), rtol=1e-3, atol=1e-6)
+
+
+def test_deviation_is_one_where_nothing_varies() -> None:
+    model = create_autoencoder("vae_paper").eval()
+    _, std = encoding_statistics(model, np.repeat(played_frames(1), 8, axis=0))
+    np.testing.assert_array_equal(std, np.ones_like(std))
+
+
+def test_statistics_leave_the_training_mode_alone() -> None:
+    model = create_autoencoder("vae_paper").train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    encoding_statistics(model, played_frames(4))
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_saving_again_replaces(tmp_path: Path) -> None:
+    first = make_artifact(tmp_path / "a", seed=1)
+    second = make_artifact(tmp_path / "a", seed=2)
+    assert first.sha256 != second.sha256
+    assert load_artifact(tmp_path / "a").sha256 == second.sha256
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_new_metrics_keep_weights_and_pictures(copy: Path) -> None:
+    (copy / "curve.png").write_bytes(b"picture")
+    before = load_artifact(copy)
+    after = update_metrics(before, {"mlp_f1": 0.75})
+    assert after.metrics == {"mlp_f1": 0.75}
+    assert after.sha256 == before.sha256
+    assert "0.75" in after.card
+    assert (copy / "curve.png").read_bytes() == b"picture"
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _alter(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "metrics.json", "README.md"])
+@pytest.mark.parametrize("damage", [Path.unlink, _truncate], ids=["missing", "truncated"])
+def test_damage_is_refused(copy: Path, name: str, damage: Callable[[Path], None]) -> None:
+    damage(copy / name)
+    for opened in (load_artifact, verify):
+        with pytest.raises(ArtifactError) as error:
+            opened(copy)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "metrics.json", "README.md"])
+def test_an_altered_file_is_refused(copy: Path, name: str) -> None:
+    _alter(copy / name)
+    with pytest.raises(ArtifactError, match=f"{name} is truncated or altered"):
+        load_artifact(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format_version", 2),
+        ("encoding_shape", [0]),
+        ("encoding_shape", "32"),
+        ("files", {"../outside": "0"}),
+        ("files", {}),
+        ("name", 3),
+        ("surprise", 1),
+    ],
+)
+def test_a_config_of_another_kind_is_refused(copy: Path, key: str, value: object) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, key: value}))
+    with pytest.raises(ArtifactError) as error:
+        load_artifact(copy)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "\x00"])
+def test_a_config_that_is_no_mapping_is_refused(copy: Path, text: str) -> None:
+    (copy / "config.json").write_text(text)
+    with pytest.raises(ArtifactError):
+        load_artifact(copy)
+
+
+def test_weights_of_another_size_are_refused(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "family": "vae_paper", "params": {}}))
+    with pytest.raises(ArtifactError, match="not those of a vae_paper") as error:
+        load_artifact(copy).load_model()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.pkl", "model.ckpt"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_pickles_are_never_opened(tmp_path: Path, name: str, inside: bool) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ArtifactError, match=r"pickle.*save_artifact"):
+        load_artifact(tmp_path if inside else tmp_path / name)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    for name, message in (("text", "is a file"), ("empty", "is no artifact"), ("nothing", "no such artifact")):
+        with pytest.raises(ArtifactError, match=message):
+            load_artifact(tmp_path / name)
+
+
+def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").write_text("years")
+    (tmp_path / "file").write_text("a file")
+    for name in ("work", "file", "file/below"):
+        with pytest.raises(ArtifactError):
+            make_artifact(tmp_path / name)
+    assert (tmp_path / "work" / "thesis.tex").read_text() == "years"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "work"]
+
+
+def test_a_folder_that_is_not_writable_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="cannot write"):  # not even root may make folders there
+        make_artifact(Path("/proc/artifact"))
+
+
+def test_nothing_half_written_stays(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "a", seed=1)
+    before = load_artifact(tmp_path / "a")
+    with pytest.raises(TypeError):
+        make_artifact(tmp_path / "a", seed=2, metrics={"unserialisable": object()})
+    assert load_artifact(tmp_path / "a") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
