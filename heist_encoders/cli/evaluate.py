@@ -1,0 +1,64 @@
+"""``heist-encoders evaluate``: what did this autoencoder keep and what did it throw away?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heist_encoders.cli import output
+from heist_encoders.cli.list import find_figure
+from heist_encoders.cli.options import Data, JsonFlag, Seed, check_folder, examples
+
+EPILOG = examples(
+    "heist-encoders evaluate vae_paper --data data/memory --out runs/vae_paper/evaluation",
+    "heist-encoders evaluate runs/one/artifact --data data/memory --no-pictures --json",
+)
+
+
+def evaluate(
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="A name ('heist-encoders list' shows them) or a folder.")
+    ],
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where figures and pictures go. Default: into your artifact."),
+    ] = None,
+    seed: Seed = 0,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Also write pictures, plots and a video.")
+    ] = True,
+    json: JsonFlag = False,
+) -> None:
+    """Measure an encoder on a dataset: reconstruction, usefulness to probes, speed.
+
+    Usefulness is what small probes can read from the frozen encoding: keys, doors, exit, positions, the next move.
+    """
+    from heist_encoders.cli.progress import Reporter
+    from heist_encoders.data.dataset import open_dataset
+    from heist_encoders.evaluation.evaluate import evaluate as evaluate_artifact
+    from heist_encoders.zoo import find_artifact
+    from heist_encoders.zoo.names import family_of
+
+    if out is not None:
+        check_folder(out)
+    dataset = open_dataset(data)
+    found = find_artifact(artifact, dataset.spec.distribution_mode if family_of(artifact) else None)
+    with Reporter([f"evaluate {found.name}"]) as progress:
+        progress.start(0)
+        parts: list[str] = []
+
+        def listen(part: str) -> None:
+            parts.append(part)
+            progress.count(len(parts) - 1, 4, part)
+
+        metrics = evaluate_artifact(found, dataset, out=out, seed=seed, pictures=pictures, progress=listen)
+    if json:
+        output.print_json({"artifact": found.name, "path": found.path, "dataset": dataset.hash, "metrics": metrics})
+        return
+    names = ("linear_f1", "mlp_f1", "oracle_move_accuracy", "mse", "element_mse", "psnr", "ssim")
+    rows = [(name, find_figure(metrics, name)) for name in names]
+    output.print_table(("figure", "value"), [row for row in rows if row[1] is not None], title=found.name)
+    output.note(f"All figures and pictures: {metrics['folder']}")

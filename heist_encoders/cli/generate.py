@@ -1,0 +1,99 @@
+"""``heist-encoders generate``: balanced, exactly labelled frames from Ray workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from heist_encoders.cli import output
+from heist_encoders.cli.options import (
+    Address,
+    Game,
+    JsonFlag,
+    Mode,
+    Seed,
+    Workers,
+    check_balance,
+    check_folder,
+    examples,
+)
+
+EPILOG = examples(
+    "heist-encoders generate --out data/memory --size 20000",
+    "heist-encoders generate --out data/easy --size 200000 --mode easy --workers 8",
+    "heist-encoders generate --out data/coinrun --game coinrun --mode easy --balance natural --size 10000",
+)
+
+
+def generate(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the dataset goes.")],
+    size: Annotated[int, typer.Option("--size", min=1, help="How many frames, train and test together.")] = 20_000,
+    mode: Mode = "memory",
+    balance: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=check_balance,
+            help="'elements': the 14 equally likely cases (Heist only); 'natural': frames as a player meets them; "
+            "'basic': the original project's random walk.",
+        ),
+    ] = "elements",
+    seed: Seed = 0,
+    game: Game = "heist",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who plays under balance 'natural': 'random', 'oracle' or 'mixed'. Default: mixed for Heist, random "
+            "for other games.",
+        ),
+    ] = None,
+    backgrounds: Annotated[
+        bool, typer.Option("--backgrounds/--no-backgrounds", help="Draw Procgen's background pictures.")
+    ] = False,
+    frames_per_level: Annotated[
+        int | None, typer.Option("--frames-per-level", min=1, help="Frames drawn from one level.")
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option("--test-fraction", min=0.0, max=0.9, help="Share of the test split.")
+    ] = None,
+    workers: Workers = None,
+    address: Address = None,
+    json: JsonFlag = False,
+) -> None:
+    """Generate a dataset of frames, each with exact labels read from the game engine.
+
+    The same options give the same bytes, whatever the number of workers. Killed half-way, run it again: it goes on.
+    """
+    from heist_encoders.cli.progress import Reporter
+    from heist_encoders.data.generate import generate as generate_dataset
+    from heist_encoders.data.manifest import DatasetSpec
+
+    check_folder(out)
+    output.set_resume_hint("run the same command again: finished shards are kept")
+    values: dict[str, Any] = {
+        "game": game,
+        "distribution_mode": mode,
+        "use_backgrounds": backgrounds,
+        "size": size,
+        "seed": seed,
+        "balance": balance,
+    }
+    if frames_per_level is not None:
+        values["frames_per_level"] = frames_per_level
+    if test_fraction is not None:
+        values["test_fraction"] = test_fraction
+    if policy is not None or game != "heist":
+        values["policy"] = policy or "random"
+    spec = DatasetSpec.from_dict(values)
+    with Reporter([f"generate {size:,} frames"]) as progress:
+        progress.start(0)
+        dataset = generate_dataset(spec, out, workers=workers, address=address, progress=progress.count)
+    result = {"path": str(out), "hash": dataset.hash, "size": len(dataset), "spec": dataset.spec.to_dict()}
+    if json:
+        output.print_json(result)
+    else:
+        print(f"{len(dataset):,} frames in {out}\nhash {dataset.hash}")
+        output.note(f"Next: heist-encoders tune vae_paper --data {out} --out runs/vae_paper")

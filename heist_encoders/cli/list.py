@@ -1,0 +1,106 @@
+"""``heist-encoders list``: every artifact that a name can mean, with its figures and hash."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from heist_encoders.cli import output
+from heist_encoders.cli.options import JsonFlag, examples
+
+EPILOG = examples("heist-encoders list", "heist-encoders list --json", "heist-encoders list --autoencoders")
+
+
+def list_artifacts(
+    autoencoders: Annotated[
+        bool, typer.Option("--autoencoders", help="List the architectures that can be trained instead.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """List the trained encoders: the packaged ones first, then your own promoted winners.
+
+    Your own lie in $HEIST_ENCODERS_HOME, by default ~/.heist_encoders.
+    """
+    if autoencoders:
+        _list_autoencoders(json)
+        return
+    from heist_encoders.zoo import home, list_artifacts
+
+    rows = [_row(artifact) for artifact in list_artifacts()]
+    if json:
+        output.print_json({"home": home(), "artifacts": rows})
+        return
+    output.print_table(
+        ("name", "mode", "family", "numbers", "linear F1", "MLP F1", "weights (sha256)"),
+        [
+            (
+                row["name"],
+                row["distribution_mode"],
+                row["family"],
+                row["encoding_size"],
+                row["linear_f1"],
+                row["mlp_f1"],
+                row["sha256"][:12],
+            )
+            for row in rows
+        ],
+    )
+    output.note(f"Your own artifacts: {home() / 'artifacts'}")
+
+
+def _row(artifact: Any) -> dict[str, Any]:
+    size = 1
+    for length in artifact.encoding_shape:
+        size *= length
+    return {
+        "name": artifact.name,
+        "family": artifact.family,
+        "distribution_mode": artifact.distribution_mode,
+        "game": artifact.game,
+        "encoding_shape": list(artifact.encoding_shape),
+        "encoding_size": size,
+        "linear_f1": find_figure(artifact.metrics, "linear_f1"),
+        "mlp_f1": find_figure(artifact.metrics, "mlp_f1"),
+        "sha256": artifact.sha256,
+        "dataset_hash": artifact.dataset_hash,
+        "path": str(artifact.path),
+    }
+
+
+def find_figure(metrics: Any, name: str) -> float | None:
+    """The number called ``name`` anywhere in an artifact's metrics, outermost first; None if there is none."""
+    level = [metrics]
+    while level:
+        for entry in level:
+            if isinstance(entry, dict) and isinstance(entry.get(name), int | float):
+                return float(entry[name])
+        level = [child for entry in level if isinstance(entry, dict) for child in entry.values()]
+    return None
+
+
+def _list_autoencoders(json: bool) -> None:
+    from heist_encoders.autoencoders import autoencoder_class, autoencoder_names, create_autoencoder
+
+    rows = []
+    for name in autoencoder_names():
+        model = create_autoencoder(name)
+        rows.append(
+            {
+                "name": name,
+                "env_id": autoencoder_class(name).env_id,
+                "encoding_shape": list(model.encoding_shape),
+                "parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "options": model.params.to_dict(),
+            }
+        )
+    if json:
+        output.print_json({"autoencoders": rows})
+    else:
+        output.print_table(
+            ("name", "environment id", "encoding", "parameters"),
+            [
+                (row["name"], row["env_id"], "x".join(map(str, row["encoding_shape"])), row["parameters"])
+                for row in rows
+            ],
+        )

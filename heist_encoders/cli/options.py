@@ -1,0 +1,81 @@
+"""Options that several commands share, each with one wording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heist_encoders.elements import BALANCES, DISTRIBUTION_MODES, GAMES
+from heist_encoders.errors import ConfigError, unknown_name
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command's help: one example a line."""
+    return "\n\n".join(("Examples:", *lines))
+
+
+def check_mode(mode: str) -> str:
+    """Raise UnknownNameError unless ``mode`` is a distribution mode."""
+    if mode not in DISTRIBUTION_MODES:
+        raise unknown_name("distribution mode", mode, DISTRIBUTION_MODES)
+    return mode
+
+
+def check_game(game: str) -> str:
+    """Raise UnknownNameError unless ``game`` is a Procgen game."""
+    if game not in GAMES:
+        raise unknown_name("game", game, GAMES)
+    return game
+
+
+def check_balance(balance: str) -> str:
+    """Raise UnknownNameError unless ``balance`` is a way of balancing a dataset."""
+    if balance not in BALANCES:
+        raise unknown_name("balance", balance, BALANCES)
+    return balance
+
+
+def check_folder(path: Path, option: str = "--out") -> Path:
+    """Raise ConfigError if ``path`` cannot be an output folder: a file is in the way, or nobody may write there."""
+    import os
+
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ConfigError(f"{option} {path}: {existing} is a file, expected a folder; choose another {option}")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"{option} {path}: no permission to write in {existing}; choose another {option}")
+    return path
+
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON object on stdout; progress goes to stderr.")
+]
+Mode = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="Distribution mode: 'memory' (big maze, 8x8 cells in view), 'easy' or 'hard' (the whole maze in view).",
+        callback=check_mode,
+    ),
+]
+Game = Annotated[
+    str, typer.Option("--game", metavar="NAME", help="Which of the 16 Procgen games.", callback=check_game)
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Same seed, same result.")]
+Data = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="A dataset, as written by 'heist-encoders generate'.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=4096, help="Ray workers. Default: one per CPU. Never changes the result."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDR", help="Ray cluster to join. Default: a local Ray for this command only."),
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="'auto' (a GPU if there is one), 'cpu', 'cuda'.")]

@@ -1,0 +1,105 @@
+"""What the commands print: results on stdout, everything else (progress, hints, errors) on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+_resume_hint = "run the same command again"
+
+
+def error_line(message: object) -> None:
+    """Print ``error: ...`` on stderr as one line, whatever line breaks the message has."""
+    print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+
+
+def note(message: str) -> None:
+    """Print a line for a human on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def set_resume_hint(hint: str) -> None:
+    """What ``main`` says after Ctrl-C: how to go on, as the end of the sentence ``interrupted; ...``."""
+    global _resume_hint
+    _resume_hint = hint
+
+
+def resume_hint() -> str:
+    """The hint that the running command set, or a general one."""
+    return _resume_hint
+
+
+def print_json(data: Any) -> None:
+    """Print ONE JSON object on stdout: numpy values become plain ones, paths strings, NaN and infinity null."""
+    print(json.dumps(plain(data), indent=2, allow_nan=False), flush=True)
+
+
+def plain(value: Any) -> Any:
+    """The value as something that ``json.dumps`` takes."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict())
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def cell(value: Any) -> str:
+    """One cell of a table: floats with three significant decimals, None as a dash."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, file: TextIO | None = None
+) -> None:
+    """Print a table: by rich on a terminal, tab-free aligned text otherwise (never cut to a width)."""
+    from rich.console import Console
+    from rich.table import Table
+
+    stream = file or sys.stdout
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    texts = [[cell(value) for value in row] for row in rows]
+    for index, column in enumerate(columns):
+        numeric = all(row[index][:1].isdigit() or row[index][:1] == "-" for row in texts)
+        table.add_column(column, justify="right" if numeric and texts else "left", overflow="fold")
+    for row in texts:
+        table.add_row(*row)
+    width = None if stream.isatty() else 200
+    Console(file=stream, width=width, highlight=False, markup=False).print(table)
+
+
+def quiet_libraries() -> None:
+    """Silence what Ray, gym and TensorFlow-like libraries print by themselves. Called before any of them is imported."""
+    for name, value in {
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "1",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONWARNINGS": "ignore",
+    }.items():
+        os.environ.setdefault(name, value)
+    import warnings
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")

@@ -1,0 +1,41 @@
+"""``heist-encoders promote``: give a sweep's winner, or any artifact, a name in the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heist_encoders.cli import output
+from heist_encoders.cli.options import JsonFlag, examples
+
+EPILOG = examples(
+    "heist-encoders promote runs/vae_paper",
+    "heist-encoders promote runs/vae_paper --name vae_paper-wide",
+    "heist-encoders promote runs/one/artifact --name my-vae",
+)
+
+
+def promote(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder, or an artifact's.")],
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name in the zoo. Default: <family>-<folder> for a sweep."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an artifact of yours that has this name.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Promote a winner: from the next start of Python on it has a gymnasium id, an RLlib name and a preprocessor."""
+    from heist_encoders.pipeline.winner import promote_any
+
+    artifact = promote_any(source, name, overwrite=overwrite)
+    if json:
+        output.print_json(
+            {"name": artifact.name, "path": artifact.path, "sha256": artifact.sha256, "family": artifact.family}
+        )
+    else:
+        print(f"{artifact.name} in {artifact.path}")
+        output.note(f"Next: heist-encoders ppo train --encoder {artifact.name} --mode {artifact.distribution_mode}")

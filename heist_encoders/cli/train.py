@@ -1,0 +1,111 @@
+"""``heist-encoders train``: train one autoencoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from heist_encoders.cli import output
+from heist_encoders.cli.options import Data, JsonFlag, check_folder, examples
+
+EPILOG = examples(
+    "heist-encoders train vae_paper --data data/memory --out runs/one",
+    "heist-encoders train my.yaml --data data/memory --out runs/two --max-seconds 600",
+    "heist-encoders evaluate runs/one/artifact --data data/memory",
+)
+
+
+def train(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="An autoencoder's name (its defaults; 'heist-encoders list --autoencoders'), or a YAML file: "
+            "autoencoder, params, loss, batch_size, learning_rate, max_epochs, ...",
+        ),
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where checkpoints, logs and the artifact go.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <family>-<folder>.")
+    ] = None,
+    max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Instead of the config's.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", min=1, help="Stop after so many seconds.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the config's.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="'auto', 'cpu' or 'cuda', instead of the config's.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Train an autoencoder on a dataset and keep its best weights as an artifact in OUT/artifact.
+
+    A checkpoint is kept after each epoch: killed half-way, run it again and it goes on from there.
+    """
+    check_folder(out)
+    output.set_resume_hint("run the same command again to go on at the last finished epoch")
+    settings: dict[str, Any] = {
+        key: value
+        for key, value in {
+            "max_epochs": max_epochs, "max_seconds": max_seconds, "seed": seed, "device": device,
+        }.items()
+        if value is not None
+    }  # fmt: skip
+    loaded = load_config(config, settings)
+
+    from heist_encoders.cli.progress import Reporter
+    from heist_encoders.data.dataset import open_dataset
+    from heist_encoders.training.train import train as train_autoencoder
+    from heist_encoders.zoo import save_artifact
+
+    dataset = open_dataset(data)
+    with Reporter([f"train {loaded.autoencoder}"], [max_seconds]) as progress:
+        progress.start(0)
+
+        def after_epoch(report: Any) -> None:
+            progress.say(
+                f"epoch {report.epoch + 1}: train {report.train_loss:.5f}, test {report.test_loss:.5f}, "
+                f"mse {report.mse:.5f}, {report.samples:,} frames, {report.samples_per_second:,.0f} frames/s"
+                + (", best so far" if report.best else "")
+            )
+
+        def within_epoch(state: Any) -> None:
+            detail = f"epoch {state.epoch + 1}, {state.samples:,} frames, loss {state.loss:.5f}"
+            progress.count(state.seconds, state.seconds + state.seconds_left, detail)
+
+        result = train_autoencoder(loaded, dataset, out=out, callback=after_epoch, progress=within_epoch)
+        artifact = save_artifact(
+            out / "artifact",
+            result,
+            name=name or f"{loaded.autoencoder}-{out.resolve().name}",
+            dataset=dataset,
+            training={"config": result.config.to_dict(), "samples": result.samples, "seconds": result.seconds},
+        )
+    summary = {
+        "artifact": artifact.path,
+        "name": artifact.name,
+        "test_loss": result.test_loss,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "samples": result.samples,
+        "seconds": result.seconds,
+        "sha256": artifact.sha256,
+    }
+    if json:
+        output.print_json(summary)
+    else:
+        print(f"{artifact.path}: test loss {result.test_loss:.5f} after epoch {result.best_epoch + 1}")
+        output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data}")
+
+
+def load_config(config: str, settings: dict[str, Any]) -> Any:
+    """The TrainConfig of a YAML file or of an autoencoder's defaults, with ``settings`` on top."""
+    from heist_encoders.config import read_yaml
+    from heist_encoders.training.config import TrainConfig
+
+    if config.endswith((".yaml", ".yml")) or "/" in config:
+        return TrainConfig.from_dict({**read_yaml(config), **settings}, where=config)
+    return TrainConfig.from_dict({"autoencoder": config, **settings})

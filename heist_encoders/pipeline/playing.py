@@ -1,0 +1,141 @@
+"""Play an encoded environment and show or record it: the original beside its reconstruction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heist_encoders.elements import EVALUATION_LEVELS
+from heist_encoders.errors import ConfigError
+
+if TYPE_CHECKING:
+    from heist_encoders.rllib.player import Player
+
+
+def play_games(
+    encoder: str | None,
+    *,
+    policy: str = "oracle",
+    mode: str | None = None,
+    game: str = "heist",
+    episodes: int = 1,
+    max_steps: int = 300,
+    level_seed: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    scale: int = 4,
+    fps: int = 15,
+    greedy: bool = True,
+) -> dict[str, Any]:
+    """Play whole episodes, or their first ``max_steps`` steps.
+
+    Args:
+        encoder: name, path or URI of an artifact; None shows the frames alone.
+        policy: ``random``, ``oracle`` (Heist only) or the folder of a PPO training.
+        mode: distribution mode, None: the encoder's.
+        game: one of Procgen's games.
+        episodes: how many, in consecutive levels.
+        max_steps: of one episode.
+        level_seed: of the first episode; None: an evaluation level chosen by ``seed``.
+        seed: of the level, and of a policy that draws.
+        out: a file that ends in .gif or .mp4; None opens a window.
+        scale: screen pixels a pixel. fps: frames a second. greedy: the policy's likeliest actions, else drawn ones.
+
+    Returns:
+        ``episodes`` (level_seed, return, length, success, cut), ``out``, ``frames``, ``width``, ``height``.
+
+    Raises:
+        ConfigError, UnknownNameError, ArtifactError: for an encoder or policy that can't be used.
+        MissingDependencyError: for a window without pygame, an mp4 without ffmpeg.
+    """
+    from heist_encoders.envs import make_env
+    from heist_encoders.envs.rendering import Window
+    from heist_encoders.evaluation.video import enlarge, write_video
+
+    if policy == "oracle" and game != "heist":
+        raise ConfigError(f"the oracle plays only heist, not {game}; use --policy random")
+    options: dict[str, Any] = {} if mode is None else {"distribution_mode": mode}
+    env = make_env(encoder, game=game, actions="all", **options)
+    try:
+        played: Any = env.unwrapped
+        player = _player(policy, played.options.distribution_mode, greedy, seed)
+        window = None if out is not None else Window(f"{game}: {encoder or 'pixels'}")
+        level = EVALUATION_LEVELS[np.random.default_rng(seed).integers(1_000_000)] if level_seed is None else level_seed
+        pictures: list[NDArray[np.uint8]] = []
+        results = []
+
+        def show(frame: NDArray[np.uint8]) -> None:
+            picture = frame
+            if played.encoder is not None:
+                picture = np.concatenate([frame, played.encoder.reconstruct(frame[None])[0]], axis=1)  # (64, 128, 3)
+            if window is not None:
+                window.show(enlarge(picture, scale))
+            else:
+                pictures.append(picture)
+
+        for number in range(episodes):
+            results.append(_episode(env, player, int(level) + number, max_steps, show))
+        width = 64 * scale * (1 if played.encoder is None else 2)
+        if out is not None:
+            write_video(out, enlarge(np.stack(pictures), scale), fps=fps)
+        else:
+            assert window is not None
+            window.close()
+    finally:
+        env.close()
+    return {
+        "episodes": results,
+        "out": None if out is None else str(out),
+        "frames": len(pictures) or sum(episode["length"] + 1 for episode in results),
+        "width": width,
+        "height": 64 * scale,
+    }
+
+
+def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) -> dict[str, Any]:
+    from heist_encoders.rllib.player import Turn
+
+    _, info = env.reset(options={"level_seed": level})
+    player.start([0])
+    show(info["frame"])
+    total, reward, length, terminated, truncated = 0.0, 0.0, 0, False, False
+    while length < max_steps and not (terminated or truncated):
+        turn = Turn(np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.unwrapped.engine)
+        action = int(player.act(turn)[0])
+        _, reward, terminated, truncated, info = env.step(action)
+        total += reward
+        length += 1
+        show(info["frame"])
+    return {
+        "level_seed": level,
+        "return": total,
+        "length": length,
+        "success": bool(info["level_complete"]),
+        "cut": not (terminated or truncated),
+    }
+
+
+def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
+    from heist_encoders.rllib.player import OraclePlayer, RandomPlayer, RLlibPlayer
+
+    if policy == "random":
+        return RandomPlayer("moves", seed)
+    if policy == "oracle":
+        return OraclePlayer()
+    import torch
+
+    from heist_encoders.errors import unknown_name
+    from heist_encoders.rllib.training import checkpoint_of, environment_of
+
+    if "/" not in policy and not Path(policy).exists():
+        raise unknown_name("policy", policy, ["random", "oracle", "<folder of a PPO training>"])
+    torch.manual_seed(seed)
+    path = checkpoint_of(Path(policy))
+    known = environment_of(path)
+    trained = known["env_config"].get("distribution_mode", mode)
+    if trained != mode:
+        raise ConfigError(f"{policy} was trained in {trained} mode, asked to play {mode}; add --mode {trained}")
+    return RLlibPlayer.from_checkpoint(path, env=known["env"], env_config=known["env_config"], greedy=greedy)

@@ -1,0 +1,33 @@
+"""What ``heist-encoders report`` may be given: evaluations, artifacts, names, or folders that hold some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.errors import ArtifactError
+
+
+def write(sources: Sequence[str], out: Path) -> Path:
+    """Write the report over all evaluations that ``sources`` name or hold.
+
+    Raises:
+        ArtifactError, UnknownNameError: for a source that is no evaluation and holds none.
+    """
+    from heist_encoders.evaluation.report import find_evaluations, write_report
+    from heist_encoders.zoo import find_artifact
+
+    entries: list[Any] = []
+    for source in sources:
+        folder = Path(source)
+        if not folder.is_dir():
+            entries.append(find_artifact(source))
+            continue
+        found = find_evaluations(folder)
+        if not found and (folder / "config.json").is_file():
+            entries.append(find_artifact(source))
+        elif not found:
+            raise ArtifactError(f"{source} holds no evaluation; run heist-encoders evaluate first")
+        entries.extend(found)
+    return write_report(entries, out)

@@ -1,0 +1,151 @@
+"""The main job: one stage after the other, each skipped when its result is there already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.pipeline import stages
+from heist_encoders.pipeline.progress import Progress, Silent
+from heist_encoders.pipeline.stages import Job
+from heist_encoders.pipeline.state import RunOptions, open_state
+from heist_encoders.ray_session import quiet_ray
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the run.
+
+    Attributes:
+        key: its name in ``run.json``.
+        title: what it does, for people.
+        seconds: what it is expected to take on two cores.
+        work: does it and returns a JSON-serialisable result.
+        intact: whether what an earlier run left for this result is still there.
+        outcome: the result as one line for people.
+    """
+
+    key: str
+    title: str
+    seconds: float
+    work: Callable[[Job], dict[str, Any]]
+    intact: Callable[[Job, Mapping[str, Any]], bool]
+    outcome: Callable[[Mapping[str, Any]], str]
+
+
+def plan(options: RunOptions) -> list[Stage]:
+    """The stages of a run, in order. Does not touch the disk."""
+    found = [
+        Stage(
+            "data",
+            f"generate {options.size:,} balanced frames ({options.mode} mode)",
+            8 + options.size / 2500,
+            stages.make_data,
+            stages.data_intact,
+            stages.data_outcome,
+        )
+    ]
+    for family in options.families:
+        found.append(
+            Stage(
+                f"sweep:{family}",
+                f"sweep {family}",
+                options.seconds_per_family + 10,
+                stages.make_sweep(family),
+                stages.artifact_intact,
+                stages.sweep_outcome,
+            )
+        )
+    for family in options.families:
+        found.append(
+            Stage(
+                f"evaluate:{family}",
+                f"evaluate {family}'s winner",
+                12.0,
+                stages.make_evaluation(family),
+                stages.evaluation_intact,
+                stages.evaluation_outcome,
+            )
+        )
+    if options.ppo_steps:
+        found.append(
+            Stage(
+                "ppo",
+                f"PPO, {options.ppo_steps:,} steps on the best encoder",
+                15 + options.ppo_steps / 1500,
+                stages.make_ppo,
+                stages.ppo_intact,
+                stages.ppo_outcome,
+            )
+        )
+    found.append(
+        Stage("report", "write the report", 6.0, stages.make_report, stages.report_intact, stages.report_outcome)
+    )
+    return found
+
+
+def run(
+    out: Path, options: RunOptions, *, workers: int | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Do what is not done yet of a run in folder ``out``.
+
+    Args:
+        out: the run's folder: new, or of an earlier run with the same options.
+        options: what to make.
+        workers: Ray workers, None: one per CPU. Changes nothing but the time.
+        progress: told all along.
+
+    Returns:
+        ``stages`` (key -> result), ``best`` (name of the best winner), ``report`` (path), ``reused`` (how many stages
+        were done before), ``seconds``.
+
+    Raises:
+        ConfigError: if the folder can't be used for this run. Whatever the stages raise.
+    """
+    progress = progress or Silent()
+    began = time.monotonic()
+    todo = plan(options)
+    reused = 0
+    with open_state(out, options) as state:
+        job = Job(out, options, state, workers, progress)
+        waiting = [stage for stage in todo if not _is_done(job, stage)]
+        session = None
+        try:
+            for number, stage in enumerate(todo):
+                if stage not in waiting:
+                    reused += 1
+                    progress.start(number, skipped=True)
+                    continue
+                progress.start(number)
+                if session is None:
+                    session = quiet_ray(workers)
+                    session.__enter__()
+                stage_began = time.monotonic()
+                result = stage.work(job)
+                state.finish(stage.key, result, time.monotonic() - stage_began)
+                progress.say(stage.outcome(result))
+        finally:
+            if session is not None:
+                session.__exit__(None, None, None)
+        return {
+            "folder": str(out),
+            "options": options.to_dict(),
+            "stages": {stage.key: state.result(stage.key) for stage in todo},
+            "best": stages.best_family(job)["name"],
+            "report": str(out / stages.REPORT),
+            "reused": reused,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+
+def _is_done(job: Job, stage: Stage) -> bool:
+    result = job.state.result(stage.key)
+    if result is None:
+        return False
+    if stage.intact(job, result):
+        return True
+    job.state.forget(stage.key)
+    return False

@@ -1,0 +1,324 @@
+"""The stages of a run: what each makes, how to tell that it is still there, and its outcome in a line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heist_encoders.errors import ConfigError, HeistEncodersError
+from heist_encoders.pipeline.progress import Progress
+from heist_encoders.pipeline.state import RunOptions, RunState
+
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
+
+DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
+
+TRIALS_PER_FAMILY = 4
+PPO_LEVELS = 128
+"""Evaluation levels that the policy and the random player are compared on."""
+
+_Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every stage is given."""
+
+    out: Path
+    options: RunOptions
+    state: RunState
+    workers: int | None
+    progress: Progress
+
+    def dataset(self) -> Dataset:
+        """The run's dataset, which the first stage made."""
+        from heist_encoders.data.dataset import open_dataset
+
+        return open_dataset(self.out / DATA)
+
+
+def make_data(job: Job) -> dict[str, Any]:
+    """Generate the dataset and decode it once."""
+    from heist_encoders.data.generate import generate
+    from heist_encoders.data.manifest import DatasetSpec
+
+    options = job.options
+    spec = DatasetSpec.from_dict(
+        {"distribution_mode": options.mode, "size": options.size, "seed": options.seed, "balance": "elements"}
+    )
+    dataset = generate(spec, job.out / DATA, workers=job.workers, progress=job.progress.count)
+    job.progress.count(1, 1, "decoding the frames to a memory map")
+    for split in ("train", "test"):
+        dataset.frames(split)
+    return {"path": str(job.out / DATA), "hash": dataset.hash, "size": len(dataset)}
+
+
+def data_intact(job: Job, result: _Result) -> bool:
+    """Whether the dataset is there and the same; its bytes are compared by ``heist-encoders verify``."""
+    try:
+        return job.dataset().hash == result["hash"]
+    except HeistEncodersError:
+        return False
+
+
+def data_outcome(result: _Result) -> str:
+    """A line about the dataset."""
+    return f"  {result['size']:,} frames in {result['path']}, hash {result['hash'][:16]}"
+
+
+def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
+    """The stage that searches a family's hyperparameters and promotes the winner."""
+
+    def work(job: Job) -> dict[str, Any]:
+        from heist_encoders.tuning import sweep
+
+        seconds = job.options.seconds_per_family
+        folder = job.out / SWEEPS / family
+        result = sweep(
+            family,
+            job.dataset(),
+            out=folder,
+            preset="quick",
+            num_samples=TRIALS_PER_FAMILY,
+            # Two trials at a time on two cores: each pair has half of the time. Starting processes comes on top.
+            time_budget_s=seconds * 1.5 + 30,
+            train={"max_seconds": max(1.0, 0.45 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
+            objective={"probe_frames": max(64, min(3000, job.options.size // 2))},
+            seed=job.options.seed,
+            resume=(folder / "sweep.json").is_file(),
+            progress=_sweep_listener(job.progress),
+        )
+        best = result.best
+        if best is None:
+            raise ConfigError(
+                f"the sweep of {family} found no encoder within the limits in {seconds:g} s "
+                f"({len(result.table)} trials, see {folder}); choose another --out and more --seconds-per-family"
+            )
+        return {
+            "family": family,
+            **_promote(job, folder, family, best["trial_id"]),
+            "sweep": str(folder),
+            "trials": len(result.table),
+            "metric": result.plan["objective"]["metric"],
+            "objective": best["objective"],
+            "encoding_size": int(best["encoding_size"]),
+            "latency_ms": best["latency_ms"],
+            "config": {key: best[key] for key in result.plan["searched"]},
+        }
+
+    return work
+
+
+def _sweep_listener(progress: Progress) -> Callable[[Any], None]:
+    epochs: dict[int, float] = {}
+
+    def listen(event: Any) -> None:
+        if event.trial >= 0:
+            ended = event.kind in ("complete", "error")
+            epochs[event.trial] = 1.0 if ended else min(0.95, event.epoch / max(1, event.max_epochs))
+        best = "" if event.best is None else f", best {event.best:.3f}"
+        share = sum(epochs.values()) / max(1, event.total)
+        progress.count(share, 1.0, f"{event.finished} of {event.total} trials done{best}")
+
+    return listen
+
+
+def _promote(job: Job, sweep: Path, family: str, trial_id: str) -> dict[str, Any]:
+    """Give the winner a name of its own, or find it under the one it got before an interruption."""
+    from heist_encoders.pipeline.winner import free_name
+    from heist_encoders.tuning import promote_winner
+    from heist_encoders.zoo import find_artifact
+
+    name, there = free_name(f"{family}-{job.out.resolve().name}", trial_id)
+    artifact = find_artifact(name) if there else promote_winner(sweep, name)
+    return {"name": artifact.name, "artifact": str(artifact.path), "sha256": artifact.sha256}
+
+
+def artifact_intact(job: Job, result: _Result) -> bool:
+    """Whether the winner is in the zoo with the same weights."""
+    from heist_encoders.zoo import load_artifact
+
+    try:
+        return load_artifact(result["artifact"]).sha256 == result["sha256"]
+    except HeistEncodersError:
+        return False
+
+
+def sweep_outcome(result: _Result) -> str:
+    """A line about the winner."""
+    return (
+        f"  winner of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
+        f"{result['encoding_size']} numbers, {result['latency_ms']:.2f} ms"
+    )
+
+
+def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
+    """The stage that measures a family's winner: the figures go into the artifact, all files into the run's folder."""
+
+    def work(job: Job) -> dict[str, Any]:
+        from heist_encoders.evaluation.evaluate import evaluate
+        from heist_encoders.zoo import load_artifact, update_metrics
+
+        winner = _result(job, f"sweep:{family}")
+        folder = job.out / EVALUATION / winner["name"]
+        parts: list[str] = []
+
+        def listen(part: str) -> None:
+            parts.append(part)
+            job.progress.count(len(parts) - 1, 5, part)
+
+        artifact = load_artifact(winner["artifact"])
+        metrics = evaluate(artifact, job.dataset(), out=folder, seed=job.options.seed, progress=listen)
+        update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
+        usefulness = metrics.get("usefulness", {})
+        return {
+            "name": winner["name"],
+            "folder": str(folder),
+            "sha256": winner["sha256"],
+            "mlp_f1": usefulness.get("mlp_f1"),
+            "linear_f1": usefulness.get("linear_f1"),
+            "oracle_move": usefulness.get("oracle_move"),
+        }
+
+    return work
+
+
+def evaluation_intact(job: Job, result: _Result) -> bool:
+    """Whether the evaluation's figures are there."""
+    try:
+        metrics = json.loads((Path(result["folder"]) / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(metrics.get("sha256") == result["sha256"])
+
+
+def evaluation_outcome(result: _Result) -> str:
+    """A line about the usefulness of a winner."""
+    return f"  {result['name']}: F1 of the probes {result['linear_f1']:.3f} (linear), {result['mlp_f1']:.3f} (MLP)"
+
+
+def best_family(job: Job) -> dict[str, Any]:
+    """The result of the sweep whose winner is the most useful: highest MLP F1 of the full evaluation."""
+
+    def usefulness(family: str) -> float:
+        value = _result(job, f"evaluate:{family}").get("mlp_f1")
+        return -1.0 if value is None or math.isnan(value) else float(value)
+
+    return _result(job, f"sweep:{max(job.options.families, key=usefulness)}")
+
+
+def make_ppo(job: Job) -> dict[str, Any]:
+    """Train PPO on the best encoder and compare it with the random player on fixed levels."""
+    from heist_encoders.rllib import evaluate_policy, ppo_config, train_ppo
+
+    best = best_family(job)
+    options = job.options
+    folder = job.out / PPO
+    config = ppo_config(best["name"], distribution_mode=options.mode, seed=options.seed)
+    total = options.ppo_steps
+
+    def listen(line: dict[str, Any]) -> None:
+        shown = "" if line["return_mean"] is None else f", return {line['return_mean']:.2f}"
+        detail = f"{line['env_steps']:,} of {total:,} steps, {line['steps_per_second']:,.0f} steps/s{shown}"
+        job.progress.count(0.9 * line["env_steps"], total, detail)
+
+    trained = train_ppo(config, steps=total, out=folder, callback=listen, checkpoint_seconds=20.0)
+    figures = {}
+    for number, (player, policy) in enumerate((("policy", trained.checkpoint), ("random", "random"))):
+        job.progress.count(0.9 + 0.05 * number, 1, f"{player} player on {PPO_LEVELS} evaluation levels")
+        found = evaluate_policy(
+            policy, levels=PPO_LEVELS, env_config={"distribution_mode": options.mode}, greedy=False, seed=options.seed
+        )
+        figures[player] = {
+            "success_rate": found.success_rate, "mean_return": found.mean_return, "mean_length": found.mean_length,
+        }  # fmt: skip
+    return {
+        "encoder": best["name"],
+        "folder": str(folder),
+        "checkpoint": str(trained.checkpoint),
+        "env_steps": trained.env_steps,
+        "training_seconds": round(trained.seconds, 1),
+        "levels": PPO_LEVELS,
+        **figures,
+    }
+
+
+def ppo_intact(job: Job, result: _Result) -> bool:
+    """Whether the last checkpoint is there."""
+    return Path(result["checkpoint"]).is_dir()
+
+
+def ppo_outcome(result: _Result) -> str:
+    """A line about the policy."""
+    policy, chance = result["policy"], result["random"]
+    return (
+        f"  {result['encoder']}: after {result['env_steps']:,} steps return {policy['mean_return']:.2f} on "
+        f"{result['levels']} levels never trained on; a random player has {chance['mean_return']:.2f}"
+    )
+
+
+def make_report(job: Job) -> dict[str, Any]:
+    """Write the HTML page."""
+    from heist_encoders.evaluation.report import write_report
+    from heist_encoders.tuning.results import load_result
+
+    options = job.options
+    entries = []
+    sweeps = {}
+    for family in options.families:
+        entries.append(_result(job, f"evaluate:{family}")["folder"])
+        winner = _result(job, f"sweep:{family}")
+        sweeps[family] = load_result(winner["sweep"]).table
+    ppo = job.state.result("ppo")
+    path = write_report(
+        entries,
+        job.out / REPORT,
+        dataset=job.dataset(),
+        sweeps=sweeps,
+        ppo=None if ppo is None else _ppo_section(ppo),
+    )
+    return {"path": str(path)}
+
+
+def _ppo_section(result: _Result) -> dict[str, Any]:
+    lines = [
+        json.loads(line)
+        for line in (Path(result["folder"]) / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    shown = [line for line in lines if line["return_mean"] is not None]
+    return {
+        "curves": {
+            result["encoder"]: {
+                "steps": [line["env_steps"] for line in shown],
+                "returns": [line["return_mean"] for line in shown],
+            }
+        },
+        "table": [
+            {"player": player, **{key: round(value, 3) for key, value in result[player].items()}}
+            for player in ("policy", "random")
+        ],
+        "text": f"PPO on {result['encoder']}, {result['env_steps']:,} steps. The table is over {result['levels']} fixed "
+        "evaluation levels, each played once to its end; the curve is RLlib's running mean, which favours the short "
+        "episodes at first.",
+    }
+
+
+def report_intact(job: Job, result: _Result) -> bool:
+    """Whether the page is there."""
+    return Path(result["path"]).is_file()
+
+
+def report_outcome(result: _Result) -> str:
+    """Where the page is."""
+    return f"  {result['path']}"
+
+
+def _result(job: Job, stage: str) -> dict[str, Any]:
+    result = job.state.result(stage)
+    assert result is not None, stage
+    return result

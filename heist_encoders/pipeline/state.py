@@ -1,0 +1,142 @@
+"""What a run has done so far: ``run.json`` in its folder, replaced as a whole after each stage."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from heist_encoders.config import Config
+from heist_encoders.elements import DISTRIBUTION_MODES
+from heist_encoders.errors import ConfigError, unknown_name
+
+FILE_NAME = "run.json"
+FORMAT_VERSION = 1
+MIN_SIZE = 512
+
+
+class RunOptions(Config):
+    """Everything that decides what a run makes. The same folder can only go on with the same options."""
+
+    mode: str = "easy"
+    size: int = pydantic.Field(default=20_000, ge=MIN_SIZE, le=100_000_000)
+    families: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
+    seconds_per_family: float = pydantic.Field(default=40.0, gt=0, le=1e7, strict=False)
+    ppo_steps: int = pydantic.Field(default=100_000, ge=0, le=10**12)
+    seed: int = pydantic.Field(default=0, ge=0, le=2**31 - 1)
+
+    @pydantic.field_validator("mode")
+    @classmethod
+    def _known_mode(cls, mode: str) -> str:
+        if mode not in DISTRIBUTION_MODES:
+            raise unknown_name("distribution mode", mode, DISTRIBUTION_MODES)
+        return mode
+
+
+class RunState:
+    """The stages of a run that are done, with their results. Get one from ``open_state``."""
+
+    def __init__(self, folder: Path, options: RunOptions, stages: dict[str, dict[str, Any]]) -> None:
+        self.folder = folder
+        self.options = options
+        self.stages = stages
+
+    def result(self, stage: str) -> dict[str, Any] | None:
+        """The result of a finished stage, None if it is not finished."""
+        entry = self.stages.get(stage)
+        return None if entry is None else dict(entry["result"])
+
+    def finish(self, stage: str, result: dict[str, Any], seconds: float) -> None:
+        """Record a finished stage on disk. ``result`` must be JSON-serialisable."""
+        self.stages[stage] = {"seconds": round(seconds, 2), "result": result}
+        self.save()
+
+    def forget(self, stage: str) -> None:
+        """Drop a stage whose result is no longer there, and with it the ones that were made from it."""
+        kind, _, family = stage.partition(":")
+        made_from = {
+            "data": list(self.stages),
+            "sweep": [f"evaluate:{family}", "ppo", "report"],
+            "evaluate": ["report"],
+            "ppo": ["report"],
+        }
+        for name in [stage, *made_from.get(kind, [])]:
+            self.stages.pop(name, None)
+        self.save()
+
+    def save(self) -> None:
+        """Write ``run.json`` atomically."""
+        write_json(
+            self.folder / FILE_NAME,
+            {"format_version": FORMAT_VERSION, "options": self.options.to_dict(), "stages": self.stages},
+        )
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Replace ``path`` by ``data`` as JSON: either the old or the new content is there at any moment."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(data, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def open_state(folder: Path, options: RunOptions) -> Iterator[RunState]:
+    """Open the state of the run in ``folder``, or begin one there. Locks the folder against a second run.
+
+    Raises:
+        ConfigError: if the folder is a file, holds something else or a run with other options, or is in use.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {folder} is a file, expected a folder; choose another --out")
+    path = folder / FILE_NAME
+    fresh = not path.exists()
+    if fresh and folder.is_dir() and any(item.name != ".lock" for item in folder.iterdir()):
+        raise ConfigError(
+            f"--out {folder} holds files but no {FILE_NAME}, expected a new folder or one of an earlier run; "
+            "choose another --out"
+        )
+    stages = {} if fresh else _read(path, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another run works in {folder}; wait for it or choose another --out") from None
+        state = RunState(folder, options, stages)
+        if fresh:
+            state.save()
+        yield state
+
+
+def _read(path: Path, options: RunOptions) -> dict[str, dict[str, Any]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        before, stages = dict(data["options"]), dict(data["stages"])
+        version = data["format_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{path} is damaged, expected the state of a run; delete {path.parent} or choose another --out"
+        ) from None
+    if version != FORMAT_VERSION:
+        raise ConfigError(f"{path} has format {version}, expected {FORMAT_VERSION}; choose another --out")
+    for key, value in options.to_dict().items():
+        if before.get(key) != value:
+            raise ConfigError(
+                f"{path.parent} is a run with {key.replace('_', '-')} {_show(before.get(key))}, but "
+                f"{_show(value)} was given; give the same options to go on, or choose another --out"
+            )
+    return stages
+
+
+def _show(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
