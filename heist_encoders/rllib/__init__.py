@@ -1,1 +1,54 @@
-"""heist-encoders."""
+"""Encoded Heist for Ray RLlib: registered environments, a preprocessor, a module, PPO and an unbiased evaluation.
+
+Three ways in, which give the policy the same encodings for the same frames:
+
+* ``mode="env"``: the environment returns encodings. The fastest; frames never leave the env runner.
+* ``mode="preprocessor"``: the environment returns frames, ``EncodeObservations`` (an env-to-module connector) encodes
+  the whole batch of them in one call. Use it with an environment of your own, or among other connectors.
+* ``mode="module"``: frames travel to the learner and the encoder is part of the RLModule. Use it to fine-tune the
+  encoder together with the policy; it costs an encoding of every frame in every epoch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "register": "heist_encoders.rllib.registration",
+    "env_name": "heist_encoders.rllib.registration",
+    "ppo_config": "heist_encoders.rllib.ppo",
+    "train_ppo": "heist_encoders.rllib.training",
+    "PPOResult": "heist_encoders.rllib.training",
+    "EncodeObservations": "heist_encoders.rllib.preprocessor",
+    "EncoderPPOCatalog": "heist_encoders.rllib.module",
+    "evaluate_policy": "heist_encoders.rllib.evaluation",
+    "evaluation_function": "heist_encoders.rllib.evaluation",
+    "PolicyEvaluation": "heist_encoders.rllib.evaluation",
+    "RLlibPlayer": "heist_encoders.rllib.player",
+}
+
+__all__ = [*_LAZY]
+
+if TYPE_CHECKING:
+    from heist_encoders.rllib.evaluation import PolicyEvaluation as PolicyEvaluation
+    from heist_encoders.rllib.evaluation import evaluate_policy as evaluate_policy
+    from heist_encoders.rllib.evaluation import evaluation_function as evaluation_function
+    from heist_encoders.rllib.module import EncoderPPOCatalog as EncoderPPOCatalog
+    from heist_encoders.rllib.player import RLlibPlayer as RLlibPlayer
+    from heist_encoders.rllib.ppo import ppo_config as ppo_config
+    from heist_encoders.rllib.preprocessor import EncodeObservations as EncodeObservations
+    from heist_encoders.rllib.registration import env_name as env_name
+    from heist_encoders.rllib.registration import register as register
+    from heist_encoders.rllib.training import PPOResult as PPOResult
+    from heist_encoders.rllib.training import train_ppo as train_ppo
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'heist_encoders.rllib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

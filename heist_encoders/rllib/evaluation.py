@@ -1,0 +1,271 @@
+"""How good a policy is: every level of a fixed list, one whole episode each.
+
+RLlib's own evaluation stops at the first K episodes that finish, and in Heist those are the successes: a random policy
+looks perfect at first. Here every listed level is played to its end and counts once, whatever its length.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heist_encoders.elements import EVALUATION_LEVELS, NOOP
+from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.rllib.player import OraclePlayer, Player, RandomPlayer, RLlibPlayer, Turn
+
+_ENGINE_OPTIONS = ("game", "distribution_mode", "use_backgrounds")
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelResult:
+    """One episode: the level, its number of keys (-1 outside of Heist), success, return and length in steps."""
+
+    level_seed: int
+    num_keys: int
+    success: bool
+    episode_return: float
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyEvaluation:
+    """What ``evaluate_policy`` found.
+
+    Attributes:
+        player: ``policy``, ``random`` or ``oracle``.
+        greedy: whether the policy took its most probable actions.
+        distribution_mode: of the levels.
+        levels: a result for each level, in the order asked for.
+        seconds: wall time.
+    """
+
+    player: str
+    greedy: bool
+    distribution_mode: str
+    levels: tuple[LevelResult, ...]
+    seconds: float
+
+    @property
+    def success_rate(self) -> float:
+        """Share of the levels whose exit was reached, 0..1."""
+        return float(np.mean([level.success for level in self.levels]))
+
+    @property
+    def mean_return(self) -> float:
+        """Mean return of an episode, 0..10 in Heist."""
+        return float(np.mean([level.episode_return for level in self.levels]))
+
+    @property
+    def mean_length(self) -> float:
+        """Mean length of an episode in steps; 1,000 is the time limit."""
+        return float(np.mean([level.length for level in self.levels]))
+
+    @property
+    def env_steps(self) -> int:
+        """Steps played in all."""
+        return sum(level.length for level in self.levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain values, in all and by number of keys in the level."""
+        by_keys = {}
+        for keys in sorted({level.num_keys for level in self.levels}):
+            part = dataclasses.replace(self, levels=tuple(level for level in self.levels if level.num_keys == keys))
+            by_keys[str(keys)] = part._figures()
+        return {
+            "player": self.player,
+            "greedy": self.greedy,
+            "distribution_mode": self.distribution_mode,
+            **self._figures(),
+            "by_num_keys": by_keys,
+            "env_steps": self.env_steps,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        n, rate = len(self.levels), self.success_rate
+        return {
+            "num_levels": n,
+            "success_rate": rate,
+            "success_rate_stderr": math.sqrt(rate * (1 - rate) / n),
+            "mean_return": self.mean_return,
+            "mean_length": self.mean_length,
+        }
+
+
+def evaluate_policy(
+    policy: Any,
+    *,
+    levels: int | Sequence[int] = 64,
+    env_config: Mapping[str, Any] | None = None,
+    env: str | None = None,
+    greedy: bool = True,
+    num_games: int = 64,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> PolicyEvaluation:
+    """Play every level of a list once, to its end.
+
+    Args:
+        policy: a built RLlib algorithm, the folder of a checkpoint (of ``train_ppo``, or of RLlib's with ``env`` and
+            ``env_config``), ``"random"``, ``"oracle"``, or a ``Player``.
+        levels: how many of the fixed evaluation levels, which no policy is trained on by ``num_levels`` and
+            ``start_level`` below 1.5e9, or a list of level seeds.
+        env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
+            checkpoint of ``train_ppo`` know them.
+        env: the environment's name in RLlib, only for checkpoints of RLlib's.
+        greedy: the most probable action; else sampled.
+        num_games: games in one batch; does not change the results of a greedy policy.
+        seed: of the sampling and of the random player.
+        progress: called with the number of levels done and of all.
+
+    Raises:
+        ConfigError: if no level is asked for.
+        UnknownNameError: for a policy that is none.
+        ArtifactError: for a folder that is no checkpoint.
+    """
+    import torch
+
+    seeds = list(EVALUATION_LEVELS[:levels]) if isinstance(levels, int) else [int(level) for level in levels]
+    if not seeds or num_games < 1:
+        raise ConfigError(f"levels = {levels!r}, num_games = {num_games}: expected at least one of each")
+    player, options = _player(policy, env, dict(env_config or {}), greedy, seed)
+    started = time.perf_counter()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        results = play_levels(player, seeds, options, num_games=num_games, progress=progress)
+    return PolicyEvaluation(
+        player=player.name,
+        greedy=greedy,
+        distribution_mode=options.get("distribution_mode", "memory"),
+        levels=tuple(results),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def evaluation_function(
+    algorithm: Any, eval_env_runner_group: Any = None, *, levels: int | Sequence[int] = 64, **options: Any
+) -> tuple[dict[str, Any], int, int]:
+    """RLlib's ``custom_evaluation_function``: ``evaluate_policy`` on the current policy.
+
+        config.evaluation(evaluation_interval=10, custom_evaluation_function=evaluation_function)
+
+    Returns:
+        The figures (also as ``env_runners/episode_return_mean`` and ``episode_len_mean``), and the steps played twice.
+    """
+    from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
+
+    found = evaluate_policy(algorithm, levels=levels, **options)
+    figures = found.to_dict()
+    figures["env_runners"] = {
+        "episode_return_mean": found.mean_return,
+        "episode_len_mean": found.mean_length,
+        "num_episodes": len(found.levels),
+    }
+    # What RLlib reports under result["evaluation"] is read from its metrics, and of them only from what was merged.
+    logger = MetricsLogger()
+    _log(logger, figures, ())
+    algorithm.metrics.aggregate([logger.reduce()], key="evaluation")
+    return figures, found.env_steps, found.env_steps
+
+
+def _log(metrics: Any, value: Any, key: tuple[str, ...]) -> None:
+    """Log the numbers of nested figures, each under its path."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _log(metrics, item, (*key, name))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        metrics.log_value(key, value, window=1)
+
+
+def play_levels(
+    player: Player,
+    levels: Sequence[int],
+    options: Mapping[str, Any],
+    *,
+    num_games: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[LevelResult]:
+    """The loop of ``evaluate_policy``: a batch of games, each of which takes the next level when it has ended one."""
+    from heist_encoders.heist.engine import RESET, Engine
+
+    num = min(num_games, len(levels))
+    waiting = list(range(num, len(levels)))[::-1]
+    current = list(range(num))
+    """Which level (an index) each game plays, -1 when none is left."""
+    results: dict[int, LevelResult] = {}
+    returns, lengths = np.zeros(num), np.zeros(num, dtype=np.int64)
+    keys = [-1] * num
+    with Engine(num, **{key: options[key] for key in _ENGINE_OPTIONS if key in options}) as engine:
+        engine.load_levels([levels[index] for index in current])
+        opened = list(range(num))
+        while len(results) < len(levels):
+            for game in opened:
+                keys[game] = _num_keys(engine, game)
+                returns[game] = lengths[game] = 0
+            if opened:
+                player.start(opened)
+            before = engine.observe()
+            games = np.flatnonzero([level >= 0 and level not in results for level in current])
+            actions = np.full(num, NOOP)
+            opened = []
+            for game in range(num):
+                if current[game] in results and waiting:
+                    current[game] = waiting.pop()
+                    engine.queue_level(game, levels[current[game]])
+                    actions[game] = RESET
+                    opened.append(game)
+            if len(games):
+                actions[games] = player.act(Turn(games, before.frames[games], before.rewards[games], engine))
+            engine.act(actions)
+            after = engine.observe()
+            returns[games] += after.rewards[games]
+            lengths[games] += 1
+            for game in games[after.first[games]].tolist():
+                results[current[game]] = LevelResult(
+                    level_seed=int(levels[current[game]]),
+                    num_keys=keys[game],
+                    success=bool(after.level_completes[game]),
+                    episode_return=float(returns[game]),
+                    length=int(lengths[game]),
+                )
+                if progress is not None:
+                    progress(len(results), len(levels))
+    return [results[index] for index in range(len(levels))]
+
+
+def _num_keys(engine: Any, game: int) -> int:
+    from heist_encoders.heist.state import parse_state
+
+    return int(parse_state(engine.get_state(game)).num_keys) if engine.game == "heist" else -1
+
+
+def _player(
+    policy: Any, env: str | None, options: dict[str, Any], greedy: bool, seed: int
+) -> tuple[Player, dict[str, Any]]:
+    if policy == "random":
+        return RandomPlayer(options.get("actions", "moves"), seed), options
+    if policy == "oracle":
+        return OraclePlayer(), options
+    if hasattr(policy, "env_runner") and hasattr(policy, "config"):
+        return RLlibPlayer.from_algorithm(policy, greedy=greedy), {**policy.config.env_config, **options}
+    if hasattr(policy, "act") and hasattr(policy, "start"):
+        return policy, options
+    if isinstance(policy, str) and "/" not in policy and not Path(policy).exists():
+        raise unknown_name("policy", policy, ["random", "oracle", "<folder of a checkpoint>"])
+    from heist_encoders.rllib.training import checkpoint_of, environment_of
+
+    path = checkpoint_of(Path(policy))
+    known = environment_of(path)
+    options = {**known.get("env_config", {}), **options}
+    name = env or known.get("env")
+    if name is None:
+        raise ConfigError(
+            f"{path} does not say which environment it was trained in; give env= and env_config= as in its config"
+        )
+    return RLlibPlayer.from_checkpoint(path, env=name, env_config=options, greedy=greedy), options

@@ -1,0 +1,226 @@
+"""Players: whatever chooses actions for a batch of games. An RLlib policy, the random player, the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from heist_encoders.elements import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.errors import ArtifactError
+from heist_encoders.rllib.encoding import FrameEncoder
+from heist_encoders.rllib.registration import PIXELS, PREFIX
+
+if TYPE_CHECKING:
+    from heist_encoders.heist.engine import Engine
+
+_CUT_EVERY = 64
+
+
+class Turn(NamedTuple):
+    """What a player sees of the games that wait for an action.
+
+    Attributes:
+        games: int (n,), index of each game in the engine.
+        frames: uint8 (n, 64, 64, 3).
+        rewards: float32 (n,), of the step that led here; meaningless right after a start.
+        engine: the engine that plays them, for players that read its states.
+    """
+
+    games: NDArray[np.int64]
+    frames: NDArray[np.uint8]
+    rewards: NDArray[np.float32]
+    engine: Engine
+
+
+class Player(Protocol):
+    """Chooses actions for many games at once."""
+
+    name: str
+
+    def start(self, games: Sequence[int]) -> None:
+        """New episodes have begun in these games: forget what was played there."""
+
+    def act(self, turn: Turn) -> NDArray[np.int64]:
+        """int (n,): an action for each game of the turn, 0..14."""
+
+
+class RandomPlayer:
+    """Uniformly random actions; the same for the same seed."""
+
+    name = "random"
+
+    def __init__(self, actions: str = "moves", seed: int = 0) -> None:
+        self._num_actions = NUM_MOVES if actions == "moves" else NUM_ACTIONS
+        self._random = np.random.default_rng(seed)
+
+    def start(self, games: Sequence[int]) -> None:
+        """Nothing to forget."""
+
+    def act(self, turn: Turn) -> NDArray[np.int64]:
+        """Uniform draws."""
+        return self._random.integers(self._num_actions, size=len(turn.games))
+
+
+class OraclePlayer:
+    """The shortest-path player of Heist, which reads the game's state: the best that a policy can do."""
+
+    name = "oracle"
+
+    def __init__(self) -> None:
+        from heist_encoders.heist.solver import Oracle
+
+        self._oracle = Oracle()
+
+    def start(self, games: Sequence[int]) -> None:
+        """Nothing to forget."""
+
+    def act(self, turn: Turn) -> NDArray[np.int64]:
+        """The next moves of the shortest paths."""
+        return np.array([self._oracle.action(turn.engine.get_state(game)) for game in turn.games.tolist()])
+
+
+class RLlibPlayer:
+    """A policy of RLlib with its own connectors, so that it sees what it saw in training.
+
+    Args:
+        module: the RLModule.
+        env_to_module: its pipeline from observations to the module.
+        module_to_env: its pipeline from the module's output to actions.
+        encode: the encoder of a policy that was trained on encoded environments; None if it takes frames.
+        greedy: the most probable action; else sampled with torch's generator.
+        lookback: steps of an episode that the connectors may look back.
+    """
+
+    name = "policy"
+
+    def __init__(
+        self,
+        module: Any,
+        env_to_module: Any,
+        module_to_env: Any,
+        *,
+        encode: FrameEncoder | None,
+        greedy: bool = True,
+        lookback: int = 1,
+    ) -> None:
+        self._module = module
+        self._env_to_module = env_to_module
+        self._module_to_env = module_to_env
+        self._encode = encode
+        self._explore = not greedy
+        self._lookback = max(1, lookback)
+        self._episodes: dict[int, Any] = {}
+        self._last: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    @classmethod
+    def from_algorithm(cls, algorithm: Any, *, greedy: bool = True) -> Self:
+        """The current policy of a built algorithm."""
+        runner, config = algorithm.env_runner, algorithm.config
+        return cls(
+            runner.module,
+            runner._env_to_module,
+            runner._module_to_env,
+            encode=frame_encoder(config.env, config.env_config),
+            greedy=greedy,
+            lookback=config.episode_lookback_horizon,
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | Path, *, env: str, env_config: Mapping[str, Any], greedy: bool = True, lookback: int = 1
+    ) -> Self:
+        """The policy of a checkpoint of RLlib's, without building its algorithm or starting Ray.
+
+        Ray's checkpoints contain pickles of Ray's own: open only those that you trust.
+
+        Args:
+            path: the folder that ``Algorithm.save_to_path`` wrote.
+            env: the environment's name in the configuration (``heist-vae-alex``).
+            env_config: its options.
+            greedy, lookback: as in the constructor.
+
+        Raises:
+            ArtifactError: if there is no checkpoint of a policy.
+        """
+        from ray.rllib.connectors.env_to_module import EnvToModulePipeline
+        from ray.rllib.connectors.module_to_env import ModuleToEnvPipeline
+        from ray.rllib.core.rl_module.rl_module import RLModule
+
+        path = Path(path).expanduser().resolve()
+        module = path / "learner_group" / "learner" / "rl_module" / "default_policy"
+        pipelines = path / "env_runner"
+        if not module.is_dir() or not pipelines.is_dir():
+            raise ArtifactError(
+                f"{path} is no checkpoint of an RLlib policy; expected a folder that Algorithm.save_to_path wrote"
+            )
+        return cls(
+            RLModule.from_checkpoint(module),
+            EnvToModulePipeline.from_checkpoint(pipelines / "env_to_module_connector"),
+            ModuleToEnvPipeline.from_checkpoint(pipelines / "module_to_env_connector"),
+            encode=frame_encoder(env, env_config),
+            greedy=greedy,
+            lookback=lookback,
+        )
+
+    def start(self, games: Sequence[int]) -> None:
+        """Forget the episodes, and with them the recurrent states."""
+        for game in games:
+            self._episodes.pop(game, None)
+            self._last.pop(game, None)
+
+    def act(self, turn: Turn) -> NDArray[np.int64]:
+        """One forward pass for all games."""
+        from ray.rllib.core.columns import Columns
+
+        observations = turn.frames if self._encode is None else self._encode(turn.frames)
+        games = turn.games.tolist()
+        episodes = [
+            self._extend(game, observation, float(reward))
+            for game, observation, reward in zip(games, observations, turn.rewards, strict=True)
+        ]
+        shared_data: dict[str, Any] = {}
+        common = {"rl_module": self._module, "episodes": episodes, "explore": self._explore, "shared_data": shared_data}
+        batch = self._env_to_module(batch={}, **common)
+        forward = self._module.forward_exploration if self._explore else self._module.forward_inference
+        output = self._module_to_env(batch=forward(batch), **common)
+        actions = output.pop(Columns.ACTIONS)
+        for index, game in enumerate(games):
+            self._last[game] = (actions[index], {key: value[index] for key, value in output.items()})
+        return np.asarray(output.get(Columns.ACTIONS_FOR_ENV, actions), dtype=np.int64)
+
+    def _extend(self, game: int, observation: Any, reward: float) -> Any:
+        """The episode of a game with its newest step, as RLlib's env runner would have built it."""
+        from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+        episode = self._episodes.get(game)
+        if episode is None:
+            episode = SingleAgentEpisode()
+            episode.add_env_reset(observation=observation)
+        else:
+            if len(episode) >= _CUT_EVERY:
+                episode = episode.cut(len_lookback_buffer=self._lookback)
+            action, extra = self._last[game]
+            episode.add_env_step(observation=observation, action=action, reward=reward, extra_model_outputs=extra)
+        self._episodes[game] = episode
+        return episode
+
+
+def frame_encoder(env: Any, env_config: Mapping[str, Any]) -> FrameEncoder | None:
+    """The encoder inside the environment that a configuration names, None if its observations are frames."""
+    encoder = env_config.get("encoder")
+    if encoder is None and isinstance(env, str) and env.startswith(PREFIX) and env != PIXELS:
+        encoder = env.removeprefix(PREFIX)
+    if encoder is None:
+        return None
+    return FrameEncoder(
+        encoder,
+        distribution_mode=env_config.get("distribution_mode", "memory"),
+        normalize=env_config.get("normalize", False),
+        device=env_config.get("device", "cpu"),
+        backend=env_config.get("backend", "auto"),
+    )

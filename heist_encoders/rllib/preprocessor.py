@@ -1,0 +1,89 @@
+"""The preprocessor: an env-to-module connector that turns a whole batch of frames into encodings in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+
+from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.errors import ConfigError
+from heist_encoders.rllib.encoding import FrameEncoder
+
+if TYPE_CHECKING:
+    from heist_encoders.zoo.artifact import Artifact
+
+
+class EncodeObservations(ConnectorV2):
+    """Replace the newest observation of every episode, a frame, by its encoding.
+
+    Place it first in the env-to-module pipeline of an algorithm that plays raw frames:
+
+        config.env_runners(env_to_module_connector=lambda env, spaces, device: EncodeObservations("vae-alex"))
+
+    All frames of a vector step are stacked and encoded in one call, and the encodings are written back into the
+    episodes, so that the learner sees encodings and needs no connector of its own. Pickles and checkpoints hold only
+    the encoder's name, place and hash; the weights are loaded where the connector runs, at the first call.
+
+    Args:
+        encoder: name (``vae-alex``), path or URI of an artifact, or an artifact.
+        distribution_mode: the mode of the frames; an encoder of another mode is refused.
+        normalize: by the mean and deviation stored in the artifact.
+        device: of the encoder, ``cpu`` or ``auto``.
+        backend: ``torch``, ``openvino`` or ``auto``.
+        input_observation_space, input_action_space: set by RLlib.
+
+    Raises:
+        UnknownNameError, ArtifactError: if there is no such encoder (for this mode).
+        ConfigError: if the environment's observations are not frames of shape (64, 64, 3) uint8.
+    """
+
+    def __init__(
+        self,
+        encoder: str | Path | Artifact | Mapping[str, str],
+        *,
+        distribution_mode: str | None = "memory",
+        normalize: bool = True,
+        device: str = "cpu",
+        backend: str = "auto",
+        input_observation_space: gym.Space[Any] | None = None,
+        input_action_space: gym.Space[Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._encode = FrameEncoder(
+            encoder,
+            distribution_mode=distribution_mode,
+            normalize=normalize,
+            device=device,
+            backend=backend,
+        )
+        # ConnectorV2 stores this frame's arguments in checkpoints: leave the reference there, nothing larger.
+        encoder = self._encode.reference
+        super().__init__(input_observation_space, input_action_space, **kwargs)
+
+    def recompute_output_observation_space(
+        self, input_observation_space: gym.Space[Any], input_action_space: gym.Space[Any]
+    ) -> gym.Space[Any]:
+        """float32 (size,) without bounds, from the frames' space."""
+        space = input_observation_space
+        if not isinstance(space, gym.spaces.Box) or space.shape != FRAME_SHAPE or space.dtype != np.uint8:
+            raise ConfigError(
+                f"EncodeObservations got observations {space}, expected frames Box(0, 255, {FRAME_SHAPE}, uint8); "
+                "use it with raw frames (heist-pixels), first in the env-to-module pipeline"
+            )
+        return gym.spaces.Box(-np.inf, np.inf, (self._encode.size,), np.float32)
+
+    def __call__(self, *, batch: Any, episodes: Any, **kwargs: Any) -> Any:
+        """Encode the newest frame of all episodes at once; ``batch`` passes through."""
+        current = list(self.single_agent_episode_iterator(episodes))
+        if current:
+            frames = np.stack([episode.get_observations(-1) for episode in current])
+            for episode, encoding in zip(current, self._encode(frames), strict=True):
+                episode.set_observations(at_indices=-1, new_data=encoding)
+                # The episode's own space still is that of the frames: with it the encoding would be refused.
+                episode.observation_space = self.observation_space
+        return batch

@@ -1,0 +1,98 @@
+"""The names under which RLlib knows encoded Heist, and the one creator behind them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import VectorEnv, VectorObservationWrapper
+from gymnasium.vector.utils import batch_space
+
+PREFIX = "heist-"
+PIXELS = "heist-pixels"
+
+
+def env_name(encoder: str | None) -> str:
+    """RLlib's name for an encoder: ``vae_alex`` or ``vae-alex`` -> ``heist-vae-alex``; None -> ``heist-pixels``."""
+    return PIXELS if encoder is None else PREFIX + encoder.replace("_", "-")
+
+
+class _FlattenEncodings(gym.ObservationWrapper[Any, Any, Any]):
+    """Encodings as vectors: RLlib's default models take no others."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        space = env.observation_space
+        assert isinstance(space, gym.spaces.Box)
+        self.observation_space = _flat(space)
+
+    def observation(self, observation: Any) -> Any:
+        return observation.reshape(-1)
+
+
+class _FlattenVectorEncodings(VectorObservationWrapper):
+    """The same for a vector environment, in one reshape."""
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        space = env.single_observation_space
+        assert isinstance(space, gym.spaces.Box)
+        self.single_observation_space = _flat(space)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def observations(self, observations: Any) -> Any:
+        return observations.reshape(len(observations), -1)
+
+
+def _flat(space: gym.spaces.Box) -> gym.spaces.Box:
+    return gym.spaces.Box(space.low.reshape(-1), space.high.reshape(-1), dtype=np.float32)
+
+
+def create_env(
+    config: Mapping[str, Any], *, encoder: str | None = None
+) -> gym.Env[Any, Any] | VectorEnv[Any, Any, Any]:
+    """The environment creator that is registered with Tune.
+
+    Args:
+        config: options of ``heist_encoders.envs.make_env``; ``encoder`` overrides the one of the name. With
+            ``num_envs``, which RLlib adds for ``gym_env_vectorize_mode="vector_entry_point"``, a vector environment.
+        encoder: the encoder of the name, None for raw frames.
+
+    Returns:
+        An environment whose observations are flat encodings, float32 (size,), or frames, uint8 (64, 64, 3).
+    """
+    from heist_encoders.envs import make_env, make_vector_env
+
+    options = dict(config)
+    num_envs = options.pop("num_envs", None)
+    chosen = options.pop("encoder", encoder)
+    if num_envs is None:
+        env = make_env(chosen, **options)
+        return env if chosen is None else _FlattenEncodings(env)
+    vector_env = make_vector_env(chosen, num_envs=num_envs, **options)
+    return vector_env if chosen is None else _FlattenVectorEncodings(vector_env)
+
+
+def register(*encoders: str) -> list[str]:
+    """Make encoded Heist known to RLlib and Tune as ``heist-<encoder>``, and raw frames as ``heist-pixels``.
+
+    Args:
+        encoders: names to register; by default all of the zoo: packaged ones and those promoted by the user.
+
+    Returns:
+        The registered names. ``AlgorithmConfig.environment(name, env_config=...)`` takes the options of ``make_env``.
+    """
+    from ray import tune
+
+    from heist_encoders.zoo.lookup import list_artifacts
+
+    names: dict[str, str | None] = {
+        env_name(encoder): encoder for encoder in encoders or [artifact.name for artifact in list_artifacts()]
+    }
+    names[PIXELS] = None
+    for name, encoder in names.items():
+        tune.register_env(name, functools.partial(create_env, encoder=encoder))
+    return sorted(names)

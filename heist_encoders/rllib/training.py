@@ -1,0 +1,269 @@
+"""PPO from a configuration to a trained policy on disk: metrics a line an iteration, checkpoints, resuming."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.errors import ArtifactError, ConfigError
+
+PROGRESS = "progress.jsonl"
+RUN = "ppo.json"
+CHECKPOINTS = "checkpoints"
+ENVIRONMENT = "heist_encoders.json"
+"""Beside RLlib's files in a checkpoint: the environment, and how far the run had come."""
+
+_KEEP = 2
+_IDENTITY = (
+    "env", "env_config", "model_config", "lr", "gamma", "lambda_", "entropy_coeff", "vf_loss_coeff", "clip_param",
+    "train_batch_size_per_learner", "minibatch_size", "num_epochs", "seed",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOResult:
+    """A finished training.
+
+    Attributes:
+        out: its folder.
+        checkpoint: the last checkpoint, RLlib's own.
+        env_steps: environment steps trained on, over all resumptions.
+        seconds: wall time of the iterations, over all resumptions.
+        history: the lines of ``progress.jsonl``.
+    """
+
+    out: Path
+    checkpoint: Path
+    env_steps: int
+    seconds: float
+    history: list[dict[str, Any]]
+
+
+def train_ppo(
+    config: Any,
+    *,
+    steps: int,
+    out: str | Path,
+    callback: Callable[[dict[str, Any]], bool | None] | None = None,
+    resume: bool = True,
+    checkpoint_seconds: float = 60.0,
+) -> PPOResult:
+    """Train until ``steps`` environment steps were played.
+
+    Writes into ``out``: ``ppo.json`` (what is trained), ``progress.jsonl`` (a line an iteration) and ``checkpoints/``
+    (the last two, RLlib's own format). Killed or interrupted, the same call goes on from the last checkpoint; called
+    again when it is finished, it returns what is there.
+
+    Args:
+        config: from ``ppo_config``, or any AlgorithmConfig on one of this package's environments.
+        steps: environment steps in all; whole iterations are played, so a few more are possible.
+        out: the run's folder.
+        callback: gets each new line of the history; returns True to stop.
+        resume: go on from a checkpoint in ``out``; False refuses a folder that holds a run.
+        checkpoint_seconds: time between checkpoints; the last iteration always gets one.
+
+    Raises:
+        ConfigError: if ``out`` cannot be written or holds another run.
+        ResourceError: if Ray has fewer CPUs than the configuration asks for.
+    """
+    out = Path(out).expanduser().absolute()
+    if steps < 1:
+        raise ConfigError(f"steps = {steps}: expected at least 1")
+    last = _open_run(out, _identity(config), resume)
+    state: dict[str, Any] = environment_of(last) if last else {"iteration": 0, "env_steps": 0, "seconds": 0.0}
+    history = _restore_history(out / PROGRESS, state["iteration"])
+    if last and state["env_steps"] >= steps:
+        return PPOResult(out, last, state["env_steps"], state["seconds"], history)
+
+    iteration, env_steps, seconds = state["iteration"], state["env_steps"], state["seconds"]
+    algorithm = config.build_algo()
+    try:
+        if last:
+            algorithm.restore_from_path(str(last))
+        saved = time.perf_counter()
+        stop = False
+        while not stop:
+            started = time.perf_counter()
+            result = algorithm.train()
+            elapsed = time.perf_counter() - started
+            iteration, seconds = iteration + 1, seconds + elapsed
+            line = _line(result, iteration, env_steps, seconds, elapsed)
+            env_steps = line["env_steps"]
+            history.append(line)
+            with (out / PROGRESS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            stop = bool(callback and callback(line)) or env_steps >= steps
+            if stop or time.perf_counter() - saved >= checkpoint_seconds:
+                progress = {"iteration": iteration, "env_steps": env_steps, "seconds": seconds}
+                last = _save(algorithm, out / CHECKPOINTS, {**progress, **_environment(config)})
+                saved = time.perf_counter()
+    finally:
+        algorithm.stop()
+    assert last is not None
+    return PPOResult(out, last, env_steps, seconds, history)
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The newest checkpoint of a run's folder; a checkpoint's own folder is returned as it is.
+
+    Raises:
+        ArtifactError: if there is none.
+    """
+    path = path.expanduser().absolute()
+    if (path / "learner_group").is_dir():
+        return path
+    found = _checkpoints(path / CHECKPOINTS)
+    if not found:
+        raise ArtifactError(
+            f"{path} holds no checkpoint; expected the folder of a PPO run (with {CHECKPOINTS}/) or of a checkpoint"
+        )
+    return found[-1]
+
+
+def environment_of(checkpoint: Path) -> dict[str, Any]:
+    """What ``train_ppo`` wrote beside a checkpoint: env, env_config, iteration, env_steps, seconds; {} if nothing."""
+    try:
+        data: dict[str, Any] = json.loads((checkpoint / ENVIRONMENT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot read {checkpoint / ENVIRONMENT}: {error}; use another checkpoint") from None
+    return data
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.isdigit() and (path / ENVIRONMENT).is_file())
+
+
+def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
+    """Make or check the run's folder; return its last checkpoint."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as error:
+        raise ConfigError(f"cannot write the folder {out}: {error.strerror}; choose another") from None
+    file = out / RUN
+    if file.exists():
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"cannot read {file}: {error}; choose another folder") from None
+        if not resume:
+            raise ConfigError(f"{out} already holds a PPO run; choose another folder, or resume it")
+        for key, value in identity.items():
+            if known.get(key) != value:
+                raise ConfigError(
+                    f"{out} holds a PPO run with {key} = {_short(known.get(key))}, here {_short(value)}; "
+                    "choose another folder"
+                )
+    elif any(out.iterdir()):
+        raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
+    else:
+        _write(file, json.dumps(identity, indent=2) + "\n")
+    found = _checkpoints(out / CHECKPOINTS)
+    return found[-1] if found else None
+
+
+def _restore_history(file: Path, iterations: int) -> list[dict[str, Any]]:
+    """The lines up to the checkpoint; later ones, whose training is lost, are dropped from the file."""
+    lines: list[dict[str, Any]] = []
+    if file.exists():
+        for text in file.read_text(encoding="utf-8").splitlines():
+            # The last line of a killed run may be half a line.
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(text))
+    lines = [line for line in lines if line["iteration"] <= iterations]
+    _write(file, "".join(json.dumps(line) + "\n" for line in lines))
+    return lines
+
+
+def _line(result: dict[str, Any], iteration: int, before: int, seconds: float, elapsed: float) -> dict[str, Any]:
+    runners = result.get("env_runners", {})
+    played = int(runners.get("num_env_steps_sampled", 0))
+    learner = result.get("learners", {}).get("default_policy", {})
+    line: dict[str, Any] = {
+        "iteration": iteration,
+        "env_steps": before + played,
+        "seconds": round(seconds, 3),
+        "iteration_seconds": round(elapsed, 3),
+        "steps_per_second": round(played / elapsed, 1),
+        "episodes": int(runners.get("num_episodes", 0)),
+        "return_mean": _number(runners.get("episode_return_mean")),
+        "length_mean": _number(runners.get("episode_len_mean")),
+        "entropy": _number(learner.get("entropy")),
+        "policy_loss": _number(learner.get("policy_loss")),
+        "value_loss": _number(learner.get("vf_loss")),
+        "kl": _number(learner.get("mean_kl_loss")),
+    }
+    evaluation = result.get("evaluation") or {}
+    if "success_rate" in evaluation:
+        line["evaluation"] = {key: evaluation[key] for key in ("success_rate", "mean_return", "mean_length")}
+    return line
+
+
+def _number(value: Any) -> float | None:
+    """A finite float, else None: no episode has ended yet."""
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
+    """A checkpoint that is there whole or not at all; the oldest ones go."""
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(".*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    final = folder / f"{about['iteration']:06d}"
+    temporary = folder / f".{final.name}.tmp"
+    algorithm.save_to_path(str(temporary))
+    _write(temporary / ENVIRONMENT, json.dumps(about, indent=2) + "\n")
+    if final.exists():
+        shutil.rmtree(final)
+    temporary.rename(final)
+    for old in _checkpoints(folder)[:-_KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(file)
+
+
+def _environment(config: Any) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(
+        json.dumps({"env": str(config.env), "env_config": dict(config.env_config)}, default=str)
+    )
+    return data
+
+
+def _identity(config: Any) -> dict[str, Any]:
+    """What makes two runs the same run, as JSON values."""
+    values = {key: getattr(config, key, None) for key in _IDENTITY}
+    values["num_envs"] = config.num_envs_per_env_runner * max(1, config.num_env_runners)
+    values["algorithm"] = getattr(config.algo_class, "__name__", str(config.algo_class))
+    connector = getattr(config, "_env_to_module_connector", None)
+    values["preprocessor"] = getattr(connector, "keywords", None)
+    data: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return data
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
