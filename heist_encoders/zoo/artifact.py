@@ -31,7 +31,7 @@ CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.js
 MEAN_KEY, STD_KEY = "encoding.mean", "encoding.std"
 _STATISTICS_FRAMES = 20_000
 _STATISTICS_BATCH = 256
-_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+PICKLES: Final = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
 
 class ArtifactConfig(Config):
@@ -371,7 +371,7 @@ def _read_config(path: Path) -> ArtifactConfig:
 
 
 def _refuse_pickle(path: Path) -> None:
-    if path.suffix.lower() in _PICKLES and not path.is_dir():
+    if path.suffix.lower() in PICKLES and not path.is_dir():
         raise ArtifactError(
             f"{path} is a pickle, which can run code when opened, so it is never loaded; to convert it, load your "
             "state dict yourself into create_autoencoder(...) and call heist_encoders.zoo.save_artifact"

@@ -10,7 +10,7 @@ from typing import Any
 
 from heist_encoders.elements import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
-from heist_encoders.zoo.artifact import Artifact, copy_artifact, load_artifact, read_artifact
+from heist_encoders.zoo.artifact import PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
 from heist_encoders.zoo.homes import home, user_folders
 from heist_encoders.zoo.names import check_name, families, family_of, key_of
 from heist_encoders.zoo.remote import fetch
@@ -74,8 +74,8 @@ def _find(reference: str | Path) -> Artifact:
         users = {key_of(name): path for name, path in user_folders().items()}
         if path := users.get(key_of(reference)):
             return load_artifact(path)
-        looks_like_path = os.sep in reference or reference.startswith((".", "~")) or Path(reference).exists()
-        if not looks_like_path and not Path(reference).suffix:
+        is_path = os.sep in reference or reference.startswith((".", "~")) or Path(reference).exists()
+        if not is_path and Path(reference).suffix not in PICKLES:
             raise unknown_name("encoder", reference, [*families(), *user_folders()])
     return load_artifact(Path(reference).expanduser())
 

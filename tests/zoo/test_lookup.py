@@ -54,6 +54,11 @@ def test_an_unknown_name_offers_the_nearest(home: Path) -> None:
         find_artifact("vae_alex", "memroy")
 
 
+def test_a_pickles_name_is_no_unknown_name(home: Path) -> None:
+    with pytest.raises(ArtifactError, match="is a pickle"):
+        find_artifact("model.pt")
+
+
 def test_another_mode_is_refused(saved: Artifact) -> None:
     assert find_artifact(saved.path, "memory") == saved
     with pytest.raises(ArtifactError, match="trained on memory frames, asked for easy"):
