@@ -30,7 +30,8 @@ def temporary_sibling(path: Path) -> Iterator[Path]:
     except (FileExistsError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}; choose a folder that is writable") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -39,7 +39,7 @@ def introduction(entries: Sequence[Entry], title: str) -> str:
     facts = [
         (str(len(entries)), "autoencoder" if len(entries) == 1 else "autoencoders"),
         (number(score), f"best usefulness (F1): {best.name}"),
-        (f"{best.metrics.get('encoding_size', '–'):,}", "numbers in its encoding, of 12,288 in a frame"),
+        (number(figure(best.metrics, "encoding_size"), ",.0f"), "numbers in its encoding, of 12,288 in a frame"),
     ]
     if lost[worst]:
         facts.append((LABELS[worst], f"lost most often: by {lost[worst]} of {len(entries)}"))
