@@ -17,7 +17,7 @@ _LAZY = {
     "SweepResult": "results",
     "load_result": "results",
     "load_space": "spaces",
-    "optuna_search": "sweeps",
+    "optuna_search": "optuna_tpe",
     "promote_winner": "winner",
     "search_space": "spaces",
     "space_names": "spaces",
@@ -44,9 +44,10 @@ __all__ = [
 if TYPE_CHECKING:
     from heist_encoders.tuning.events import SweepEvent
     from heist_encoders.tuning.options import Objective, SweepOptions
+    from heist_encoders.tuning.optuna_tpe import optuna_search
     from heist_encoders.tuning.results import SweepResult, load_result
     from heist_encoders.tuning.spaces import SearchSpace, load_space, search_space, space_names
-    from heist_encoders.tuning.sweeps import optuna_search, sweep
+    from heist_encoders.tuning.sweeps import sweep
     from heist_encoders.tuning.trial_function import trainable
     from heist_encoders.tuning.winner import promote_winner
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from heist_encoders.errors import ResourceError
 
+_NEW_OUTPUT = "RAY_AIR_NEW_OUTPUT"
 _LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data")
 
 
@@ -114,16 +115,22 @@ def plan_resources(
 
 
 @contextlib.contextmanager
-def quiet_logs() -> Iterator[None]:
-    """Only errors of Ray's loggers for the duration of a block."""
-    before = {name: logging.getLogger(name).level for name in _LOGGERS}
+def quiet_tune() -> Iterator[None]:
+    """Only grave errors of Ray's loggers, and none of Tune's own boxes and tables, for the duration of a block."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    output = os.environ.get(_NEW_OUTPUT)
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    os.environ[_NEW_OUTPUT] = "0"  # the newer output prints even at verbosity 0
     try:
         yield
     finally:
-        for name, level in before.items():
+        for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+        if output is None:
+            del os.environ[_NEW_OUTPUT]
+        else:
+            os.environ[_NEW_OUTPUT] = output
 
 
 def _cpu_count() -> int:

@@ -83,7 +83,7 @@ def load_result(sweep_dir: str | Path) -> SweepResult:
     trials = [_trial_row(path, folder, plan["searched"]) for folder in _trial_folders(path)]
     rows = sorted(
         (row for row in trials if row is not None),
-        key=lambda row: (not row["feasible"], -_number(row["objective"]), row["trial"]),
+        key=lambda row: (not row["feasible"], -_number(row["objective"]), -_number(row["linear_f1"]), row["trial"]),
     )
     for rank, row in enumerate(rows, start=1):
         row["rank"] = rank
@@ -148,7 +148,7 @@ def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any]
     row["trial_id"] = history[-1].get("trial_id", folder.name)
     if history[-1].get("done") or history[-1].get("complete"):
         row["status"] = "done" if history[-1].get("complete") else "stopped"
-    for report in sorted(history, key=lambda r: _number(r.get("objective")), reverse=True):
+    for report in sorted(history, key=lambda r: (_number(r.get("objective")), _number(r.get("epoch"))), reverse=True):
         name = report.get("checkpoint_dir_name")
         if name and (folder / name / ARTIFACT / "config.json").is_file():
             row.update({key: report.get(key) for key in FIGURES})

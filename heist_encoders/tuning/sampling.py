@@ -21,8 +21,9 @@ class Sampled:
     """One parameter that a sweep searches.
 
     Attributes:
-        kind: One of ``KINDS``, each the function of ``ray.tune`` of that name (``grid`` is ``grid_search``): the
-            upper end of ``randint`` and ``lograndint`` is exclusive, that of the quantised kinds inclusive.
+        kind: One of ``KINDS``, each the function of ``ray.tune`` of that name (``grid`` is ``grid_search``): the upper
+            end of ``randint`` and ``lograndint`` is exclusive, that of the quantised kinds inclusive. Or ``tune``:
+            the only argument is a domain of Ray Tune itself.
         args: ``(lower, upper)``, ``(lower, upper, step)``, or the values of ``choice`` and ``grid``.
         when: Other parameters (dotted names) -> the values under which this one is searched; empty = always.
         otherwise: The value where ``when`` does not hold.
@@ -37,6 +38,8 @@ class Sampled:
         """The values that decide whether the whole range is allowed: its ends, or every choice."""
         if self.kind in ("choice", "grid"):
             return self.args
+        if self.kind == "tune":
+            return ()
         lower, upper = self.args[:2]
         return (lower, upper - 1 if self.kind in ("randint", "lograndint") else upper)
 
@@ -112,11 +115,44 @@ def to_tune(parameters: Mapping[str, Any]) -> dict[str, Any]:
             flat[key] = tune.grid_search(list(value.args))
         elif value.kind == "choice":
             flat[key] = tune.choice(list(value.args))
+        elif value.kind == "tune":
+            flat[key] = value.args[0]
         else:
             flat[key] = getattr(tune, value.kind)(*value.args)
         if value.when:
             flat[key] = Conditional(flat[key], value.when, value.otherwise)
     return nested(flat)
+
+
+def readable(value: Any) -> Any:
+    """A parameter as plain values for JSON, in the form of the YAML."""
+    if not isinstance(value, Sampled):
+        return value
+    if value.kind == "tune":
+        return {"tune": f"{type(value.args[0]).__name__} {value.args[0].domain_str}"}
+    plain: dict[str, Any] = {value.kind: list(value.args)}
+    if value.when:
+        plain["when"] = {key: list(values) for key, values in value.when.items()}
+        plain["otherwise"] = value.otherwise
+    return plain
+
+
+def from_tune(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flat, dotted parameters of a ``param_space`` with Tune's own domains."""
+    from ray.tune.search.sample import Domain
+
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Domain):
+            flat[name] = Sampled("tune", (value,), {})
+        elif isinstance(value, dict) and set(value) == {"grid_search"}:
+            flat[name] = Sampled("grid", tuple(value["grid_search"]), {})
+        elif isinstance(value, dict) and value:
+            flat.update(from_tune(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,39 +176,3 @@ def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             result[f"{prefix}{key}"] = value
     return result
-
-
-@dataclass(frozen=True)
-class OptunaSpace:
-    """A define-by-run space for Ray's OptunaSearch: called with an Optuna trial, returns the sampled parameters.
-
-    ``parameters`` are flat, dotted; names handed to Optuna and Tune are joined by "/". Conditions are honoured:
-    a parameter whose ``when`` does not hold is not suggested, so it does not disturb the estimator.
-    """
-
-    parameters: Mapping[str, Any]
-
-    def __call__(self, trial: Any) -> dict[str, Any]:
-        config = {key: value for key, value in self.parameters.items() if not isinstance(value, Sampled)}
-        sampled = {key: value for key, value in self.parameters.items() if isinstance(value, Sampled)}
-        ordered = sorted(sampled, key=lambda key: bool(sampled[key].when))
-        for key in ordered:
-            spec = sampled[key]
-            config[key] = self._suggest(trial, key, spec) if spec.holds(config) else spec.otherwise
-        return {key.replace(".", "/"): config[key] for key in sampled}
-
-    @staticmethod
-    def _suggest(trial: Any, key: str, spec: Sampled) -> Any:
-        name = key.replace(".", "/")
-        log = "log" in spec.kind
-        if spec.kind in ("choice", "grid"):
-            # By index: Optuna's categories must be plain values, ours may be lists.
-            return spec.args[trial.suggest_categorical(name, list(range(len(spec.args))))]
-        lower, upper = spec.extremes()
-        step = spec.args[2] if len(spec.args) == 3 and not log else None
-        if spec.kind.endswith("randint"):
-            return trial.suggest_int(name, lower, upper, step=step or 1, log=log)
-        value = trial.suggest_float(name, float(lower), float(upper), step=step, log=log)
-        if spec.kind == "qloguniform":
-            return min(max(round(value / spec.args[2]) * spec.args[2], lower), upper)
-        return value

@@ -77,7 +77,9 @@ class SearchSpace:
     def max_epochs(self) -> int:
         """The most epochs that a trial may take."""
         value = self.parameters.get("max_epochs", TrainConfig.model_fields["max_epochs"].default)
-        return int(max(value.extremes())) if isinstance(value, Sampled) else int(value)
+        if isinstance(value, Sampled):
+            return int(max(value.extremes(), default=TrainConfig.model_fields["max_epochs"].default))
+        return int(value)
 
     @property
     def num_trials(self) -> int:
@@ -157,6 +159,27 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
         for key, value in space.parameters.items()
     }
     return replace(space, parameters=filled)
+
+
+def space_of(param_space: Mapping[str, Any], preset: str | None = None) -> SearchSpace:
+    """A SearchSpace around a ``param_space`` of Ray Tune; sweep options come from the preset (``quick``).
+
+    Raises:
+        ConfigError: if it has no ``autoencoder``, or a key or constant that TrainConfig does not accept.
+    """
+    rest = {key: value for key, value in param_space.items() if key not in ("autoencoder", "objective", "dataset")}
+    if not isinstance(param_space.get("autoencoder"), str):
+        raise ConfigError("space: missing key 'autoencoder'; a sweep searches one family")
+    sections = load_preset(preset or "quick")
+    space = SearchSpace(
+        name=param_space["autoencoder"],
+        autoencoder=param_space["autoencoder"],
+        parameters=sampling.from_tune(rest),
+        objective=Objective.from_dict({**sections["objective"], **param_space.get("objective", {})}, where="objective"),
+        sweep=SweepOptions.from_dict(sections["sweep"], where="sweep"),
+    )
+    _check(space, "space")
+    return space
 
 
 def load_preset(name: str) -> dict[str, dict[str, Any]]:

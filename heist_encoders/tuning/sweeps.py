@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from heist_encoders.errors import ConfigError, HeistEncodersError, MissingDependencyError, ResourceError
+from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
 from heist_encoders.tuning.options import METRICS
-from heist_encoders.tuning.results import (
-    FORMAT_VERSION,
-    PLAN,
-    SweepResult,
-    load_result,
-    read_plan,
-    write_whole,
-)
-from heist_encoders.tuning.spaces import SearchSpace, load_space
+from heist_encoders.tuning.optuna_tpe import optuna_search
+from heist_encoders.tuning.plan import existing_sweep, make_plan
+from heist_encoders.tuning.results import PLAN, SweepResult, load_result, write_whole
+from heist_encoders.tuning.spaces import SearchSpace, load_space, space_of
 
 CHECKPOINTS_KEPT = 3
 MAX_FAILURES = 2
@@ -27,7 +21,7 @@ MAX_FAILURES = 2
 
 
 def sweep(
-    space: str | Path | SearchSpace,
+    space: str | Path | SearchSpace | Mapping[str, Any],
     dataset: Any,
     *,
     out: str | Path,
@@ -36,7 +30,7 @@ def sweep(
     time_budget_s: float | None = None,
     seed: int = 0,
     resume: bool = False,
-    cpus_per_trial: int = 1,
+    cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     max_concurrent: int | None = None,
     metric: str | None = None,
@@ -54,7 +48,8 @@ def sweep(
     same seed. Which trials ASHA stops, and what a time budget cuts off, depends on timing.
 
     Args:
-        space: A family (``vae_paper``), a YAML file, or a SearchSpace.
+        space: A family (``vae_paper``), a YAML file, a SearchSpace, or what ``search_space`` returns (also changed, or
+            a ``param_space`` of your own with Tune's sampling).
         dataset: A dataset or its path; on a cluster a path that all nodes see.
         out: The sweep's folder: Tune's experiment, ``sweep.json``, and ``results.json`` and ``.csv`` at the end.
         preset: ``smoke``, ``quick`` or ``full``; see ``load_space``.
@@ -79,9 +74,9 @@ def sweep(
     """
     if metric is not None and metric not in METRICS:
         raise ConfigError(f"metric = {metric!r}: expected one of {', '.join(METRICS)}")
-    if not isinstance(cpus_per_trial, int) or cpus_per_trial < 1:
-        raise ConfigError(f"cpus_per_trial = {cpus_per_trial!r}: expected a whole number of at least 1")
-    space = space if isinstance(space, SearchSpace) else load_space(space, preset)
+    if cpus_per_trial <= 0:
+        raise ConfigError(f"cpus_per_trial = {cpus_per_trial!r}: expected a number above 0")
+    space = _as_space(space, preset)
     given = {
         "num_samples": num_samples, "time_budget_s": None if time_budget_s is None else float(time_budget_s),
         "max_concurrent": max_concurrent, "scheduler": scheduler, "search": search,
@@ -94,8 +89,8 @@ def sweep(
 
     folder = Path(out).absolute()
     dataset = _open(dataset)
-    plan = _plan(space, dataset, seed, cpus_per_trial)
-    existing = _existing(folder, plan, resume)
+    plan = make_plan(space, dataset, seed, cpus_per_trial)
+    existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:
         return existing
     return _Sweep(space, dataset, folder, plan, seed, progress, tuple(callbacks)).go(
@@ -121,7 +116,7 @@ class _Sweep:
         self.space, self.dataset, self.folder = space, dataset, folder
         self.plan, self.seed, self.progress, self.callbacks = plan, seed, progress, callbacks
 
-    def go(self, *, restore: bool, address: str | None, resources: tuple[int, float | None]) -> SweepResult:
+    def go(self, *, restore: bool, address: str | None, resources: tuple[float, float | None]) -> SweepResult:
         """Run to the end and write the results."""
         from heist_encoders.tuning import resources as placing
         from heist_encoders.tuning.events import SweepEvent, listen
@@ -135,7 +130,7 @@ class _Sweep:
             self.progress(SweepEvent("plan", 0, total, max_epochs=self.space.max_epochs, message=str(placed)))
         listen(str(self.folder), self.progress)
         try:
-            with placing.quiet_logs():
+            with placing.quiet_tune():
                 tuner = self._restored(placed) if restore else self._new(placed, searcher)
                 grid = self._fit(tuner)
         finally:
@@ -283,106 +278,13 @@ class _Sweep:
         )
 
 
-def optuna_search(space: SearchSpace, seed: int = 0) -> Any:
-    """Ray's OptunaSearch (TPE) over a search space, for ``sweep`` and for a Tuner of one's own.
-
-    Pass ``space.constants()`` as its ``param_space``: the rest is suggested by Optuna.
-
-    Raises:
-        MissingDependencyError: if Optuna is missing, or does not fit Ray's adapter.
-        ConfigError: if the space has a grid, which Optuna can't search.
-    """
-    from heist_encoders.tuning.sampling import OptunaSpace, Sampled
-
-    pin = "install what fits: pip install 'heist-encoders[optuna]' (optuna>=4,<6)"
-    try:
-        import optuna
-    except ImportError:
-        raise MissingDependencyError(f"search = 'optuna' needs Optuna, which is not installed; {pin}") from None
-    major = int(str(optuna.__version__).split(".", 1)[0])
-    if not 4 <= major < 6:
-        raise MissingDependencyError(f"Optuna {optuna.__version__} was not tried with this Ray's adapter; {pin}")
-    grids = [key for key, v in space.parameters.items() if isinstance(v, Sampled) and v.kind == "grid"]
-    if grids:
-        raise ConfigError(f"{grids[0]}: Optuna can't search a grid; use choice, or search: random")
-    from ray.tune.search.optuna import OptunaSearch
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return OptunaSearch(OptunaSpace(space.parameters), metric="objective", mode="max", seed=seed)
+def _as_space(space: str | Path | SearchSpace | Mapping[str, Any], preset: str | None) -> SearchSpace:
+    if isinstance(space, SearchSpace):
+        return space
+    return space_of(space, preset) if isinstance(space, Mapping) else load_space(space, preset)
 
 
 def _open(dataset: Any) -> Any:
     from heist_encoders.data.dataset import open_dataset
 
     return open_dataset(dataset) if isinstance(dataset, (str, Path)) else dataset
-
-
-def _plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: int) -> dict[str, Any]:
-    import ray
-    import torch
-
-    from heist_encoders import __version__
-
-    return {
-        "format_version": FORMAT_VERSION,
-        "space": space.name,
-        "autoencoder": space.autoencoder,
-        "parameters": {key: _readable(value) for key, value in space.parameters.items()},
-        "searched": list(space.searched),
-        "objective": space.objective.to_dict(),
-        "sweep": space.sweep.to_dict(),
-        "seed": seed,
-        "cpus_per_trial": cpus_per_trial,
-        "dataset": {"path": str(Path(dataset.path).absolute()), "hash": dataset.hash},
-        "versions": {
-            "heist_encoders": __version__,
-            "ray": ray.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _readable(value: Any) -> Any:
-    from heist_encoders.tuning.sampling import Sampled
-
-    if not isinstance(value, Sampled):
-        return value
-    readable: dict[str, Any] = {value.kind: list(value.args)}
-    if value.when:
-        readable["when"] = {key: list(values) for key, values in value.when.items()}
-        readable["otherwise"] = value.otherwise
-    return readable
-
-
-def _existing(folder: Path, plan: dict[str, Any], resume: bool) -> SweepResult | None:
-    """The sweep that lies in ``folder``, None if there is none. Raises ConfigError if it is not the one planned."""
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"out = {folder}: a file is in the way; choose a folder")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return None
-    if not (folder / PLAN).is_file():
-        raise ConfigError(f"out = {folder}: holds other files and no sweep; choose a new or empty folder")
-    if not resume:
-        raise ConfigError(f"out = {folder}: holds a sweep already; resume it (--resume) or choose a new folder")
-    old = read_plan(folder)
-    for key in ("autoencoder", "parameters", "objective", "seed"):
-        if old.get(key) != json.loads(json.dumps(plan[key])):
-            raise ConfigError(
-                f"out = {folder}: holds a sweep with another {key} ({_first_difference(old.get(key), plan[key])}); "
-                "resume it with the options it was started with, or choose a new folder"
-            )
-    if old["dataset"]["hash"] != plan["dataset"]["hash"]:
-        raise ConfigError(
-            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({old['dataset']['path']}), not "
-            f"{plan['dataset']['hash'][:12]}; give that dataset or choose a new folder"
-        )
-    return load_result(folder)
-
-
-def _first_difference(old: Any, new: Any) -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        new = json.loads(json.dumps(new))
-        key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
-        return f"{key}: {old.get(key)!r} there, {new.get(key)!r} here"
-    return f"{old!r} there, {new!r} here"

@@ -17,8 +17,9 @@ def promote_winner(
 ) -> Artifact:
     """Make a trial of a sweep, by default the best one within the limits, an artifact of the zoo.
 
-    Reads JSON and safetensors only, so it works for an interrupted sweep and for one whose Tune state is damaged.
-    Mean and deviation of the encodings are taken anew from the sweep's dataset, where it still lies at its path.
+    Promoting the same trial under the same name again changes nothing. Reads JSON and safetensors only, so it works
+    for an interrupted sweep and for one whose Tune state is damaged. Mean and deviation of the encodings are taken
+    anew from the sweep's dataset, where it still lies at its path.
 
     Args:
         sweep: The sweep's folder or result.
@@ -52,6 +53,9 @@ def promote_winner(
         "versions": plan["versions"],
     }
     name = name or f"{plan['autoencoder']}-{result.path.resolve().name}"
+    same = _promoted_before(name, provenance)
+    if same is not None:
+        return same
     artifact = promote(source, name, provenance=provenance, overwrite=overwrite)
     return _with_full_statistics(artifact, plan)
 
@@ -69,6 +73,20 @@ def _row(result: SweepResult, rank: int) -> dict[str, Any]:
         ranks = ", ".join(str(r) for r in usable["rank"])
         raise ConfigError(f"{result.path}: no trial of rank {rank} within the limits; there are {ranks}")
     return dict(rows.iloc[0].to_dict())
+
+
+def _promoted_before(name: str, provenance: dict[str, Any]) -> Artifact | None:
+    """The artifact that an earlier call made of the same trial under this name."""
+    from heist_encoders.errors import ArtifactError, UnknownNameError
+    from heist_encoders.zoo import find_artifact
+
+    try:
+        artifact = find_artifact(name)
+    except (ArtifactError, UnknownNameError):
+        return None
+    keys = ("sweep", "trial_id", "objective", "seed", "dataset_hash")
+    known = all(artifact.provenance.get(key) == provenance[key] for key in keys)
+    return artifact if known else None
 
 
 def _with_full_statistics(artifact: Artifact, plan: dict[str, Any]) -> Artifact:

@@ -1,0 +1,73 @@
+"""How a sweep was set up (``sweep.json``), and whether a folder may be used for one."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.errors import ConfigError
+from heist_encoders.tuning.results import FORMAT_VERSION, PLAN, SweepResult, load_result, read_plan
+from heist_encoders.tuning.sampling import readable
+from heist_encoders.tuning.spaces import SearchSpace
+
+
+def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float) -> dict[str, Any]:
+    """The content of ``sweep.json``: all that decides a sweep, and the versions it ran with."""
+    import ray
+    import torch
+
+    from heist_encoders import __version__
+
+    return {
+        "format_version": FORMAT_VERSION,
+        "space": space.name,
+        "autoencoder": space.autoencoder,
+        "parameters": {key: readable(value) for key, value in space.parameters.items()},
+        "searched": list(space.searched),
+        "objective": space.objective.to_dict(),
+        "sweep": space.sweep.to_dict(),
+        "seed": seed,
+        "cpus_per_trial": cpus_per_trial,
+        "dataset": {"path": str(Path(dataset.path).absolute()), "hash": dataset.hash},
+        "versions": {
+            "heist_encoders": __version__,
+            "ray": ray.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepResult | None:
+    """The sweep that lies in ``folder``, None if there is none. Raises ConfigError if it is not the one planned."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"out = {folder}: a file is in the way; choose a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    if not (folder / PLAN).is_file():
+        raise ConfigError(f"out = {folder}: holds other files and no sweep; choose a new or empty folder")
+    if not resume:
+        raise ConfigError(f"out = {folder}: holds a sweep already; resume it (--resume) or choose a new folder")
+    old = read_plan(folder)
+    for key in ("autoencoder", "parameters", "objective", "seed"):
+        if old.get(key) != json.loads(json.dumps(plan[key])):
+            raise ConfigError(
+                f"out = {folder}: holds a sweep with another {key} ({_first_difference(old.get(key), plan[key])}); "
+                "resume it with the options it was started with, or choose a new folder"
+            )
+    if old["dataset"]["hash"] != plan["dataset"]["hash"]:
+        raise ConfigError(
+            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({old['dataset']['path']}), not "
+            f"{plan['dataset']['hash'][:12]}; give that dataset or choose a new folder"
+        )
+    return load_result(folder)
+
+
+def _first_difference(old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        new = json.loads(json.dumps(new))
+        key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
+        return f"{key}: {old.get(key)!r} there, {new.get(key)!r} here"
+    return f"{old!r} there, {new!r} here"

@@ -1,0 +1,177 @@
+"""Search spaces: the shipped files, and one-line errors for mistakes in one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heist_encoders.errors import ConfigError, UnknownNameError
+from heist_encoders.training.config import TrainConfig
+from heist_encoders.tuning import load_space, search_space, space_names
+from heist_encoders.tuning.options import Objective
+from heist_encoders.tuning.spaces import PRESETS, configs_folder
+
+FAMILIES = ["conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_alex", "vae_paper"]
+
+
+def draw(param_space: dict, seed: int, count: int = 5) -> list[dict]:
+    """Configurations as Ray Tune itself samples them."""
+    from ray.tune.search.variant_generator import generate_variants
+
+    random_state = np.random.RandomState(seed)
+    configs = []
+    for _ in range(count):
+        configs += [spec["config"] for _, spec in generate_variants({"config": param_space}, random_state=random_state)]
+    return configs
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_family_has_a_space() -> None:
+    assert space_names() == FAMILIES
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_shipped_spaces_sample_what_training_accepts(family: str, preset: str) -> None:
+    for config in draw(search_space(family, preset), seed=1):
+        Objective.from_dict(config.pop("objective"))
+        trained = TrainConfig.from_dict(config)
+        assert trained.autoencoder == family
+        assert trained.max_epochs <= load_space(family, preset).max_epochs
+
+
+def test_a_seed_repeats_the_configurations() -> None:
+    space = search_space("vae_paper")
+    assert draw(space, 3) == draw(space, 3)
+    assert draw(space, 3) != draw(space, 4)
+
+
+def test_a_path_name_and_dashes_mean_the_same() -> None:
+    for name in ("vae-paper", configs_folder() / "vae_paper.yaml", "tune_configs/vae_paper.yaml"):
+        assert load_space(name) == load_space("vae_paper")
+
+
+def test_presets_differ_in_budget_only() -> None:
+    spaces = [load_space("vae_paper", preset) for preset in PRESETS]
+    epochs = [s.max_epochs * s.parameters["epoch_samples"] for s in spaces]
+    assert epochs == sorted(epochs)
+    assert epochs[0] < epochs[-1]
+    assert {s.searched for s in spaces[:2]} == {spaces[0].searched}
+
+
+def test_all_kinds_of_sampling(tmp_path: Path) -> None:
+    text = """
+autoencoder: vae_paper
+space:
+  learning_rate: {quniform: [0.001, 0.01, 0.001]}
+  weight_decay: {qloguniform: [1.0e-4, 1.0e-2, 1.0e-4]}
+  batch_size: {qrandint: [32, 128, 32]}
+  seed: {randint: [0, 3]}
+  patience: {lograndint: [1, 20]}
+  schedule: {grid: [constant, cosine]}
+  params: {latent_size: 16}
+  loss:
+    pixel: {choice: [mse, power4]}
+    element_weight: {uniform: [0.5, 0.9]}
+    beta: {loguniform: [1.0e-7, 1.0e-4], when: {loss.pixel: mse}, otherwise: 0.5}
+"""
+    path = write(tmp_path, text)
+    space = load_space(path)
+    assert space.num_trials == 2 * space.sweep.num_samples
+    configs = draw(space.param_space(), 0, 30)
+    assert len(configs) == 60
+    for config in configs:
+        assert config["batch_size"] in (32, 64, 96, 128)
+        assert config["seed"] in (0, 1, 2)
+        assert 1 <= config["patience"] < 20
+        assert config["params"]["latent_size"] == 16
+        beta = config["loss"]["beta"]
+        assert 1e-7 <= beta <= 1e-4 if config["loss"]["pixel"] == "mse" else beta == 0.5
+    assert {config["loss"]["pixel"] for config in configs} == {"mse", "power4"}
+
+
+def test_otherwise_is_the_default_of_the_family(tmp_path: Path) -> None:
+    text = "autoencoder: vae_paper\nspace:\n  loss:\n    pixel: {choice: [mse, power4]}\n"
+    text += "    beta: {uniform: [0.1, 0.2], when: {loss.pixel: [mse]}}\n"
+    assert load_space(write(tmp_path, text)).parameters["loss.beta"].otherwise == 1e-6
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("space: {learning_rat: 0.1}", "unknown key 'learning_rat'; did you mean 'learning_rate'"),
+        ("space: {loss: {betta: {choice: [0.1]}}}", "unknown key 'loss.betta'; did you mean 'beta'"),
+        ("space: {params: {latent: 3}}", "unknown key 'latent'; did you mean 'latent_size'"),
+        ("space: {learning_rate: {loguniforn: [0.1, 0.2]}}", "loguniforn"),
+        ("space: {learning_rate: {loguniform: [0.0, 0.2]}}", "must start above 0"),
+        ("space: {learning_rate: {uniform: [0.2, 0.1]}}", "lower end must be below"),
+        ("space: {learning_rate: {uniform: [0.1]}}", "expected [lower, upper]"),
+        ("space: {learning_rate: {uniform: [0.1, 5.0]}}", "learning_rate = 5.0"),
+        ("space: {batch_size: {choice: [64, many]}}", "batch_size = 'many'"),
+        ("space: {batch_size: {choice: []}}", "at least one value"),
+        ("space: {batch_size: {choice: [1], grid: [2]}}", "one kind of sampling"),
+        ("space: {batch_size: {choice: [8], when: {schedul: cosine}}, schedule: cosine}", "did you mean 'schedule'"),
+        ("space: {batch_size: {choice: [8], when: {schedule: linear}}, schedule: cosine}", "never occurs"),
+        ("space: {batch_size: {choice: [8], otherwise: 3}}", "needs a 'when'"),
+        ("sweeps: {}", "unknown key 'sweeps'; did you mean 'sweep'"),
+        ("sweep: {num_sample: 3}", "unknown key 'num_sample'; did you mean 'num_samples'"),
+        ("sweep: {scheduler: hyperband}", "scheduler = 'hyperband'"),
+        ("objective: {metric: accuracy}", "metric = 'accuracy'"),
+        ("objective: {max_latency_ms: -1.0}", "max_latency_ms = -1.0"),
+        ("preset: fast", "unknown preset 'fast'"),
+        ("space: [1, 2]", "expected a mapping"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, body: str, expected: str) -> None:
+    path = write(tmp_path, f"autoencoder: vae_paper\n{body}\n")
+    with pytest.raises((ConfigError, UnknownNameError)) as caught:
+        load_space(path)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if "preset" not in body:
+        assert str(path) in str(caught.value)
+
+
+def test_unknown_names(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'vae_paper'"):
+        search_space("vae_papr")
+    with pytest.raises(ConfigError, match="no such config file"):
+        search_space(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="is a preset: give a family too"):
+        search_space("quick")
+    with pytest.raises(ConfigError, match="unknown autoencoder 'vae_papr'; did you mean 'vae_paper'"):
+        search_space(write(tmp_path, "autoencoder: vae_papr\n"))
+    with pytest.raises(ConfigError, match="missing key 'autoencoder'"):
+        search_space(write(tmp_path, "space: {}\n"))
+
+
+def test_objective_never_prefers_what_is_over_a_limit() -> None:
+    objective = Objective()
+    good = {"encoding_size": 1200, "latency_ms": 5.0, "mlp_f1": 0.0, "test_loss": 1e5}
+    large = {"encoding_size": 1201, "latency_ms": 1.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    slow = {"encoding_size": 10, "latency_ms": 50.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    for chosen in (objective, Objective(metric="test_loss")):
+        assert chosen.score(good) > chosen.score(large) > chosen.score(slow)
+    assert [epoch for epoch in range(1, 20) if Objective(first_probe=2, probe_factor=3).probed(epoch)] == [2, 6, 18]
+
+
+def test_optuna_space_honours_conditions_and_lists(tmp_path: Path) -> None:
+    import optuna
+
+    from heist_encoders.tuning.optuna_tpe import OptunaSpace
+
+    text = "autoencoder: conv_maxpool\nspace:\n  params: {channels: {choice: [[16, 4], [32, 8]]}}\n"
+    text += "  batch_size: {choice: [64, 128]}\n  schedule: {choice: [cosine], when: {batch_size: 64}}\n"
+    space = OptunaSpace(load_space(write(tmp_path, text), "smoke").parameters)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(8):
+        values = space(study.ask())
+        assert values["params/channels"] in ([16, 4], [32, 8])
+        assert values["schedule"] == ("cosine" if values["batch_size"] == 64 else "constant")
