@@ -9,8 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from heist_encoders.ray_session import cpu_count
@@ -26,7 +27,7 @@ class Check(NamedTuple):
     """``ok``, ``note`` (all works, but something could be better) or ``problem`` (an essential does not work)."""
     summary: str
     remedy: str = ""
-    details: dict[str, Any] = {}
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 def all_checks(timeout: float = 120.0) -> Iterator[Check]:
@@ -200,7 +201,10 @@ def openvino(timeout: float) -> Check:
 
 def video(timeout: float) -> Check:
     """ffmpeg, for mp4 files; GIFs need nothing."""
-    found, trouble = _probe("import imageio_ffmpeg\nresult = dict(path=imageio_ffmpeg.get_ffmpeg_exe())", timeout)
+    found, trouble = _probe(
+        "from heist_encoders.evaluation.video import ffmpeg_executable\nresult = dict(path=ffmpeg_executable())",
+        timeout,
+    )
     if found is None:
         return Check("Video", "note", f"no mp4: {trouble}", "write .gif files, or install ffmpeg")
     return Check("Video", "ok", "mp4 and GIF", "", found)

@@ -36,7 +36,13 @@ def doctor(
                 print(f"{'':20}-> {check.remedy}", flush=True)
     failed = [check.name for check in checks if check.status == "problem"]
     if json:
-        output.print_json({"works": not failed, "problems": failed, "checks": [check._asdict() for check in checks]})
+        output.print_json(
+            {
+                "works": not failed,
+                "problems": failed,
+                "checks": [{**check._asdict(), "details": dict(check.details)} for check in checks],
+            }
+        )
     elif failed:
         print(f"\n{len(failed)} of the essentials do not work: {', '.join(failed)}. See the arrows above.")
     else:

@@ -82,7 +82,7 @@ def find_figure(metrics: Any, name: str) -> float | None:
 def _list_autoencoders(json: bool) -> None:
     from heist_encoders.autoencoders import autoencoder_class, autoencoder_names, create_autoencoder
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in autoencoder_names():
         model = create_autoencoder(name)
         rows.append(

@@ -87,7 +87,7 @@ def print_table(
 
 
 def quiet_libraries() -> None:
-    """Silence what Ray, gym and TensorFlow-like libraries print by themselves. Called before any of them is imported."""
+    """Silence what Ray and other libraries print by themselves. Called before any of them is imported."""
     for name, value in {
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -99,7 +99,9 @@ def quiet_libraries() -> None:
         "PYTHONWARNINGS": "ignore",
     }.items():
         os.environ.setdefault(name, value)
+    import logging
     import warnings
 
+    logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

@@ -97,12 +97,13 @@ class Reporter:
         """Expected seconds until the last stage ends; None while nothing is known."""
         elapsed = time.monotonic() - self._started
         now = self.expected[self._stage]
-        if self._fraction >= 0.05:
+        planned = None if now is None else max(now - elapsed, 1.0)
+        if self._fraction >= 0.02:
             rest = elapsed * (1 - self._fraction) / self._fraction
-            if now is not None and self._fraction < 0.3:  # early rates mislead: start-up is in them
-                rest = min(rest, max(now - elapsed, rest / 2))
-        elif now is not None:
-            rest = max(now - elapsed, 1.0)
+            if planned is not None:  # early rates mislead, for start-up is in them: trust them as they grow
+                rest = self._fraction * rest + (1 - self._fraction) * planned
+        elif planned is not None:
+            rest = planned
         else:
             return None
         return rest + sum(seconds or 0.0 for seconds in self.expected[self._stage + 1 :])

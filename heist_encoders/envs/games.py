@@ -51,7 +51,7 @@ class Games:
         self.num = num
         self.options = options
         self.time_limit = TIME_LIMITS.get(options.game, TIME_LIMIT)
-        self._engine = Engine(
+        self.engine = Engine(
             num,
             game=options.game,
             distribution_mode=options.distribution_mode,
@@ -74,12 +74,12 @@ class Games:
             bool (N,): whose frame changed.
         """
         others = [index for index in range(self.num) if index not in levels]
-        states = {index: self._engine.get_state(index) for index in others if self.level_seeds[index] >= 0}
+        states = {index: self.engine.get_state(index) for index in others if self.level_seeds[index] >= 0}
         done, completes = self.done.copy(), self.level_completes.copy()
         steps, seeds, frames = self._steps.copy(), self.level_seeds.copy(), self.frames
         step = self.step(np.full(self.num, NOOP), levels)
         for index, state in states.items():
-            self._engine.set_state(index, state)
+            self.engine.set_state(index, state)
         for now, before in (
             (self.done, done),
             (self.level_completes, completes),
@@ -101,10 +101,10 @@ class Games:
         levels = levels or {}
         sent = np.array(actions, dtype=np.int32)
         for index, level in levels.items():
-            self._engine.queue_level(index, level)
+            self.engine.queue_level(index, level)
             sent[index] = RESET
-        self._engine.act(sent)
-        seen = self._engine.observe()
+        self.engine.act(sent)
+        seen = self.engine.observe()
         opened = sent == RESET
         self._steps += 1
         ended = seen.first & ~opened
@@ -126,7 +126,7 @@ class Games:
 
     def close(self) -> None:
         """Free the engine."""
-        self._engine.close()
+        self.engine.close()
 
 
 def differing(frames: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:

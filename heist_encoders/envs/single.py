@@ -14,6 +14,7 @@ from heist_encoders.envs.observations import make_observer
 from heist_encoders.envs.options import EnvOptions, check_level, check_reset_options
 from heist_encoders.envs.rendering import FPS, Window, draw, render_modes
 from heist_encoders.errors import ConfigError
+from heist_encoders.heist.engine import Engine
 
 
 class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
@@ -36,6 +37,11 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
     def encoder(self) -> Any:
         """The ``Encoder`` of the observations, None if they are the frames."""
         return self.options.encoder
+
+    @property
+    def engine(self) -> Engine:
+        """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
+        return self._games.engine
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -40,7 +40,9 @@ def export_npy(dataset: Dataset, folder: Path) -> list[tuple[Path, tuple[int, ..
         path = folder / FILES[split]
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            target = open_memmap(temporary, mode="w+", dtype=frames.dtype, shape=frames.shape)
+            target = open_memmap(  # type: ignore[no-untyped-call]
+                temporary, mode="w+", dtype=frames.dtype, shape=frames.shape
+            )
             for start in range(0, len(frames), _CHUNK):
                 target[start : start + _CHUNK] = frames[start : start + _CHUNK]
             target.flush()

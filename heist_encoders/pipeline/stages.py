@@ -61,7 +61,7 @@ def make_data(job: Job) -> dict[str, Any]:
 def data_intact(job: Job, result: _Result) -> bool:
     """Whether the dataset is there and the same; its bytes are compared by ``heist-encoders verify``."""
     try:
-        return job.dataset().hash == result["hash"]
+        return bool(job.dataset().hash == result["hash"])
     except HeistEncodersError:
         return False
 
@@ -144,7 +144,7 @@ def artifact_intact(job: Job, result: _Result) -> bool:
     from heist_encoders.zoo import load_artifact
 
     try:
-        return load_artifact(result["artifact"]).sha256 == result["sha256"]
+        return bool(load_artifact(result["artifact"]).sha256 == result["sha256"])
     except HeistEncodersError:
         return False
 
@@ -302,8 +302,8 @@ def _ppo_section(result: _Result) -> dict[str, Any]:
             {"player": player, **{key: round(value, 3) for key, value in result[player].items()}}
             for player in ("policy", "random")
         ],
-        "text": f"PPO on {result['encoder']}, {result['env_steps']:,} steps. The table is over {result['levels']} fixed "
-        "evaluation levels, each played once to its end; the curve is RLlib's running mean, which favours the short "
+        "text": f"PPO on {result['encoder']}, {result['env_steps']:,} steps. The table is over {result['levels']} "
+        "fixed evaluation levels, each played once to its end; the curve is RLlib's running mean, which favours short "
         "episodes at first.",
     }
 
