@@ -102,6 +102,8 @@ def quiet_libraries() -> None:
     import logging
     import warnings
 
-    logging.getLogger("ray.rllib").setLevel(logging.ERROR)
+    # Ray sets the levels of "ray" and "ray.rllib" itself when it is imported, but not those below.
+    for name in ("ray.rllib.algorithms.algorithm_config", "ray._common.deprecation", "ray.rllib.core.rl_module"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

@@ -48,7 +48,7 @@ def train(
         typer.Option(
             "--via",
             metavar="WAY",
-            help="Where frames become encodings: 'env' (fastest), 'preprocessor' (connector), 'module' (in the policy).",
+            help="Where frames become encodings: 'env' (fastest), 'preprocessor' (connector) or 'module' (policy).",
         ),
     ] = "env",
     fine_tune: Annotated[

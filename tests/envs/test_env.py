@@ -92,7 +92,7 @@ def test_the_exit_terminates() -> None:
     frame, info = env.reset(seed=2)
     for _ in range(200):
         before, level = frame, info["level_seed"]
-        frame, reward, terminated, truncated, info = env.step(oracle.action(env._games._engine.get_state(0)))
+        frame, reward, terminated, truncated, info = env.step(oracle.action(env.engine.get_state(0)))
         if terminated:
             break
         assert (reward, truncated, info["level_complete"]) == (0.0, False, False)

@@ -31,7 +31,7 @@ def oracle_policy(seed: int) -> Policy:
     def policy(env: HeistVectorEnv) -> NDArray[np.int64]:
         actions = random.integers(0, 9, env.num_envs)
         for i in range(0, env.num_envs, 2):
-            actions[i] = oracle.action(env._games._engine.get_state(i))
+            actions[i] = oracle.action(env.engine.get_state(i))
         return actions
 
     return policy
