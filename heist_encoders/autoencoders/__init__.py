@@ -18,7 +18,15 @@ _LAZY = {
     "register_autoencoder": "registry",
 }
 
-__all__ = list(_LAZY)
+__all__ = [
+    "BaseAutoencoder",
+    "Output",
+    "to_input",
+    "autoencoder_class",
+    "autoencoder_names",
+    "create_autoencoder",
+    "register_autoencoder",
+]
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder, Output

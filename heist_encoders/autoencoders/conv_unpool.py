@@ -45,8 +45,13 @@ def unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         float (B, C, H, W).
     """
-    empty = values.new_zeros(*values.shape[:2], size[0] * size[1])
-    return empty.scatter_add(2, indices.flatten(2), values.flatten(2)).unflatten(2, size)
+    batch, channels, _, _ = values.shape
+    # (B, C, h, w) -> (B, h * w, C): no byte moves, convolutions leave their results in channels_last.
+    places = indices.permute(0, 2, 3, 1).reshape(batch, -1, channels)
+    pooled = values.permute(0, 2, 3, 1).reshape(batch, -1, channels)
+    empty = values.new_zeros(batch, size[0] * size[1], channels)
+    unpooled = empty.scatter_add(1, places, pooled)
+    return unpooled.view(batch, size[0], size[1], channels).permute(0, 3, 1, 2)
 
 
 @register_autoencoder(name="conv_unpool", env_id="auto-unpool-v0")

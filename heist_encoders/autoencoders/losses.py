@@ -57,9 +57,10 @@ def element_weights(boxes: Tensor, alpha: float) -> Tensor:
     pixels = (rows.sum(2) * columns.sum(2)).sum(0)  # (7,) painted pixels of each element in the batch
     present = pixels > 0
     share = torch.where(present, alpha / (present.sum().clamp(min=1) * pixels.clamp(min=1)), 0.0)  # (7,) a pixel
-    # Sum over elements of row mask x column mask: (B, 64, 7) @ (B, 7, 64) -> (B, 64, 64).
-    painted = torch.bmm(rows.transpose(1, 2) * share, columns)
-    outside = torch.bmm(rows.transpose(1, 2), columns) == 0
+    with torch.autocast(boxes.device.type, enabled=False):
+        # Sum over elements of row mask x column mask: (B, 64, 7) @ (B, 7, 64) -> (B, 64, 64).
+        painted = torch.bmm(rows.transpose(1, 2) * share, columns)
+        outside = torch.bmm(rows.transpose(1, 2), columns) == 0
     left = 1.0 - torch.where(present.any(), alpha, 0.0)
     return torch.where(outside, left / outside.sum().clamp(min=1), painted)
 
@@ -83,7 +84,8 @@ def pixel_loss(frames: Tensor, reconstruction: Tensor, weights: Tensor | None, p
         return error.mean(), mse
     # In memory: (B, 64, 64, 3); one product of (1, B*64*64) @ (B*64*64, 3) instead of two passes.
     by_pixel = error.permute(0, 2, 3, 1).reshape(-1, error.shape[1])
-    return (weights.reshape(1, -1) @ by_pixel).mean(), mse
+    with torch.autocast(frames.device.type, enabled=False):  # a sum over 500,000 pixels needs float32
+        return (weights.reshape(1, -1) @ by_pixel).mean(), mse
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import LatentSize, Linear, Widths4
+from heist_encoders.autoencoders.layers import LatentSize, Linear, PixelToMap, Widths4
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -36,7 +37,7 @@ class _Vae(BaseAutoencoder):
         super().__init__(params)
         widths = (3, *params.channels)
         down: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:]):  # 64 -> 31 -> 14 -> 6 -> 2
+        for before, after in pairwise(widths):  # 64 -> 31 -> 14 -> 6 -> 2
             down += [
                 nn.Conv2d(before, after, 4, stride=2, bias=False),
                 nn.BatchNorm2d(after),
@@ -49,7 +50,7 @@ class _Vae(BaseAutoencoder):
         self.expand = Linear(params.latent_size, features)
         first, second, third, _ = params.channels
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(features, third, 5, stride=2, bias=False),  # 1 -> 5
+            PixelToMap(features, third, 5, stride=2, bias=False),  # 1 -> 5
             nn.BatchNorm2d(third),
             nn.LeakyReLU(inplace=True),
             nn.ConvTranspose2d(third, second, 5, stride=2, bias=False),  # -> 13

@@ -14,7 +14,14 @@ _LAZY = {
     "default_config": "config",
 }
 
-__all__ = [*_LAZY]
+__all__ = [
+    "EpochReport",
+    "Progress",
+    "TrainResult",
+    "LossConfig",
+    "TrainConfig",
+    "default_config",
+]
 
 if TYPE_CHECKING:
     from heist_encoders.training.config import LossConfig, TrainConfig, default_config

@@ -15,7 +15,7 @@ class LossConfig(Config):
     """What a reconstruction is judged by."""
 
     pixel: Literal["mse", "power4"] = "mse"
-    """``mse``: mean squared error of pixels in [0, 1]; ``power4``: the mean of its 4th power, as the original had it."""
+    """``mse``: mean squared error of pixels in [0, 1]; ``power4``: 4th instead of 2nd power, as the original had it."""
     element_weight: Annotated[float, Field(ge=0, le=1)] | None = 0.9
     """Share (alpha) of the pixel loss that goes to keys, doors and exit; 0 or None: the plain pixel loss."""
     perceptual: Annotated[float, Field(ge=0)] = 0.0
@@ -32,7 +32,7 @@ class TrainConfig(Config):
     """One training. What is left out comes from the family's ``default_training``, then from here."""
 
     autoencoder: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     """Sizes of the autoencoder; the family's defaults are filled in."""
     loss: LossConfig = LossConfig()
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 128

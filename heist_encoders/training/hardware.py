@@ -53,7 +53,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = "amx_bf16" in cpu_features() and torch.backends.mkldnn.is_available()
+    fast = "amx_bf16" in cpu_features() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return torch.bfloat16 if fast else torch.float32
 
 

@@ -24,7 +24,7 @@ class Logs:
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self._history = folder / "history.jsonl"
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=first_epoch)  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=first_epoch)
 
     def write(self, history: list[EpochReport]) -> None:
         """Log the last epoch of the history."""
