@@ -132,17 +132,34 @@ def _find(
     precision: str,
 ) -> Encoder:
     from heist_encoders.zoo.encoder import Encoder
-    from heist_encoders.zoo.lookup import find_artifact
 
     if isinstance(encoder, Encoder):
-        find_artifact(encoder.artifact, distribution_mode if game in (None, encoder.artifact.game) else None)
+        find_for_game(encoder.artifact, game, distribution_mode)
         return encoder
-    foreign = game not in (None, "heist")
-    # An encoder of one game may look at another: then the mode that it was trained on says nothing.
-    artifact = find_artifact(encoder, None if foreign else distribution_mode)
-    if foreign and artifact.game == game:
-        artifact = find_artifact(artifact, distribution_mode)
+    artifact = find_for_game(encoder, game, distribution_mode)
     return Encoder(artifact, device=device, backend=backend, precision=precision)
+
+
+def find_for_game(
+    encoder: str | Path | Artifact | Mapping[str, str], game: str | None, distribution_mode: str | None
+) -> Artifact:
+    """The artifact to look at a game with. Its mode must be the game's, unless it was trained on another game.
+
+    Args:
+        encoder: as in ``find_artifact``.
+        game: the game to be played; None: the one that the artifact was trained on.
+        distribution_mode: the mode to be played; None: the artifact's.
+
+    Raises:
+        UnknownNameError, ArtifactError: as ``find_artifact`` does.
+    """
+    from heist_encoders.zoo.lookup import find_artifact
+    from heist_encoders.zoo.names import family_of
+
+    if isinstance(encoder, str) and family_of(encoder) and game in (None, "heist"):
+        return find_artifact(encoder, distribution_mode)
+    artifact = find_artifact(encoder)
+    return find_artifact(artifact, distribution_mode if game in (None, artifact.game) else None)
 
 
 def _default_mode(game: str, artifact: Artifact | None) -> str:

@@ -56,8 +56,8 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str =
     import inspect
 
     from heist_encoders.envs.make import make_env
+    from heist_encoders.envs.options import find_for_game
     from heist_encoders.zoo.artifact import Artifact
-    from heist_encoders.zoo.lookup import find_artifact
 
     if game not in GAMES:
         raise unknown_name("game", game, GAMES)
@@ -65,8 +65,7 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str =
     for name in options:
         if name not in known:
             raise unknown_name("option", name, known)
-    mode = options.get("distribution_mode")
-    artifact = find_artifact(encoder, mode if game == "heist" else None)
+    artifact = find_for_game(encoder, game, options.get("distribution_mode"))
     if isinstance(encoder, Artifact | Path):
         encoder = str(artifact.path)
     kwargs = {"encoder": encoder, "game": game, **options}
