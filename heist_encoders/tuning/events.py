@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from ray.tune import Callback
+
+from heist_encoders.tuning.results import TRAINING
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,9 @@ class ProgressCallback(Callback):
         self._tell("result", trials, trial, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell that a trial is done or was stopped."""
+        """Tell that a trial is done or was stopped; it will not go on, so what training needs for that can go."""
+        for leftover in Path(trial.path or "").glob(f"checkpoint_*/{TRAINING}"):
+            shutil.rmtree(leftover, ignore_errors=True)
         self._tell("complete", trials, trial, trial.last_result)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -71,4 +71,14 @@ def optuna_search(space: SearchSpace, seed: int = 0) -> Any:
     from ray.tune.search.optuna import OptunaSearch
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return OptunaSearch(OptunaSpace(space.parameters), metric="objective", mode="max", seed=seed)
+    points = [
+        {k.replace(".", "/"): _suggested(space.parameters[k], v) for k, v in point.items()} for point in space.start
+    ]
+    return OptunaSearch(
+        OptunaSpace(space.parameters), metric="objective", mode="max", points_to_evaluate=points, seed=seed
+    )
+
+
+def _suggested(spec: Sampled, value: Any) -> Any:
+    """What OptunaSpace would have been given for ``value``: an index for a choice."""
+    return spec.args.index(value) if spec.kind == "choice" else value

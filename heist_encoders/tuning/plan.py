@@ -25,6 +25,7 @@ def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float
         "space": space.name,
         "autoencoder": space.autoencoder,
         "parameters": {key: readable(value) for key, value in space.parameters.items()},
+        "start": [dict(point) for point in space.start],
         "searched": list(space.searched),
         "objective": space.objective.to_dict(),
         "sweep": space.sweep.to_dict(),
@@ -51,7 +52,7 @@ def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepRes
     if not resume:
         raise ConfigError(f"out = {folder}: holds a sweep already; resume it (--resume) or choose a new folder")
     old = read_plan(folder)
-    for key in ("autoencoder", "parameters", "objective", "seed"):
+    for key in ("autoencoder", "parameters", "start", "objective", "seed"):
         if old.get(key) != json.loads(json.dumps(plan[key])):
             raise ConfigError(
                 f"out = {folder}: holds a sweep with another {key} ({_first_difference(old.get(key), plan[key])}); "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +114,28 @@ def plan_resources(
         )
     concurrent = max(1, min(fit, trials, max_concurrent or fit))
     return ResourcePlan(trials, concurrent, cpus_per_trial, share, cpus, gpus, len(nodes))
+
+
+class Interruption:
+    """Whether Ctrl-C ended Tune's loop, and what Ctrl-C did before, put back at the end of a ``with`` block.
+
+    Tune sets a handler of its own and leaves it, unless a signal came: then it puts back the one that was there.
+    """
+
+    def __enter__(self) -> Interruption:
+        self._main = threading.current_thread() is threading.main_thread()
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+        return self
+
+    @property
+    def happened(self) -> bool:
+        """To be asked after Tune's loop has ended."""
+        return self._main and signal.getsignal(signal.SIGINT) is self._before[signal.SIGINT]
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            if self._main and handler is not None:
+                signal.signal(number, handler)
 
 
 @contextlib.contextmanager

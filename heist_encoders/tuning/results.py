@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PLAN, RESULTS_JSON, RESULTS_CSV = "sweep.json", "results.json", "results.csv"
 ARTIFACT = "artifact"
 """Sub-folder of a trial's checkpoint that holds the autoencoder."""
+TRAINING = "train"
+"""Sub-folder of a trial's checkpoint that holds what training needs to go on; absent from a finished trial's."""
 FORMAT_VERSION = 1
 FIGURES = (
     "objective", "mlp_f1", "linear_f1", "test_loss", "encoding_size", "latency_ms", "params",
@@ -70,8 +72,12 @@ class SweepResult:
         write_whole(self.path / RESULTS_CSV, self.table.to_csv(index=False))
 
 
-def load_result(sweep_dir: str | Path) -> SweepResult:
+def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> SweepResult:
     """Read a sweep's outcome, as far as it is, from its folder.
+
+    Args:
+        sweep_dir: The sweep's folder.
+        finished: Whether it is finished; None = as ``results.json`` says.
 
     Raises:
         ConfigError: if the folder holds no sweep.
@@ -80,18 +86,22 @@ def load_result(sweep_dir: str | Path) -> SweepResult:
 
     path = Path(sweep_dir)
     plan = read_plan(path)
+    if finished is None:
+        finished = bool(_read_json(path / RESULTS_JSON).get("finished", False))
     trials = [_trial_row(path, folder, plan["searched"]) for folder in _trial_folders(path)]
     rows = sorted(
-        (row for row in trials if row is not None),
+        trials,
         key=lambda row: (not row["feasible"], -_number(row["objective"]), -_number(row["linear_f1"]), row["trial"]),
     )
     for rank, row in enumerate(rows, start=1):
         row["rank"] = rank
+        if finished and row["status"] == "unfinished":
+            row["status"] = "stopped"  # by the end of the time budget
     columns = [
         "rank", "trial", "trial_id", "status", "feasible", *FIGURES, *plan["searched"], "checkpoint",
     ]  # fmt: skip
     table = pd.DataFrame([{c: row.get(c) for c in columns} for row in rows], columns=columns)
-    return SweepResult(path, table, bool(_read_json(path / RESULTS_JSON).get("finished", False)), plan)
+    return SweepResult(path, table, finished, plan)
 
 
 def read_plan(path: Path) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def _trial_folders(path: Path) -> list[Path]:
     return sorted(p for p in path.iterdir() if p.is_dir() and (p / "params.json").is_file())
 
 
-def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any] | None:
+def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any]:
     history = list(reports(folder))
     failed = (folder / "error.txt").is_file()
     config = flattened(_read_json(folder / "params.json"))

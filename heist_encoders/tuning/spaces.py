@@ -11,6 +11,9 @@ A family's file says *what* is searched::
         element_weight: {choice: [.5, .9], when: {loss.pixel: mse}, otherwise: .9}
       weight_decay: 0.0                                  # a constant
 
+    start:                                               # tried first, as they are; what is left out is sampled
+      - {learning_rate: 1.0e-3, loss.element_weight: 0.9}
+
 A preset's (smoke, quick, full) says *how much* is spent, and fits every family: ``train`` (epochs, samples an epoch),
 ``objective`` and ``sweep`` options. A family's file may have these three sections too; they win over the preset's.
 """
@@ -43,6 +46,7 @@ class SearchSpace:
         parameters: Dotted TrainConfig key -> a constant or Sampled.
         objective: What a trial is judged by.
         sweep: How to search and how much to spend.
+        start: Values (dotted key -> scalar) of the first trials; what one leaves out is sampled.
     """
 
     name: str
@@ -50,6 +54,7 @@ class SearchSpace:
     parameters: Mapping[str, Any]
     objective: Objective = field(default_factory=Objective)
     sweep: SweepOptions = field(default_factory=SweepOptions)
+    start: tuple[Mapping[str, Any], ...] = ()
 
     def param_space(self) -> dict[str, Any]:
         """The space for ``tune.run(config=...)`` or ``tune.Tuner(param_space=...)``; add ``dataset`` (a path)."""
@@ -98,10 +103,11 @@ class SearchSpace:
         Raises:
             ConfigError: for an unknown key or a value out of range.
         """
-        parameters = {**self.parameters, **sampling.flattened(dict(train or {}))}
+        fixed = sampling.flattened(dict(train or {}))
         changed = replace(
             self,
-            parameters=parameters,
+            parameters={**self.parameters, **fixed},
+            start=tuple({key: v for key, v in point.items() if key not in fixed} for point in self.start),
             objective=Objective.from_dict({**self.objective.to_dict(), **(objective or {})}, where="objective"),
             sweep=SweepOptions.from_dict({**self.sweep.to_dict(), **sweep}, where="sweep"),
         )
@@ -138,7 +144,7 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
     data = read_yaml(path)
     if path.stem in PRESETS and "autoencoder" not in data:
         raise ConfigError(f"{path.name} is a preset: give a family too, as in: vae_paper --preset {path.stem}")
-    known = ("autoencoder", "preset", "space", *SECTIONS)
+    known = ("autoencoder", "preset", "space", "start", *SECTIONS)
     _check_keys(data, known, str(path))
     if "autoencoder" not in data:
         raise ConfigError(f"{path}: missing key 'autoencoder'")
@@ -150,6 +156,7 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
         parameters=_parameters({**sections["train"], **_section(data, "space", path)}, path),
         objective=Objective.from_dict(sections["objective"], where=f"{path}: objective"),
         sweep=SweepOptions.from_dict(sections["sweep"], where=f"{path}: sweep"),
+        start=_start(data.get("start", []), path),
     )
     _check(space, str(path))
     filled = {
@@ -239,6 +246,27 @@ def _parameters(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     return parameters
 
 
+def _start(points: Any, path: Path) -> tuple[dict[str, Any], ...]:
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise ConfigError(f"{path}: start = {points!r}: expected a list of mappings of parameter: value")
+    return tuple(sampling.flattened(point) for point in points)
+
+
+def _check_start(space: SearchSpace, where: str) -> None:
+    for key, value in ((key, value) for point in space.start for key, value in point.items()):
+        spec = space.parameters.get(key)
+        if not isinstance(spec, Sampled):
+            raise ConfigError(f"{where}: start names {key!r}, which is not searched; {nearest(key, space.searched)}")
+        if spec.kind == "grid" or spec.when:
+            raise ConfigError(f"{where}: start names {key!r}, which is a grid or conditional and can't be given here")
+        if isinstance(value, (list, dict)):
+            raise ConfigError(f"{where}: start: {key} = {value!r}: only plain values can be given here")
+        if spec.kind == "choice" and value not in spec.args:
+            raise ConfigError(f"{where}: start: {key} = {value!r}: expected one of {list(spec.args)}")
+        if spec.kind != "choice" and not spec.args[0] <= value <= spec.args[1]:
+            raise ConfigError(f"{where}: start: {key} = {value!r}: expected a value in {list(spec.args[:2])}")
+
+
 def _check(space: SearchSpace, where: str) -> None:
     """Every constant, every choice and both ends of every range must be accepted by TrainConfig and the family."""
     from heist_encoders.autoencoders.registry import autoencoder_class, autoencoder_names
@@ -248,6 +276,7 @@ def _check(space: SearchSpace, where: str) -> None:
             f"{where}: unknown autoencoder {space.autoencoder!r}; "
             f"{nearest(str(space.autoencoder), autoencoder_names())}"
         )
+    _check_start(space, where)
     params_class = autoencoder_class(space.autoencoder).Params
     for key, value in space.parameters.items():
         if key == "autoencoder":

@@ -13,6 +13,7 @@ from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.optuna_tpe import optuna_search
 from heist_encoders.tuning.plan import existing_sweep, make_plan
 from heist_encoders.tuning.results import PLAN, SweepResult, load_result, write_whole
+from heist_encoders.tuning.sampling import nested
 from heist_encoders.tuning.spaces import SearchSpace, load_space, space_of
 
 CHECKPOINTS_KEPT = 3
@@ -130,18 +131,18 @@ class _Sweep:
             self.progress(SweepEvent("plan", 0, total, max_epochs=self.space.max_epochs, message=str(placed)))
         listen(str(self.folder), self.progress)
         try:
-            with placing.quiet_tune():
+            with placing.quiet_tune(), placing.Interruption() as interruption:
                 tuner = self._restored(placed) if restore else self._new(placed, searcher)
                 grid = self._fit(tuner)
+                interrupted = interruption.happened
         finally:
             listen(str(self.folder), None)
         trials = grid._experiment_analysis.trials
-        if any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
+        if interrupted or any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
             raise KeyboardInterrupt
-        result = load_result(self.folder)
         if trials and all(trial.status == "ERROR" for trial in trials):
             raise self._all_failed(trials[0])
-        result = SweepResult(result.path, result.table, True, result.plan)
+        result = load_result(self.folder, finished=True)
         result.save()
         if self.progress is not None:
             best = result.best
@@ -258,7 +259,11 @@ class _Sweep:
             return optuna_search(self.space, self.seed)
         from ray.tune.search.basic_variant import BasicVariantGenerator
 
-        return BasicVariantGenerator(random_state=self.seed, max_concurrent=options.max_concurrent or 0)
+        return BasicVariantGenerator(
+            points_to_evaluate=[nested(point) for point in self.space.start[: options.num_samples]],
+            random_state=self.seed,
+            max_concurrent=options.max_concurrent or 0,
+        )
 
     def _make_folder(self) -> None:
         try:

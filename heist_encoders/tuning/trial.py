@@ -13,10 +13,8 @@ from typing import Any
 
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning.options import Objective
-from heist_encoders.tuning.results import ARTIFACT
+from heist_encoders.tuning.results import ARTIFACT, TRAINING
 
-TRAINING = "train"
-"""Sub-folder of a trial's checkpoint that holds what training needs to go on; absent from a finished trial's."""
 STATISTICS_FRAMES = 1024
 """Frames behind mean and deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
 

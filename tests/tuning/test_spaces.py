@@ -175,3 +175,19 @@ def test_optuna_space_honours_conditions_and_lists(tmp_path: Path) -> None:
         values = space(study.ask())
         assert values["params/channels"] in ([16, 4], [32, 8])
         assert values["schedule"] == ("cosine" if values["batch_size"] == 64 else "constant")
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("{}", "expected a list"),
+        ("[{lerning_rate: 0.001}]", "not searched; did you mean 'learning_rate'"),
+        ("[{learning_rate: 0.5}]", "expected a value in"),
+        ("[{batch_size: 100}]", "expected one of"),
+    ],
+)
+def test_start_is_checked(tmp_path: Path, start: str, expected: str) -> None:
+    text = "autoencoder: vae_paper\nspace: {learning_rate: {uniform: [0.001, 0.01]}, batch_size: {choice: [64, 128]}}\n"
+    with pytest.raises(ConfigError) as caught:
+        load_space(write(tmp_path, f"{text}start: {start}\n"))
+    assert expected in str(caught.value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,9 @@ def test_sweep_runs_and_reports(finished: tuple[SweepResult, list], small_datase
     assert best["objective"] == best["mlp_f1"]
     assert best["encoding_size"] == 8
     assert 0 < best["latency_ms"] < 5
-    assert 3e-4 <= best["learning_rate"] <= 3e-3
+    first, second = result.table.sort_values("trial")["learning_rate"]
+    assert first == 1e-3  # the space's start
+    assert 3e-4 <= second <= 3e-3
     saved = json.loads((result.path / "results.json").read_text())
     assert saved["best"] == best
     assert saved["finished"] is True
@@ -100,16 +104,15 @@ def test_interrupted_sweep_resumes_to_the_same_trials(
     result, _ = finished
     folder = tmp_path / "interrupted"
 
-    class Stop(Exception):
-        """Stands for a crash of the driver in the middle."""
-
-    def crash(event: Any) -> None:
+    def interrupt(event: Any) -> None:
         if event.kind == "result":
-            raise Stop
+            os.kill(os.getpid(), signal.SIGINT)
 
     options: dict[str, Any] = {"out": folder, "preset": "smoke", "train": TINY, "seed": 5}
-    with pytest.raises(Stop):
-        sweep("conv_maxpool", small_dataset, progress=crash, **options)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        sweep("conv_maxpool", small_dataset, progress=interrupt, **options)
+    assert signal.getsignal(signal.SIGINT) is before
     assert not load_result(folder).finished
     resumed = sweep("conv_maxpool", small_dataset, resume=True, **options)
     assert resumed.finished
@@ -152,6 +155,7 @@ def test_optuna_and_a_space_of_tune(ray_local: None, small_dataset: Any, tmp_pat
     result = sweep("conv_maxpool", small_dataset, out=tmp_path / "tpe", preset="smoke", train=TINY, search="optuna")
     assert len(result.table) == 2
     assert result.table["learning_rate"].between(3e-4, 3e-3).all()
+    assert (result.table["learning_rate"] == 1e-3).sum() == 1
     space = {**search_space("conv_maxpool", "smoke"), **TINY}
     result = sweep(space, small_dataset, out=tmp_path / "dict", preset="smoke", num_samples=1, scheduler="none")
     assert result.best is not None
