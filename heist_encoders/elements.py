@@ -36,7 +36,7 @@ VISIBLE: Final = 0.5
 """An element counts as visible from this fraction of its painted box on; exactly 0 is absent; between is partial."""
 
 # Level seeds. What is trained on, tested on and evaluated on never shares a level.
-TRAIN_LEVELS: Final = range(0, 1_000_000_000)
+TRAIN_LEVELS: Final = range(1_000_000_000)
 TEST_LEVELS: Final = range(1_000_000_000, 1_500_000_000)
 EVALUATION_LEVELS: Final = range(1_500_000_000, 2_000_000_000)
 MAX_LEVEL_SEED: Final = 2**31 - 2

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class HeistEncodersError(ValueError):
-    """Base of every error that this package raises on purpose. The command line prints it as one line, exit status 2."""
+    """Base of the errors that this package raises on purpose. The command line prints them as one line, status 2."""
 
 
 class ConfigError(HeistEncodersError):

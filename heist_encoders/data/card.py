@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heist_encoders.data.schema import FRAME, frames_of
 from heist_encoders.data.shards import read_shard
@@ -30,7 +31,7 @@ def write_card(dataset: Dataset, storage: Storage) -> None:
     storage.write(README, _text(dataset).encode())
 
 
-def _rows_by_case(labels: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+def _rows_by_case(labels: pd.DataFrame) -> list[tuple[str, NDArray[np.int64]]]:
     if "case" not in labels or labels["case"].iloc[0] < 0:
         return [("any", np.arange(len(labels)))]
     cases = labels["case"].to_numpy()

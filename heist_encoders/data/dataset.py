@@ -8,7 +8,7 @@ import shutil
 import uuid
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -73,9 +73,10 @@ class Dataset:
         if _check(split) not in self._labels:
             import pandas as pd
 
-            names = list(columns(self.spec.game))
-            parts = [read_shard(self._storage, chunk, names).to_pandas() for chunk in self._chunks(split)]
-            self._labels[split] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+            kinds = columns(self.spec.game)
+            parts = [read_shard(self._storage, chunk, list(kinds)).to_pandas() for chunk in self._chunks(split)]
+            empty = pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
+            self._labels[split] = pd.concat(parts, ignore_index=True) if parts else empty
         return self._labels[split]
 
     def boxes(self, split: str) -> NDArray[np.int16]:
@@ -144,7 +145,7 @@ class Dataset:
             stale.unlink(missing_ok=True)
         temporary = path.with_name(f".writing-{uuid.uuid4().hex[:12]}.npy")
         try:
-            out = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(rows, *FRAME_SHAPE))
+            out = cast(Any, open_memmap)(temporary, mode="w+", dtype=np.uint8, shape=(rows, *FRAME_SHAPE))
             start = 0
             for chunk in self._chunks(split):
                 table = read_shard(self._storage, chunk, [FRAME])

@@ -39,9 +39,10 @@ class _Worker:
             shard, rows = make_shard(self._spec, chunk, self._storage)
         except DatasetError as error:
             return chunk, str(error), []
-        cases = rows.labels.get("case")
-        counts = np.bincount(np.maximum(cases, -1) + 1, minlength=len(CASES) + 1)[1:] if cases is not None else []
-        return chunk, shard, [int(count) for count in counts]
+        counts: list[int] = []
+        if "case" in rows.labels:
+            counts = np.bincount(rows.labels["case"].astype(np.int64) + 1, minlength=len(CASES) + 1)[1:].tolist()
+        return chunk, shard, counts
 
 
 def generate(
@@ -98,7 +99,7 @@ def _shards(spec: DatasetSpec, location: str, todo: list[Chunk], count: int) -> 
     import ray
 
     worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")
-    workers = [worker.remote(spec.to_dict(), location) for _ in range(count)]
+    workers: list[Any] = [worker.remote(spec.to_dict(), location) for _ in range(count)]
     waiting = iter(todo)
     running: dict[Any, Any] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +122,7 @@ class CaseFinder:
         self._follows_agent = distribution_mode == "memory"
         self._pairs: dict[tuple[int, int], NDArray[np.int64]] = {}
         self._levels: dict[int, list[int]] = {}
-        self._progress = [np.array(bank.progress_values(level), np.int8) for level in range(len(bank))]
+        self._progress = [np.arange(2 * keys + 1, dtype=np.int8) for keys in bank.num_keys.tolist()]
         # bool (P, size, size): where the agent may stand at each of the level's values of progress.
         self._reachable = [bank.gates[level] <= values[:, None, None] for level, values in enumerate(self._progress)]
         self._centers = np.arange(bank.world_size, dtype=np.float32) + np.float32(0.5)
@@ -207,8 +207,9 @@ def draw_poses(finder: CaseFinder, cases: NDArray[np.int8], rng: np.random.Gener
         offsets, rotation = table.draw(codes, rng)
         drawn = Poses(level, progress, cells.astype(np.float32) + offsets, rotation)
         good = _holds(bank, drawn, cases[pending], finder.distribution_mode) & ~touches(bank, drawn)
-        for target, source in zip(out, drawn, strict=True):
-            target[pending[good]] = source[good]
+        for i in range(len(out)):
+            kept, fresh = cast(Any, out[i]), cast(Any, drawn[i])
+            kept[pending[good]] = fresh[good]
         pending = pending[~good]
         if not len(pending):
             return out
@@ -258,7 +259,7 @@ def pose_labels(bank: LevelBank, poses: Poses, distribution_mode: str) -> Column
     held = (poses.progress[:, None] >= 2 * np.arange(3) + 1) & (np.arange(3) < num_keys[:, None])
     return _columns(
         bank.seeds[poses.level], poses.progress, poses.xy, poses.rotation, fraction, boxes, held, num_keys,
-        bank.num_doors[poses.level], moves,
+        moves,
     )  # fmt: skip
 
 
@@ -271,7 +272,6 @@ def _columns(
     boxes: NDArray[np.int16],
     held: NDArray[np.bool_],
     num_keys: NDArray[np.int8],
-    num_doors: NDArray[np.int8],
     moves: NDArray[np.int32],
 ) -> Columns:
     columns: Columns = {
@@ -288,7 +288,7 @@ def _columns(
             columns[f"{name}_{side}"] = boxes[:, i, j]
     for i, color in enumerate(("blue", "green", "red")):
         columns[f"held_{color}"] = held[:, i]
-    columns |= {"num_keys": num_keys, "num_doors": num_doors, "oracle_moves": moves}
+    columns |= {"num_keys": num_keys, "num_doors": num_keys, "oracle_moves": moves}
     return {name: np.ascontiguousarray(column) for name, column in columns.items()}
 
 
@@ -355,16 +355,17 @@ class _StateReader:
         x, y, rotation = state.agent
         xy = np.array([[x, y]], dtype=np.float32)
         boxes, fraction = clip_boxes(painted_boxes(positions, xy, self._spec.distribution_mode, state.world_size))
-        num_keys, progress = np.int8([state.num_keys]), np.int8([state.progress])
+        num_keys, progress = np.array([state.num_keys], np.int8), np.array([state.progress], np.int8)
         target = target_index(num_keys, progress)[0]
         moves, _ = oracle_moves(bank.directions[0, target, int(y), int(x)][None], xy[:, 0], xy[:, 1])
         held = np.zeros((1, 3), dtype=bool)
-        held[0, : state.num_keys] = state.held
+        held[0, : state.ring_size] = state.held
+        seeds = np.array([state.level_seed])
         columns = _columns(
-            np.int64([state.level_seed]), progress, xy, np.float32([rotation]), fraction, boxes, held, num_keys,
-            bank.num_doors, moves,
+            seeds, progress, xy, np.array([rotation], np.float32), fraction, boxes, held, num_keys,
+        moves,
         )  # fmt: skip
-        columns["case"] = np.int8([-1])
+        columns["case"] = np.array([-1], np.int8)
         return columns
 
     def _bank(self, seed: int) -> LevelBank:

@@ -29,7 +29,7 @@ _HEIST: dict[str, str] = {
     },
     **{f"held_{color}": "bool" for color in COLORS},  # keys on the ring; they stay there after their door opened
     "num_keys": "int8",  # of the level, 0 to 3
-    "num_doors": "int8",
+    "num_doors": "int8",  # as many
     "case": "int8",  # index into CASES; -1 where frames were not drawn by cases
     "oracle_moves": "int32",  # bit a is set if a shortest-path player may make move a; 0 if unknown
 }
@@ -66,8 +66,9 @@ def frames_of(table: pa.Table) -> NDArray[np.uint8]:
 
 def content_hash(game: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.generic]]) -> str:
     """SHA-256 (hex) of the decoded columns, little-endian: the same whatever library wrote the file."""
-    digest = hashlib.sha256(np.ascontiguousarray(frames))
+    digest = hashlib.sha256(np.ascontiguousarray(frames).data)
     for name, kind in columns(game).items():
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(labels[name].astype(np.dtype(kind).newbyteorder("<"), copy=False)))
+        column = labels[name].astype(np.dtype(kind).newbyteorder("<"), copy=False)
+        digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()

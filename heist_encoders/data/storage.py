@@ -59,7 +59,9 @@ class Storage:
 
     def names(self) -> list[str]:
         """Names of the files in the folder, sorted; empty if there is no folder."""
-        selector = fs.FileSelector(self._base, allow_not_found=True)
+        if self._fs.get_file_info(self._base).type != fs.FileType.Directory:
+            return []
+        selector = fs.FileSelector(self._base)
         return sorted(info.base_name for info in self._fs.get_file_info(selector) if info.type == fs.FileType.File)
 
     def read(self, name: str) -> bytes:

@@ -25,7 +25,7 @@ class LevelBank:
 
     Attributes:
         seeds: int64 (L,).
-        num_keys: int8 (L,), 0 to 3.
+        num_keys: int8 (L,), keys in the level, 0 to 3, and as many doors: always the first colours.
         positions: float32 (L, 7, 2), x and y of each element in cells, NaN where the level has none.
         gates: int8 (L, size, size), the progress from which on each cell can be reached; 127 for walls.
         wall_codes: uint8 (L, size, size), which of the 8 neighbours are walls (see ``NEIGHBOURS``).
@@ -53,19 +53,6 @@ class LevelBank:
     def __len__(self) -> int:
         return len(self.seeds)
 
-    @property
-    def num_doors(self) -> NDArray[np.int8]:
-        """int8 (L,), number of doors; can be less than ``num_keys``."""
-        return (~np.isnan(self.positions[:, 3:6, 0])).sum(axis=1).astype(np.int8)
-
-    def progress_values(self, level: int) -> list[int]:
-        """The values that progress takes in a level, ascending: a door that the level lacks is passed with its key."""
-        values = [0]
-        for color in range(int(self.num_keys[level])):
-            has_door = not np.isnan(self.positions[level, 3 + color, 0])
-            values += [2 * color + 1, 2 * color + 2] if has_door else [2 * color + 2]
-        return values
-
 
 def present(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[np.bool_]:
     """bool (N, 7): which elements are still there at a progress, if the level has them. Inputs are int8 (N,)."""
@@ -88,7 +75,7 @@ def wall_codes(walls: NDArray[np.bool_]) -> NDArray[np.uint8]:
     codes = np.zeros(walls.shape, dtype=np.uint8)
     for bit, (dx, dy) in enumerate(NEIGHBOURS):
         part = padded[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
-        codes |= part.astype(np.uint8) << bit
+        codes |= np.where(part, np.uint8(1 << bit), np.uint8(0))
     return codes
 
 

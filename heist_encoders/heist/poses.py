@@ -28,8 +28,8 @@ class PoseTable:
     """
 
     def __init__(self, offsets: NDArray[np.float32], rotations: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
-        self.offsets = np.concatenate([offsets, np.float32([[0.5, 0.5]])])
-        self.rotations = np.concatenate([rotations, np.uint8([4])])
+        self.offsets = np.concatenate([offsets, np.array([[0.5, 0.5]], np.float32)])
+        self.rotations = np.concatenate([rotations, np.array([4], np.uint8)])
         self.counts = counts
         self.starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
 

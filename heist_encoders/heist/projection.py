@@ -43,7 +43,7 @@ def painted_boxes(
     size = np.float32(2) * HALF_SIZES * unit
     low = np.floor(left_top + np.float32(0.5))
     high = np.floor(left_top + size + np.float32(0.5))
-    boxes = np.concatenate([low, high], axis=-1).astype(np.int32)
+    boxes: NDArray[np.int32] = np.concatenate([low, high], axis=-1).astype(np.int32)
     boxes[absent] = 0
     return boxes
 

@@ -127,7 +127,7 @@ def target(state: State) -> tuple[int, int]:
     """(x, y) of the cell that has to be reached next: the next key, its door, or at last the exit."""
     keys, doors = state.positions(KEY), state.positions(DOOR)
     goal = state.positions(EXIT)[0]
-    for color in range(state.num_keys):
+    for color in range(state.ring_size):
         if color in keys:
             goal = keys[color]
             break
@@ -154,5 +154,5 @@ class Oracle:
                 self._mazes.clear()
             maze = self._mazes[key] = Maze(state.grid, (int(x), int(y)))
         code = maze.directions(*target(state))[int(y), int(x)]
-        _, action = oracle_moves(np.array([code]), np.float32([x]), np.float32([y]))
+        _, action = oracle_moves(np.array([code]), np.array([x], np.float32), np.array([y], np.float32))
         return int(action[0])

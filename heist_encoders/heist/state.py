@@ -46,7 +46,7 @@ class State:
         level_seed: the level.
         entities: structured array of dtype ``ENTITY``; the agent is the first.
         grid: int32 (height, width), ``WALL`` or ``SPACE``; ``grid[y, x]``.
-        held: bool (num_keys,), the keys picked up so far (blue, green, red); they stay held after their door opened.
+        held: bool (ring_size,), the keys picked up so far (blue, green, red); they stay held after their door opened.
         world_size: side of the square world in cells.
         head, middle, bag1, bag2: the parts of the state that drawing a pose carries over unread.
     """
@@ -62,9 +62,14 @@ class State:
     bag2: bytes
 
     @property
-    def num_keys(self) -> int:
-        """Number of keys in the level, 0 to 3."""
+    def ring_size(self) -> int:
+        """Number of keys that the engine meant to place, 0 to 3. In some levels it placed fewer."""
         return len(self.held)
+
+    @property
+    def num_keys(self) -> int:
+        """Number of keys in the level, held or not: 0 to 3, always the first colours, and as many doors."""
+        return int(self.held.sum()) + len(self.positions(KEY))
 
     @property
     def agent(self) -> tuple[float, float, float]:
@@ -79,18 +84,9 @@ class State:
 
     @property
     def progress(self) -> int:
-        """Events done so far, 0 to 2 * num_keys, in the order that Heist forces: key blue, door blue, key green, ...
-
-        A door that the level never had is passed together with picking up its key.
-        """
-        keys, doors = self.positions(KEY), self.positions(DOOR)
-        done = 0
-        for color in range(self.num_keys):
-            if color not in keys:
-                done = 2 * color + 1
-                if color not in doors:
-                    done = 2 * color + 2
-        return done
+        """Events done so far, 0 to 2 * num_keys, in the order that Heist forces: key blue, door blue, key green, ..."""
+        held = int(self.held.sum())
+        return 2 * held - (held - 1 in self.positions(DOOR))
 
 
 def parse_state(blob: bytes) -> State:
@@ -158,8 +154,8 @@ class PoseWriter:
             kept = rest[~gone]
             middle = bytearray(state.middle)
             struct.pack_into("<i", middle, _MID_N_ENTITIES, len(kept) + 1)
-            held = [int(progress >= 2 * color + 1) for color in range(state.num_keys)]
-            tail = struct.pack(f"<iii{len(held)}iI", state.num_keys, state.world_size, len(held), *held, 0xCAFECAFE)
+            held = [int(progress >= 2 * color + 1) for color in range(state.ring_size)]
+            tail = struct.pack(f"<iii{len(held)}iI", state.ring_size, state.world_size, len(held), *held, 0xCAFECAFE)
             self._by_progress.append(
                 (state.head + _EMPTY_RNG + _EMPTY_RNG + bytes(middle), kept.tobytes() + end + tail)
             )

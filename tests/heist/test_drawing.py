@@ -1,0 +1,148 @@
+"""Drawn frames against played ones, the projection against pixels, the oracle, the pose table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from heist_encoders.data.play import Play
+from heist_encoders.elements import TEST_LEVELS, TRAIN_LEVELS
+from heist_encoders.errors import EngineError
+from heist_encoders.heist.engine import Engine
+from heist_encoders.heist.levels import LevelBank, wall_codes
+from heist_encoders.heist.poses import closed_codes, pose_table
+from heist_encoders.heist.solver import Maze, Oracle, oracle_moves
+from heist_encoders.heist.state import DOOR, WALL, parse_state
+
+MODES = ("easy", "hard", "memory")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_drawn_frame_is_the_played_frame(mode: str) -> None:
+    """Every played frame is rebuilt, to the pixel, from (level, progress, pose) alone."""
+    games, compared, progresses = 8, 0, set()
+    with Engine(games, distribution_mode=mode) as engine, Engine(2, distribution_mode=mode) as scratch:
+        play = Play(engine, TRAIN_LEVELS, "mixed", np.random.default_rng(3))
+        banks: dict[int, LevelBank] = {}
+        for _ in range(120):
+            play.step()
+            for i in range(games):
+                state = parse_state(engine.get_state(i))
+                if state.level_seed not in banks:
+                    banks[state.level_seed] = LevelBank(scratch, [state.level_seed])
+                writer = banks[state.level_seed].writers[0]
+                scratch.set_state(1, writer.write(state.progress, *state.agent))
+                np.testing.assert_array_equal(scratch.frames[1], engine.frames[i])
+                compared += 1
+                progresses.add(state.progress)
+    assert compared == games * 120
+    assert len(progresses) > 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_oracle_solves_every_level(mode: str) -> None:
+    games = 24
+    with Engine(games, distribution_mode=mode) as engine:
+        engine.load_levels(range(1000, 1000 + games))
+        oracle, solved = Oracle(), np.zeros(games, dtype=bool)
+        for _ in range(400):
+            engine.act([4 if solved[i] else oracle.action(engine.get_state(i)) for i in range(games)])
+            seen = engine.observe()
+            assert (seen.rewards[seen.first & ~solved] == 10).all()
+            solved |= seen.first
+            if solved.all():
+                break
+    assert solved.all()
+
+
+def test_gates_and_directions_of_a_hand_made_maze() -> None:
+    grid = np.full((3, 5), WALL, dtype=np.int32)
+    grid[1, :] = 100
+    grid[2, 2] = 100
+    padded = np.full((5, 5), WALL, dtype=np.int32)
+    padded[1:4] = grid
+    maze = Maze(padded, (0, 2))
+    gates = maze.gates({(1, 2): 1, (3, 2): 2})
+    assert gates[2].tolist() == [0, 1, 1, 2, 2]
+    assert gates[3, 2] == 1
+    assert gates[0, 0] == 127
+    assert maze.directions(2, 3)[2].tolist() == [1, 1, 3, 2, 2]
+    assert maze.directions(2, 3)[3, 2] == 0
+
+
+def test_oracle_moves_by_hand() -> None:
+    codes = np.array([1, 1, 1, 3, 0], dtype=np.int8)
+    x = np.array([2.5, 2.5, 2.5, 2.7, 2.5], dtype=np.float32)
+    y = np.array([4.5, 4.61, 4.7, 4.5, 4.5], dtype=np.float32)
+    moves, action = oracle_moves(codes, x, y)
+    right, right_down, down, left_up = 7, 6, 3, 2
+    assert action.tolist() == [right, right_down, right_down, left_up, 4]
+    assert moves.tolist() == [
+        1 << right,
+        1 << right_down | 1 << right,  # off the line, but it would still fit
+        1 << right_down | 1 << down,  # has to come down first
+        1 << left_up | 1 << 1,
+        0,
+    ]
+
+
+def test_pose_writer_refuses_nothing_it_wrote() -> None:
+    with Engine(1) as engine:
+        engine.load_levels([8])
+        blob = engine.get_state(0)
+        state = parse_state(blob)
+        assert state.level_seed == 8
+        assert state.grid.shape == (23, 23)
+        for bad in (blob[:200], blob[:-4] + b"\0\0\0\0", b"", blob[:5000]):
+            with pytest.raises(EngineError, match="no state of heist"):
+                parse_state(bad)
+
+
+def _poses(mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features of played poses and of poses drawn from the table for the same cells."""
+    features: list[np.ndarray] = []
+    codes: list[int] = []
+    with Engine(16, distribution_mode=mode) as engine:
+        play = Play(engine, TEST_LEVELS, "mixed", np.random.default_rng(seed))
+        for step in range(600):
+            play.step()
+            if step % 4:
+                continue
+            for i in np.flatnonzero(~play.fresh):
+                state = parse_state(engine.get_state(int(i)))
+                x, y, rotation = state.agent
+                doors = np.full((1, 3, 2), np.nan, dtype=np.float32)
+                for color, position in state.positions(DOOR).items():
+                    doors[0, color] = position
+                code = closed_codes(
+                    wall_codes((state.grid == WALL)[None])[0, int(y), int(x)][None],
+                    np.array([[int(x), int(y)]]), doors,
+                    np.array([state.num_keys], np.int8), np.array([state.progress], np.int8),
+                )[0]  # fmt: skip
+                codes.append(int(code))
+                features.append(np.array([x - int(x), y - int(y), np.cos(rotation), np.sin(rotation)]))
+    bits = np.unpackbits(np.array(codes, np.uint8)[:, None], axis=1).astype(float)
+    offsets, rotation = pose_table(mode).draw(np.array(codes, np.uint8), np.random.default_rng(seed))
+    drawn = np.column_stack([offsets, np.cos(rotation), np.sin(rotation)])
+    return np.column_stack([np.array(features), bits]), np.column_stack([drawn, bits])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_classifier_cannot_tell_drawn_from_played_poses(mode: str) -> None:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import roc_auc_score
+
+    played, drawn = _poses(mode, seed=5)
+    x = np.concatenate([played, drawn])
+    y = np.repeat([0, 1], [len(played), len(drawn)])
+    order = np.random.default_rng(0).permutation(len(x))
+    train, test = order[: len(x) // 2], order[len(x) // 2 :]
+
+    def auc(features: np.ndarray) -> float:
+        forest = RandomForestClassifier(100, min_samples_leaf=20, random_state=0).fit(features[train], y[train])
+        return float(roc_auc_score(y[test], forest.predict_proba(features[test])[:, 1]))
+
+    assert auc(x) <= 0.56
+    uniform = x.copy()
+    uniform[len(played) :, :2] = np.random.default_rng(1).random((len(drawn), 2))
+    assert auc(uniform) > 0.9, "the classifier must be able to tell poses that are not played"
