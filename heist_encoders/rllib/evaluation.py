@@ -39,14 +39,14 @@ class PolicyEvaluation:
 
     Attributes:
         player: ``policy``, ``random`` or ``oracle``.
-        greedy: whether the policy took its most probable actions.
+        greedy: whether the policy took its most probable actions, or sampled; None for other players.
         distribution_mode: of the levels.
         levels: a result for each level, in the order asked for.
         seconds: wall time.
     """
 
     player: str
-    greedy: bool
+    greedy: bool | None
     distribution_mode: str
     levels: tuple[LevelResult, ...]
     seconds: float
@@ -104,7 +104,7 @@ def evaluate_policy(
     levels: int | Sequence[int] = 64,
     env_config: Mapping[str, Any] | None = None,
     env: str | None = None,
-    greedy: bool = True,
+    greedy: bool = False,
     num_games: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -119,7 +119,8 @@ def evaluate_policy(
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
             checkpoint of ``train_ppo`` know them.
         env: the environment's name in RLlib, only for checkpoints of RLlib's.
-        greedy: the most probable action; else sampled.
+        greedy: take the most probable action; else sample, as in training. A policy without memory that is greedy
+            runs in circles wherever two places look the same.
         num_games: games in one batch; does not change the results of a greedy policy.
         seed: of the sampling and of the random player.
         progress: called with the number of levels done and of all.
@@ -141,7 +142,7 @@ def evaluate_policy(
         results = play_levels(player, seeds, options, num_games=num_games, progress=progress)
     return PolicyEvaluation(
         player=player.name,
-        greedy=greedy,
+        greedy=greedy if isinstance(player, RLlibPlayer) else None,
         distribution_mode=options.get("distribution_mode", "memory"),
         levels=tuple(results),
         seconds=time.perf_counter() - started,

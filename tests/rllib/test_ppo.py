@@ -1,0 +1,173 @@
+"""PPO trains in every mode; checkpoints play on; off-policy algorithms work as well."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
+from heist_encoders.heist.engine import Engine
+from heist_encoders.rllib import RLlibPlayer, ppo_config
+from heist_encoders.rllib.module import PretrainedEncoder
+from heist_encoders.rllib.player import Turn
+from heist_encoders.zoo.artifact import Artifact
+
+pytestmark = pytest.mark.usefixtures("ray_local")
+Tiny = Callable[..., Any]
+
+
+def played_actions(player: Any, steps: int = 20, games: int = 3) -> NDArray[np.int64]:
+    """int (steps, games): what a player does from the start of three levels on."""
+    chosen = []
+    with Engine(games) as engine:
+        engine.load_levels(list(range(games)))
+        player.start(list(range(games)))
+        for _ in range(steps):
+            seen = engine.observe()
+            chosen.append(player.act(Turn(np.arange(games), seen.frames, seen.rewards, engine)))
+            engine.act(chosen[-1])
+    return np.array(chosen)
+
+
+@pytest.mark.parametrize("mode", ["env", "preprocessor", "module"])
+def test_trains_and_plays_on_from_a_checkpoint(tiny: Tiny, tmp_path: Path, mode: str) -> None:
+    algorithm = tiny(mode=mode).build_algo()
+    try:
+        result = algorithm.train()
+        assert result["env_runners"]["num_env_steps_sampled"] == 64
+        expected = played_actions(RLlibPlayer.from_algorithm(algorithm))
+        path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+        config = algorithm.config
+    finally:
+        algorithm.stop()
+    assert len(np.unique(expected)) > 1
+    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config)
+    np.testing.assert_array_equal(played_actions(alone), expected)
+    restored = type(algorithm).from_checkpoint(path)
+    try:
+        np.testing.assert_array_equal(played_actions(RLlibPlayer.from_algorithm(restored)), expected)
+        assert restored.train()["num_env_steps_sampled_lifetime"] == 128
+    finally:
+        restored.stop()
+
+
+def test_remote_env_runners_and_lstm(tiny: Tiny) -> None:
+    algorithm = tiny(mode="preprocessor", num_env_runners=2, lstm=True).build_algo()
+    try:
+        assert algorithm.train()["env_runners"]["num_env_steps_sampled"] == 64
+        played_actions(RLlibPlayer.from_algorithm(algorithm), steps=2)
+        module = algorithm.get_module()
+        assert "h" in module.get_initial_state()
+        learned = algorithm.learner_group.get_state()["learner"]["rl_module"]["default_policy"]
+        # The local module, which RLlibPlayer plays with, has what was learned; RLlib sends no values to players.
+        for name, value in module.state_dict().items():
+            if not name.startswith("vf."):
+                np.testing.assert_array_equal(value.numpy(), learned[name])
+    finally:
+        algorithm.stop()
+
+
+@pytest.mark.parametrize("fine_tune", [None, 0.1])
+def test_encoder_is_trained_only_when_asked(tiny: Tiny, image_artifact: Artifact, fine_tune: float | None) -> None:
+    algorithm = tiny(image_artifact, mode="module", fine_tune=fine_tune, lstm=True).build_algo()
+    try:
+        algorithm.train()
+        module = algorithm.learner_group._learner.module["default_policy"]
+        (part,) = [part for part in module.modules() if isinstance(part, PretrainedEncoder)]
+        before = image_artifact.load_model().state_dict()
+        after = part.autoencoder.state_dict()
+        moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+        assert bool(moved) is bool(fine_tune)
+        # Batch norms keep the statistics that they were trained with.
+        assert not any("running" in name for name in moved)
+        assert any("autoencoder" in name for name in module.state_dict()) is bool(fine_tune)
+        if fine_tune:
+            rates = {
+                name: optimizer.param_groups[0]["lr"]
+                for name, optimizer in algorithm.learner_group._learner._named_optimizers.items()
+            }
+            assert rates["default_policy_encoder"] == pytest.approx(0.1 * rates["default_policy_policy"])
+    finally:
+        algorithm.stop()
+
+
+def test_off_policy_algorithm_on_the_same_environment(tiny: Tiny) -> None:
+    from ray.rllib.algorithms.dqn import DQNConfig
+
+    ppo = tiny()
+    config = (
+        DQNConfig()
+        .environment(ppo.env, env_config=ppo.env_config)
+        .env_runners(num_envs_per_env_runner=4, gym_env_vectorize_mode="vector_entry_point", rollout_fragment_length=8)
+        .training(
+            train_batch_size_per_learner=16,
+            num_steps_sampled_before_learning_starts=32,
+            replay_buffer_config={"type": "PrioritizedEpisodeReplayBuffer", "capacity": 1000},
+        )
+        .reporting(min_sample_timesteps_per_iteration=64, min_time_s_per_iteration=0)
+    )
+    algorithm = config.build_algo()
+    try:
+        assert algorithm.train()["learners"]["default_policy"]["num_module_steps_trained"] > 0
+    finally:
+        algorithm.stop()
+
+
+def test_fresh_process(artifact: Artifact) -> None:
+    code = (
+        "from heist_encoders.rllib import ppo_config\n"
+        f"config = ppo_config({str(artifact.path)!r}, num_envs=2).training(minibatch_size=64)\n"
+        "import ray; assert not ray.is_initialized()\n"
+        "print(config.build_algo().train()['num_env_steps_sampled_lifetime'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == 256
+
+
+def test_same_seed_same_training(tiny: Tiny) -> None:
+    weights = []
+    for _ in range(2):
+        algorithm = tiny(seed=3).build_algo()
+        try:
+            algorithm.train()
+            weights.append(algorithm.get_module().state_dict())
+        finally:
+            algorithm.stop()
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"mode": "envs"}, UnknownNameError, "did you mean 'env'"),
+        ({"distribution_mode": "esy"}, UnknownNameError, "did you mean 'easy'"),
+        ({"distribution_mode": "easy"}, ArtifactError, "trained on memory"),
+        ({"num_levels": -1}, ConfigError, "num_levels"),
+        ({"num_envs": 5, "num_env_runners": 2}, ConfigError, "multiple"),
+        ({"num_env_runners": -1}, ConfigError, "num_env_runners"),
+        ({"fine_tune": 0.1}, ConfigError, "mode='module'"),
+        ({"encoder": "vae-alexa"}, UnknownNameError, "did you mean"),
+    ],
+)
+def test_bad_options(
+    tiny: Tiny, artifact: Artifact, options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        ppo_config(**{"encoder": artifact, **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_more_runners_than_cpus(tiny: Tiny) -> None:
+    with pytest.raises(ResourceError, match="4 CPUs asked for") as caught:
+        tiny(num_env_runners=4).build_algo()
+    assert "\n" not in str(caught.value)
