@@ -31,8 +31,8 @@ setup: $(STAMP)
 # torch goes first and by itself: pip then takes the build that this machine's package index prefers.
 $(STAMP): pyproject.toml
 	@command -v $(PY) >/dev/null || { echo "error: no $(PY) found; install Python 3.10, 3.11 or 3.12, or run: make PY=/path/to/python3.11"; exit 2; }
-	@$(PY) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
-	  { echo "error: $(PY) is $$($(PY) -V 2>&1), expected Python 3.10, 3.11 or 3.12 (procgen has no wheel for others); run: make PY=python3.11"; exit 2; }
+	@$(PY) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || \
+	  { echo "error: $(PY) is $$($(PY) -V 2>/dev/null || echo not runnable), expected Python 3.10, 3.11 or 3.12 (procgen has no wheel for others); run: make PY=python3.11"; exit 2; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PY) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PY) cannot make a virtual environment; install its venv module (Debian: apt-get install python3-venv)"; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
