@@ -74,8 +74,10 @@ class Reporter:
             self._started = time.monotonic()
         if skipped:
             self.say(f"{self._head()}: done before")
-        elif self._live is None:
+        elif self._live is None and len(self.titles) > 1:
             self._print_line()
+        else:  # a single stage keeps quiet for a second: most mistakes show by then, and end in one line
+            self._last_line = time.monotonic() - QUIET_SECONDS + 1.0
         self._refresh()
 
     def count(self, done: float, total: float, detail: str = "") -> None:
