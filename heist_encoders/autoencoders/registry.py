@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -11,7 +13,7 @@ from heist_encoders.config import Config
 from heist_encoders.errors import ConfigError, unknown_name
 
 _BUILT_IN = ("conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae")
-"""Modules of this package that register an autoencoder when imported."""
+"""The first modules to be imported, for the order of names; every other file with the decorator follows."""
 
 _classes: dict[str, type[BaseAutoencoder]] = {}
 
@@ -44,8 +46,15 @@ def register_autoencoder(*, name: str, env_id: str) -> Callable[[AutoencoderClas
     return register
 
 
+@functools.cache
 def _load_built_in() -> None:
-    for module in _BUILT_IN:
+    """Import every file of this package that registers an autoencoder."""
+    others = (
+        path.stem
+        for path in sorted(Path(__file__).parent.glob("*.py"))
+        if path.stem not in _BUILT_IN and "\n@register_autoencoder(" in path.read_text(encoding="utf-8")
+    )
+    for module in (*_BUILT_IN, *others):
         importlib.import_module(f"heist_encoders.autoencoders.{module}")
 
 
