@@ -82,10 +82,11 @@ def pixel_loss(frames: Tensor, reconstruction: Tensor, weights: Tensor | None, p
     error = squared if power == 2 else squared.square()
     if weights is None:
         return error.mean(), mse
-    # In memory: (B, 64, 64, 3); one product of (1, B*64*64) @ (B*64*64, 3) instead of two passes.
-    by_pixel = error.permute(0, 2, 3, 1).reshape(-1, error.shape[1])
+    batch, channels, _, _ = error.shape
+    # In memory (B, 64, 64, 3): one product of (B, 1, 64 * 64) @ (B, 64 * 64, 3) instead of two passes.
+    by_pixel = error.permute(0, 2, 3, 1).reshape(batch, -1, channels)
     with torch.autocast(frames.device.type, enabled=False):  # a sum over 500,000 pixels needs float32
-        return (weights.reshape(1, -1) @ by_pixel).mean(), mse
+        return torch.bmm(weights.reshape(batch, 1, -1), by_pixel).sum() / channels, mse
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from heist_encoders.training.losses import Objective
 
 _BATCH = 256
 _ACTIVE_VAE = 1e-2
-"""A VAE's unit is active if its mean's variance over frames exceeds this (Burda et al. 2016)."""
+"""A VAE's unit is active if its mean's variance over frames exceeds this part of the variance of its noise (Burda et
+al. 2016, where the noise of an idle unit has variance 1)."""
 _ACTIVE = 1e-6
 """The same for an autoencoder without a prior, whose scale is free: dead ReLUs have variance 0."""
 
@@ -53,7 +54,8 @@ def test(
     model.eval()
     sums = torch.zeros(4, dtype=torch.float64)
     first = total = squares = torch.zeros((), dtype=torch.float64)
-    count, vae = 0, False
+    noise, count = torch.zeros((), dtype=torch.float64), 0
+    vae = False
     for begin in range(0, len(places), _BATCH):
         batch = split.pick(places[begin : begin + _BATCH])
         frames = to_input(batch.frames, device)
@@ -68,8 +70,10 @@ def test(
             first = encoding[0]
         total = total + (encoding - first).sum(0)
         squares = squares + (encoding - first).square().sum(0)
-        count, vae = count + size, output.mean is not None
+        if output.log_variance is not None:
+            noise, vae = noise + output.log_variance.double().exp().sum(0).cpu(), True
+        count += size
     variance = squares / count - (total / count).square()  # (units,)
-    active = int((variance > (_ACTIVE_VAE if vae else _ACTIVE)).sum())
+    active = int((variance > (_ACTIVE_VAE * noise / count if vae else _ACTIVE)).sum())
     loss, mse, kl, perceptual = (sums / count).tolist()
     return TestResult(loss, mse, kl, perceptual, active)

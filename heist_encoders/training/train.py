@@ -143,13 +143,14 @@ class _Run:
         self, callback: Callable[[EpochReport], bool | None] | None, progress: Callable[[Progress], None] | None
     ) -> TrainResult:
         """Epochs until a budget is spent, patience ends or the callback says so."""
-        stopped = self._out_of_patience()
+        stopped, warned = self._out_of_patience(), False
         try:
             while not stopped and not self._spent():
                 report = self._epoch(progress)
                 self.history.append(report)
                 self._commit()
-                if report.collapsed:
+                if report.collapsed and not warned and self.samples >= 0.2 * self.planned:
+                    warned = True
                     warnings.warn(
                         f"{self.config.autoencoder}: only {report.active_units} of {report.units} numbers of the "
                         "encoding vary; lower loss.beta, raise loss.free_bits or lower learning_rate",

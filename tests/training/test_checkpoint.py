@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from heist_encoders.errors import ArtifactError
+from heist_encoders.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+
+TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
+
+
+def saved(folder: Path) -> Checkpoint:
+    checkpoint = Checkpoint(folder)
+    checkpoint.save({"epoch": 0}, last=TENSORS, best={"a": torch.zeros(1)}, best_epoch=0)
+    return checkpoint
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    assert Checkpoint(tmp_path).load() is None
+    checkpoint = saved(tmp_path)
+    checkpoint.save({"epoch": 1}, last=TENSORS, best={"a": torch.ones(1)}, best_epoch=0)
+    loaded = checkpoint.load()
+    assert loaded is not None
+    state, last, best = loaded
+    assert state["epoch"] == 1
+    assert all(torch.equal(last[k], TENSORS[k]) for k in TENSORS)
+    assert best["a"] == 0, "an epoch's best weights are written once"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "best-00000.safetensors",
+        "checkpoint.json",
+        "last-00001.safetensors",
+    ]
+    checkpoint.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
+def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
+    checkpoint, path = saved(tmp_path), tmp_path / "last-00000.safetensors"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-3])
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(ArtifactError, match=r"last-00000.safetensors.*to train anew") as caught:
+        checkpoint.load()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"format_version": 99, "files": {}})])
+def test_a_broken_state_is_noticed(tmp_path: Path, content: str) -> None:
+    (tmp_path / "checkpoint.json").write_text(content)
+    with pytest.raises(ArtifactError, match=r"checkpoint\.json cannot be read"):
+        Checkpoint(tmp_path).load()
+
+
+def test_a_kill_before_the_commit_leaves_the_epoch_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import heist_encoders.training.checkpoint as module
+
+    checkpoint, real = saved(tmp_path), module.write_atomically
+
+    def killed(path: Path, content: bytes) -> None:
+        if path.suffix == ".json":
+            raise KeyboardInterrupt
+        real(path, content)
+
+    monkeypatch.setattr(module, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save({"epoch": 1}, last={"a": torch.ones(2)}, best={"a": torch.ones(2)}, best_epoch=1)
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded[0]["epoch"] == 0
+    assert torch.equal(loaded[1]["a"], TENSORS["a"])
+
+
+def test_the_optimizer_goes_on_where_it_was() -> None:
+    def optimizer_of(weight: torch.Tensor) -> Any:
+        return torch.optim.AdamW([weight], lr=0.1, fused=True)
+
+    torch.manual_seed(0)
+    start = torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
+    weight = start.clone().requires_grad_()
+    optimizer = optimizer_of(weight)
+    for step in range(6):
+        if step == 3:
+            middle, tensors = weight.detach().clone(), optimizer_tensors(optimizer)
+        weight.grad = (weight.detach() * 2 + step).clone()
+        optimizer.step()
+    other = middle.clone().requires_grad_()
+    again = optimizer_of(other)
+    restore_optimizer(again, tensors)
+    for step in range(3, 6):
+        other.grad = (other.detach() * 2 + step).clone()
+        again.step()
+    assert torch.equal(other, weight)
+    assert again.state[other]["exp_avg"].is_contiguous(memory_format=torch.channels_last)
