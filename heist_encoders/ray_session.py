@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from heist_encoders.errors import ResourceError
 
@@ -37,7 +38,7 @@ def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[i
 
     started = False
     if not ray.is_initialized():
-        options = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
         if address is None:
             wanted = max(cpus or 0, cpu_count())
             ray.init(address="local", num_cpus=wanted, include_dashboard=False, _node_ip_address="127.0.0.1", **options)
@@ -51,7 +52,7 @@ def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[i
                 ) from None
         started = True
     try:
-        available = int(ray.cluster_resources().get("CPU", 0))
+        available = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         if cpus is not None and available < cpus:
             raise ResourceError(
                 f"{cpus} CPUs asked for, but the Ray that is running has {available}; ask for at most {available} "
