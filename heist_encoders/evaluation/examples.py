@@ -66,8 +66,9 @@ def choose_examples(
 ) -> tuple[Indices, npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Choose frames of the test split, the same for the same dataset and rows.
 
-    For each element 4 frames of different levels where it is wholly visible (or as much as any frame shows), then 8
-    with no element in view. In a dataset without Heist labels: 8 frames spread evenly.
+    For each element 4 frames where it is wholly visible (or as much as any frame shows), of different levels and, as
+    far as there are any, of levels not shown for another element; then 8 with no element in view. In a dataset
+    without Heist labels: 8 frames spread evenly.
 
     Args:
         rows: test frames to choose from, all if None.
@@ -84,12 +85,15 @@ def choose_examples(
     levels = dataset.labels("test")["level_seed"].to_numpy()[candidates]
     order = np.random.default_rng(0).permutation(len(candidates))
     chosen: list[tuple[int, int]] = []
+    seen: set[int] = set()  # levels shown already: the same scene for every element would be dull
     for index in range(len(ELEMENTS)):
         column = visible[order, index]
         best = order[np.argsort(-np.round(column, 2), kind="stable")]
         best = best[visible[best, index] >= 0.5]
         _, first = np.unique(levels[best], return_index=True)
-        chosen += [(int(i), index) for i in best[np.sort(first)][:EACH]]
+        distinct = sorted(best[np.sort(first)].tolist(), key=lambda i: int(levels[i]) in seen)[:EACH]
+        seen.update(int(levels[i]) for i in distinct)
+        chosen += [(i, index) for i in distinct]
     empty = order[(visible[order] == 0).all(axis=1)][:WITHOUT]
     chosen += [(int(i), -1) for i in empty]
     picked = np.array([i for i, _ in chosen], np.int64)

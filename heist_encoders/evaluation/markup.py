@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LABELS = {element: " ".join(reversed(element.split("_"))) for element in ELEMENTS}
 """``key_blue`` -> ``blue key``."""
-SWATCHES = {"blue": "#3f6fd8", "green": "#3fae49", "red": "#d8413f"}
+SWATCHES = {"blue": "#2a9fe0", "green": "#6cc644", "red": "#e8622a"}
 LOST, KEPT = 0.5, 0.9
 """F1 of the MLP probe under which an element counts as lost, and from which on as kept."""
 

@@ -101,6 +101,7 @@ def loss_graph(path: Path, history: History, title: str) -> None:
     """Plot train and test loss (and the reconstruction's MSE, if told) per epoch, log scale, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     arrays = history_arrays(history)
     epochs = arrays.get("epoch", np.arange(1, len(history) + 1, dtype=np.float64))
@@ -115,6 +116,7 @@ def loss_graph(path: Path, history: History, title: str) -> None:
     if values and min((v.min() for v in values if v.size), default=0) > 0:
         axes.set_yscale("log")
     axes.set(xlabel="epoch", ylabel="loss", title=title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

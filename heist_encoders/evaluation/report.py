@@ -10,7 +10,7 @@ from typing import Any
 
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.evaluation import sections
-from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS
+from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.markup import figure, text
@@ -54,8 +54,10 @@ def read_entry(source: Any) -> Entry:
     else:
         artifact = None if isinstance(source, str | Path) else source
         folder = Path(source) if artifact is None else Path(artifact.path)
-        if (folder / "evaluation" / METRICS).is_file():
-            folder = folder / "evaluation"
+        # evaluate()'s own place comes first; an artifact's metrics.json alone has the figures but no pictures.
+        place = folder / "evaluation" if artifact is None else output_folder(artifact, None)
+        if (place / METRICS).is_file():
+            folder = place
         try:
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -125,9 +127,10 @@ def write_report(
     parts = [
         sections.introduction(found, title),
         sections.leaderboard(found, sections.all_references(found, references)),
-        sections.trade_offs(found),
         sections.losses_of_elements(found),
         sections.side_by_side(found),
+        sections.trade_offs(found),
+        sections.reconstructions_and_cost(found),
         sections.training_curves(found),
         sections.ppo_section(ppo),
         sections.sweep_section(sweeps),

@@ -96,48 +96,71 @@ def _figures(useful: Mapping[str, Any]) -> str:
     return "".join(cells)
 
 
+def _name_cell(entry: Entry, palette: Mapping[str, str]) -> str:
+    family = f"<small>{text(entry.family)}</small>" if entry.family != entry.name else ""
+    dot = f'<span class="dot" style="background:{palette.get(entry.family, "#888")}"></span>'
+    return f'<td class="name"><b>{dot}{text(entry.name)}</b>{family}</td>'
+
+
 def leaderboard(entries: Sequence[Entry], references: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     """All artifacts, best first, with the F1 of every element as a heatmap, and the reference rows below."""
-    heads = "".join(f"<th>{swatch(e)}<br>{LABELS[e].replace(' ', '<br>')}</th>" for e in ELEMENTS)
+    heads = "".join(f'<th class="mid">{swatch(e)}<br>{LABELS[e].replace(" ", "<br>")}</th>' for e in ELEMENTS)
     palette = colors(entries)
     rows = []
     for rank, entry in enumerate(entries):
         m = entry.metrics
         rows.append(
-            f'<tr class="{"best" if rank == 0 else ""}"><td class="name"><b><span class="dot" '
-            f'style="background:{palette[entry.family]}"></span>{text(entry.name)}</b>'
-            f"<small>{text(entry.family) if entry.family != entry.name else ''}</small></td>"
+            f'<tr class="{"best" if rank == 0 else ""}">{_name_cell(entry, palette)}'
             f"{_figures(m.get('usefulness') or {})}"
             f"<td>{number(figure(m, 'encoding_size'), ',.0f')}</td>"
-            f"<td>{number(figure(m, 'speed', 'cpu', 'encoder', '1', 'median_ms'))}</td>"
-            f"<td>{number(_per_frame(m), '.3f')}</td>"
-            f"<td>{number(figure(m, 'reconstruction', 'mse'), '.4f')}</td>"
-            f"<td>{number(figure(m, 'reconstruction', 'element_mse'), '.4f')}</td>"
-            f"<td>{number(figure(m, 'reconstruction', 'ssim'))}</td></tr>"
+            f"<td>{number(figure(m, 'speed', 'cpu', 'encoder', '1', 'median_ms'))}</td></tr>"
         )
     for name, row in references:
         size = number(figure(row, "encoding_size"), ",.0f")
         rows.append(
-            f'<tr class="reference"><td class="name">{text(name)}</td>{_figures(row)}<td>{size}</td>'
-            + "<td>–</td>" * 5
-            + "</tr>"
+            f'<tr class="reference"><td class="name">{text(name)}</td>{_figures(row)}<td>{size}</td><td>–</td></tr>'
         )
     return f"""<section id="leaderboard"><h2>Leaderboard: what each encoder kept</h2>
 <p>Sorted by usefulness. The coloured cells are the MLP probe's F1 for one element:
 <b style="color:#1d5fa8">blue</b> was kept, <b style="color:#b84a08">orange</b> was thrown away. The grey rows are
 references: no encoder is worth its name unless it beats an untrained one.</p>
 <table><thead><tr><th>encoder</th><th>usefulness<br>(MLP F1)</th><th>linear<br>F1</th>{heads}
-<th>position<br>error, px</th><th>keys<br>held</th><th>progress</th><th>oracle's<br>move</th><th>numbers</th>
-<th>ms, one<br>frame</th><th>ms a frame,<br>of 64</th><th>MSE</th><th>MSE on<br>elements</th><th>SSIM</th></tr></thead>
-<tbody>{"".join(rows)}</tbody></table>
-<p class="legend">Keys held, progress and the oracle's move are accuracies of the MLP probe; times are medians on
-one CPU thread,
-encoder alone. A low MSE beside a low usefulness is the trap that this report is about.</p></section>"""
+<th>position<br>error, px</th><th>keys<br>held</th><th>prog-<br>ress</th><th>oracle's<br>move</th><th>numbers</th>
+<th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table>
+<p class="legend">Keys held, progress and the oracle's move are accuracies of the MLP probe; milliseconds are the
+median of one frame at a time on one CPU thread, encoder alone.</p></section>"""
 
 
-def _per_frame(metrics: Mapping[str, Any]) -> float | None:
-    value = figure(metrics, "speed", "cpu", "encoder", "64", "median_ms")
-    return None if value is None else value / 64
+def reconstructions_and_cost(entries: Sequence[Entry]) -> str:
+    """Reconstruction errors, sizes and times of all artifacts, in the order of the leaderboard."""
+    palette = colors(entries)
+    columns: tuple[tuple[str, tuple[str, ...], str], ...] = (
+        ("MSE", ("reconstruction", "mse"), ".4f"),
+        ("MSE on<br>elements", ("reconstruction", "element_mse"), ".4f"),
+        ("PSNR,<br>dB", ("reconstruction", "psnr"), ".1f"),
+        ("SSIM", ("reconstruction", "ssim"), ".3f"),
+        ("active<br>units", ("reconstruction", "active_units"), ",.0f"),
+        ("numbers", ("encoding_size",), ",.0f"),
+        ("weights", ("parameters",), ",.0f"),
+        ("encoder, ms,<br>one frame", ("speed", "cpu", "encoder", "1", "median_ms"), ".2f"),
+        ("encoder, ms,<br>64 frames", ("speed", "cpu", "encoder", "64", "median_ms"), ".1f"),
+        ("all of it, ms,<br>one frame", ("speed", "cpu", "model", "1", "median_ms"), ".2f"),
+        ("encoder, GPU,<br>ms, 64 frames", ("speed", "cuda", "encoder", "64", "median_ms"), ".2f"),
+    )
+    shown = [c for c in columns if any(figure(entry.metrics, *c[1]) is not None for entry in entries)]
+    if not shown:
+        return ""
+    head = "".join(f"<th>{label}</th>" for label, _, _ in shown)
+    body = "".join(
+        f"<tr>{_name_cell(entry, palette)}"
+        + "".join(f"<td>{number(figure(entry.metrics, *path), form)}</td>" for _, path, form in shown)
+        + "</tr>"
+        for entry in entries
+    )
+    return f"""<section id="cost"><h2>Reconstruction and cost</h2>
+<p>How well frames are painted again, and what it takes; still in the order of usefulness. A low error beside a low
+usefulness is the trap that this report is about. Times are medians on one CPU thread unless said otherwise.</p>
+<table><thead><tr><th>encoder</th>{head}</tr></thead><tbody>{body}</tbody></table></section>"""
 
 
 def trade_offs(entries: Sequence[Entry]) -> str:
@@ -152,7 +175,7 @@ def trade_offs(entries: Sequence[Entry]) -> str:
         (("encoding_size",), "numbers in an encoding", "What fits into few numbers makes a small policy."),
         (
             ("reconstruction", "mse"),
-            "mean squared error of the reconstruction, all pixels",
+            "MSE of the reconstruction, all pixels",
             "If the reconstruction told the usefulness, the points would lie on a falling line.",
         ),
     ]
@@ -165,7 +188,7 @@ def trade_offs(entries: Sequence[Entry]) -> str:
                 points.append((entry.name, x, y, palette[entry.family]))
         if points:
             chart = charts.scatter(
-                points, x_label=label, y_label="usefulness (MLP F1)", title=f"Usefulness against {label}"
+                points, x_label=label, y_label="usefulness (MLP F1)", title=f"Usefulness against {label}", width=370
             )
             plots.append(f"<figure>{chart}<figcaption>{caption}</figcaption></figure>")
     if not plots:
@@ -198,8 +221,8 @@ def _gallery(entry: Entry) -> str:
         error = figure(useful, "elements", element, "position_error_px")
         boxes.append(
             f'<div class="element {state}"><header>{swatch(element)}{LABELS[element]}</header>'
-            f'<div class="recall">recall {number(recall)} · F1 {number(score)}<br>'
-            f"where: ± {number(error, '.1f')} px</div>{pairs or '<small>not in the test frames</small>'}</div>"
+            f'<div class="recall">F1 <b>{number(score)}</b>, recall {number(recall)}<br>'
+            f"place: ± {number(error, '.1f')} px</div>{pairs or '<small>not in the test frames</small>'}</div>"
         )
     return (
         f'<div class="artifact"><h3>{text(entry.name)}</h3><p class="verdict">{verdict(useful)}</p>'
@@ -216,7 +239,7 @@ def _pair(entry: Entry, i: int, label: str) -> str:
         for frames, kind in ((examples.frames, "original"), (examples.reconstructions, "reconstruction"))
     )
     belief = float(examples.beliefs[i])
-    said = "" if math.isnan(belief) else f"<span>probe:<br>{100 * belief:.0f}%</span>"
+    said = "" if math.isnan(belief) else f'<span title="what the probe believes">{100 * belief:.0f}%</span>'
     return f'<div class="pair">{images}{said}</div>'
 
 

@@ -7,7 +7,7 @@ CSS = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--wash); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 40px 28px 80px; }
+main { max-width: 1320px; margin: 0 auto; padding: 40px 28px 80px; }
 h1 { font-size: 34px; line-height: 1.2; margin: 0 0 10px; letter-spacing: -.01em; }
 h2 { font-size: 23px; margin: 0 0 6px; }
 h3 { font-size: 17px; margin: 0; }
@@ -23,20 +23,22 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: 10px 0; }
 th { text-align: right; font-weight: 600; color: var(--soft); padding: 4px 8px; vertical-align: bottom;
   line-height: 1.25; }
-td { text-align: right; padding: 5px 8px; border-top: 1px solid var(--line); white-space: nowrap; }
+td { text-align: right; padding: 5px 7px; border-top: 1px solid var(--line); white-space: nowrap; }
+th.mid { text-align: center; }
 th:first-child, td:first-child, th.left, td.left { text-align: left; }
 td.name b { display: block; }
 td.name small { display: block; line-height: 1.2; }
 tr.reference td { color: var(--soft); background: #fafbfc; }
 tr.best td.name b::after { content: " best"; color: #fff; background: var(--accent); border-radius: 4px;
   font-size: 11px; padding: 1px 5px; margin-left: 6px; font-weight: 500; vertical-align: 2px; }
-td.heat { text-align: center; border: 2px solid #fff; border-radius: 6px; min-width: 52px; font-weight: 600; }
+td.heat { text-align: center; border: 2px solid #fff; border-radius: 6px; min-width: 50px; font-weight: 600; }
 .bar { display: inline-block; width: 70px; height: 9px; background: #e8edf2; border-radius: 5px; margin-right: 8px;
   overflow: hidden; vertical-align: 1px; }
 .bar i { display: block; height: 100%; background: var(--accent); }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 7px; }
 .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 5px; vertical-align: -1px;
   border: 1px solid rgba(0,0,0,.15); }
+.row figure { max-width: 390px; }
 .row { display: flex; flex-wrap: wrap; gap: 22px; align-items: flex-start; }
 figure { margin: 0; }
 figcaption { font-size: 13.5px; max-width: 52ch; }
@@ -57,7 +59,7 @@ img { image-rendering: pixelated; display: block; }
 .element header { font-weight: 600; font-size: 14px; }
 .element .recall { font-size: 13px; color: #364152; margin-bottom: 6px; }
 .pair { display: flex; align-items: center; gap: 4px; margin: 4px 0; }
-.pair img { width: 48px; height: 48px; border-radius: 3px; }
+.pair img { width: 48px; height: 48px; flex: none; border-radius: 3px; }
 .pair span { font-size: 12px; color: var(--soft); margin-left: 4px; line-height: 1.2; }
 .strip { display: flex; align-items: center; gap: 14px; margin: 5px 0; }
 .strip > div { width: 170px; flex: none; font-size: 14px; line-height: 1.25; }

@@ -182,7 +182,7 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
             "sha256": winner["sha256"],
             "mlp_f1": usefulness.get("mlp_f1"),
             "linear_f1": usefulness.get("linear_f1"),
-            "oracle_move": usefulness.get("oracle_move"),
+            "oracle_move": usefulness.get("oracle_move_accuracy"),
         }
 
     return work

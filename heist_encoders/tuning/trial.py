@@ -48,6 +48,7 @@ class Trial:
         self.figures: dict[str, Any] = {}
         self.started = time.monotonic()
         self.probing = 0.0
+        self.history: list[dict[str, Any]] = []
 
     def run(self, checkpoint: Path | None = None) -> dict[str, Any]:
         """Train to the end, from ``checkpoint`` (a folder that was reported earlier) if given; the last figures."""
@@ -65,11 +66,13 @@ class Trial:
             shutil.copytree(checkpoint / TRAINING, work)
             adopt(work, self.config, self.dataset)
         result = train(self.config, self.dataset, out=work, callback=self._after_epoch)
+        self.history = [epoch.to_dict() for epoch in result.history]
         last = result.history[-1]
         self._probe(result.model, {**_epoch_figures(last), "test_loss": result.test_loss}, None, complete=True)
         return self.figures
 
     def _after_epoch(self, report: Any) -> None:
+        self.history.append(report.to_dict())
         epoch = report.epoch + 1
         if epoch >= self.config.max_epochs or not self.objective.probed(epoch):
             return
@@ -100,6 +103,7 @@ class Trial:
             training={
                 "config": self.config.to_dict(),
                 **{key: self.figures[key] for key in ("epoch", "samples", "seconds")},
+                "history": self.history,
             },
             metrics={"trial": {**self.figures, "elements": probe.to_dict()["elements"]}},
             provenance=self.provenance,

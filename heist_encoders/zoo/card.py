@@ -66,7 +66,7 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield from _flat(value, f"{prefix}{key}.")
         elif isinstance(value, float):
             yield f"{prefix}{key}", f"{value:.4g}"
-        elif isinstance(value, list) and len(value) > 8:
+        elif isinstance(value, list) and (len(value) > 8 or any(isinstance(item, Mapping) for item in value)):
             continue
         elif value is not None:
             yield f"{prefix}{key}", " ".join(str(value).split()).replace("|", "\\|")

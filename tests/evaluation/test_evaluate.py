@@ -193,7 +193,8 @@ def test_report_is_whole_and_complete_in_itself(
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["report.html"]
     sections = {value for tag, name, value in page.attributes if tag == "section" and name == "id"}
     assert sections == {
-        "leaderboard", "tradeoffs", "gallery", "side-by-side", "training", "ppo", "sweeps", "dataset", "definitions",
+        "leaderboard", "gallery", "side-by-side", "tradeoffs", "cost", "training", "ppo", "sweeps", "dataset",
+        "definitions",
     }  # fmt: skip
     assert metrics["name"] in page.text
 
