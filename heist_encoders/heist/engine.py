@@ -131,6 +131,9 @@ class Engine:
             render_mode="rgb_array" if render else None,
         )
         env = self._env
+        # Looked up now, because cffi takes a lock at the first look-up: a forgotten engine that is garbage-collected
+        # while another one is being made would wait for that lock for ever.
+        _ = env._c_lib.libenv_close
         self._buffer = env._ffi.new(f"char[{_MAX_STATE_SIZE}]")
         self._actions = np.full(num, NOOP, dtype=np.int32)
         self.frames: NDArray[np.uint8] = env._ob["rgb"]

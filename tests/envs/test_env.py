@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -257,6 +259,19 @@ def test_bad_resets_and_steps() -> None:
     for action in (9, -1, 0.5, None):
         with pytest.raises(ConfigError, match=r"0\.\.8"):
             env.step(action)
+
+
+def test_forgotten_engines_may_be_collected_at_any_time() -> None:
+    """Even while cffi holds the lock under which it opens the library for another engine."""
+    env: Any = make_env(None)
+    lock = env._games._engine._env._ffi._lock
+    env.itself = env
+    del env
+    collector = threading.Thread(target=gc.collect, daemon=True)
+    with lock:
+        collector.start()
+        collector.join(timeout=30)
+        assert not collector.is_alive()
 
 
 def test_a_game_stands_still_while_another_is_opened() -> None:
