@@ -36,11 +36,11 @@ class ConvMaxpool(BaseAutoencoder):
         first, second = params.channels
         self.encoder = nn.Sequential(
             nn.Conv2d(3, first, 3, padding=1),
+            nn.MaxPool2d(2),  # -> (B, c0, 32, 32); before the ReLU, which gives the same and touches a quarter
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),  # -> (B, c0, 32, 32)
             nn.Conv2d(first, second, 3, padding=1),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),  # -> (B, c1, 16, 16)
+            nn.ReLU(inplace=True),
             nn.Flatten(),
             Linear(second * 16 * 16, params.latent_size),
             nn.ReLU() if params.bottleneck_activation == "relu" else nn.Identity(),

@@ -35,11 +35,11 @@ class ConvNoBottleneck(BaseAutoencoder):
         first, second, third, fourth = params.channels
         self.encoder = nn.Sequential(
             nn.Conv2d(3, first, 3, padding=1),
+            nn.MaxPool2d(2),  # -> (B, c0, 32, 32); before the ReLU, which gives the same and touches a quarter
             nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),  # -> (B, c0, 32, 32)
             nn.Conv2d(first, second, 3, padding=1),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),  # -> (B, c1, 16, 16)
+            nn.ReLU(inplace=True),
             nn.Conv2d(second, third, 7, stride=2),  # -> (B, c2, 5, 5)
             nn.ReLU(inplace=True),
             nn.Conv2d(third, fourth, 3, stride=2, dilation=2),  # -> (B, c3, 1, 1)

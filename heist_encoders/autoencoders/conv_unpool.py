@@ -50,7 +50,7 @@ def unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     places = indices.permute(0, 2, 3, 1).reshape(batch, -1, channels)
     pooled = values.permute(0, 2, 3, 1).reshape(batch, -1, channels)
     empty = values.new_zeros(batch, size[0] * size[1], channels)
-    unpooled = empty.scatter_add(1, places, pooled)
+    unpooled = empty.scatter_add_(1, places, pooled)
     return unpooled.view(batch, size[0], size[1], channels).permute(0, 3, 1, 2)
 
 

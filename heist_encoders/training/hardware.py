@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -55,6 +57,31 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     fast = "amx_bf16" in cpu_features() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return torch.bfloat16 if fast else torch.float32
+
+
+# Names and numbers of glibc's <malloc.h>, with its defaults.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = (-1, 128 * 1024), (-2, 0), (-4, 65536)
+
+
+@contextmanager
+def keep_memory() -> Iterator[None]:
+    """Let freed activations stay with the process in the block, instead of going back to the kernel at every step.
+
+    Fetching and zeroing those pages anew costs a small convolutional network on a CPU 10 to 20% of its time. Does
+    nothing without glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    for (option, _), value in ((_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 64 << 20), (_MMAP_MAX, 0)):
+        libc.mallopt(option, value)
+    try:
+        yield
+    finally:
+        for option, default in (_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX):
+            libc.mallopt(option, default)
+        libc.malloc_trim(0)
 
 
 @contextmanager

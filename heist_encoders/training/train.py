@@ -27,7 +27,7 @@ from heist_encoders.training.checkpoint import (
 from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.data import Batch, FrameSource, Order, Split
 from heist_encoders.training.evaluate import TestResult, test
-from heist_encoders.training.hardware import resolve_device, resolve_precision, torch_threads
+from heist_encoders.training.hardware import keep_memory, resolve_device, resolve_precision, torch_threads
 from heist_encoders.training.logs import Logs
 from heist_encoders.training.losses import Objective
 from heist_encoders.training.report import EpochReport, Progress, TrainResult
@@ -67,7 +67,7 @@ def train(
         ResourceError: if a GPU is asked for and there is none.
     """
     config = as_config(config)
-    with torch_threads(config.threads):
+    with torch_threads(config.threads), keep_memory():
         device = resolve_device(config.device)
         gpus = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=gpus):
