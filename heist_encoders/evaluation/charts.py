@@ -23,6 +23,7 @@ class _Axis:
             margin = (high - low) * 0.06 or abs(high) * 0.1 or 0.1
             low, high = low - margin, high + margin
         self.log, self.low, self.high, self.start, self.stop = log, low, high, start, stop
+        self.whole = not log and all(v == int(v) for v in finite)  # epochs and steps have no fractions
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
@@ -33,12 +34,14 @@ class _Axis:
         """Round values inside the axis."""
         if self.log:
             powers = range(math.floor(self.low), math.ceil(self.high) + 1)
-            marks = (1, 2, 5) if self.high - self.low < 2.2 else (1,)
+            span = self.high - self.low
+            marks = (1, 1.5, 2, 3, 4, 5, 6, 8) if span < 0.7 else (1, 2, 5) if span < 2.2 else (1,)
             found = [m * 10.0**p for p in powers for m in marks]
             return [v for v in found if self.low <= math.log10(v) <= self.high]
         raw = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
+        step = max(1.0, step) if self.whole else step
         first = math.ceil(self.low / step)
         return [i * step for i in range(first, math.floor(self.high / step) + 1)]
 
@@ -124,7 +127,7 @@ def lines(
     width: int = 360,
     height: int = 230,
 ) -> str:
-    """Curves with a legend; points that aren't finite (or, on a log axis, positive) are left out.
+    """Curves under a legend; points that aren't finite (or, on a log axis, positive) are left out.
 
     Args:
         series: label -> (x values, y values).
@@ -135,7 +138,8 @@ def lines(
         for label, (xs, ys) in series.items()
     }
     x = _Axis([a for c in curves.values() for a, _ in c], _LEFT, width - _RIGHT)
-    y = _Axis([b for c in curves.values() for _, b in c], height - _BOTTOM, _TOP + 4, log=log)
+    y = _Axis([b for c in curves.values() for _, b in c], height - _BOTTOM, _TOP + 12, log=log)
+    legend: float = width - _RIGHT
     parts = _frame(x, y, width, height, x_label, y_label, title)
     for i, (label, points) in enumerate(curves.items()):
         color = COLORS[i % len(COLORS)]
@@ -144,11 +148,10 @@ def lines(
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>')
         if len(points) == 1:
             parts.append(f'<circle cx="{x(points[0][0]):.1f}" cy="{y(points[0][1]):.1f}" r="4" fill="{color}"/>')
-        top = _TOP + 12 + 15 * i
-        right = width - _RIGHT
         parts.append(
-            f'<text class="label halo" x="{right - 26}" y="{top}" text-anchor="end">{escape(label)}</text>'
-            f'<line x1="{right - 22}" x2="{right - 2}" y1="{top - 4}" y2="{top - 4}" stroke="{color}" '
+            f'<text class="label halo" x="{legend - 24:.0f}" y="11" text-anchor="end">{escape(label)}</text>'
+            f'<line x1="{legend - 20:.0f}" x2="{legend:.0f}" y1="7" y2="7" stroke="{color}" '
             f'stroke-width="2"{dash}/>'
         )
+        legend -= 42 + 6.8 * len(label)
     return "".join([*parts, "</svg>"])
