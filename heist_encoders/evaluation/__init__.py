@@ -1,6 +1,7 @@
 """What did an autoencoder throw away? Probes, reconstruction metrics, speed, pictures and the report.
 
-The functions are imported from their modules on first use, so that importing this package stays light.
+The names below are imported from their modules on first use, so that importing this package stays light. The functions
+``evaluate.evaluate`` and ``usefulness.usefulness`` share their modules' names and are imported from there.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 _LAZY = {
     "Usefulness": "usefulness",
-    "usefulness": "usefulness",
-    "evaluate": "evaluate",
     "latency": "speed",
     "reconstruction_metrics": "metrics",
     "reference_rows": "references",
