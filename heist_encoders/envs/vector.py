@@ -22,6 +22,7 @@ from heist_encoders.envs.options import (
 )
 from heist_encoders.envs.rendering import FPS, draw
 from heist_encoders.errors import ConfigError
+from heist_encoders.heist.engine import Engine
 
 
 class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
@@ -64,6 +65,11 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     def encoder(self) -> Any:
         """The ``Encoder`` of the observations, None if they are the frames."""
         return self.options.encoder
+
+    @property
+    def engine(self) -> Engine:
+        """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
+        return self._games.engine
 
     def reset(
         self,

@@ -264,7 +264,7 @@ def test_bad_resets_and_steps() -> None:
 def test_forgotten_engines_may_be_collected_at_any_time() -> None:
     """Even while cffi holds the lock under which it opens the library for another engine."""
     env: Any = make_env(None)
-    lock = env._games._engine._env._ffi._lock
+    lock = env.engine._env._ffi._lock
     env.itself = env
     del env
     collector = threading.Thread(target=gc.collect, daemon=True)
