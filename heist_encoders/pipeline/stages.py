@@ -88,7 +88,7 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
             # Two trials at a time on two cores: each pair has half of the time. Starting processes comes on top.
             time_budget_s=seconds * 1.5 + 30,
             train={"max_seconds": max(1.0, 0.45 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
-            objective={"probe_frames": max(64, min(3000, job.options.size // 2))},
+            objective={"probe_frames": max(64, min(2000, job.options.size // 2))},
             seed=job.options.seed,
             resume=(folder / "sweep.json").is_file(),
             progress=_sweep_listener(job.progress),
@@ -123,7 +123,9 @@ def _sweep_listener(progress: Progress) -> Callable[[Any], None]:
             epochs[event.trial] = 1.0 if ended else min(0.95, event.epoch / max(1, event.max_epochs))
         best = "" if event.best is None else f", best {event.best:.3f}"
         share = sum(epochs.values()) / max(1, event.total)
-        progress.count(share, 1.0, f"{event.finished} of {event.total} trials done{best}")
+        running = len(epochs) - event.finished
+        words = f"{event.finished} of {event.total} trials done" + (f", {running} running" if running > 0 else "")
+        progress.count(share, 1.0, words + best)
 
     return listen
 

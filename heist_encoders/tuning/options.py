@@ -21,7 +21,8 @@ class Objective(Config):
             (minimised; not comparable between different losses).
         max_encoding_size: Largest allowed encoding, in numbers.
         max_latency_ms: Largest allowed time of the encoder on one frame, on the CPU, in milliseconds.
-        probe_frames: Frames of the train split that a probe inside a trial is fitted on.
+        probe_frames: Frames of the train split that a probe inside a trial is fitted on; it is judged on half as many
+            of the test split.
         first_probe, probe_factor: A trial is probed, reports and saves a checkpoint after ``first_probe`` epochs,
             then after ``probe_factor`` times as many, and so on, and at its end. A sweep puts the rungs of ASHA here.
     """

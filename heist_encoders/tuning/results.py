@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,8 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
         "rank", "trial", "trial_id", "status", "feasible", *FIGURES, *plan["searched"], "checkpoint",
     ]  # fmt: skip
     table = pd.DataFrame([{c: row.get(c) for c in columns} for row in rows], columns=columns)
+    for column in ("encoding_size", "params", "epoch", "samples"):
+        table[column] = table[column].astype("Int64")  # whole numbers also beside trials without any
     return SweepResult(path, table, finished, plan)
 
 
@@ -182,10 +184,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Numpy scalars as Python values, NaN as None."""
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Numpy scalars as Python values, NaN and NA as None."""
+    import pandas as pd
+
     plain: dict[str, Any] = {}
     for key, value in row.items():
         value = value.item() if hasattr(value, "item") else value
-        plain[key] = None if isinstance(value, float) and not math.isfinite(value) else value
+        missing = value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
+        plain[key] = None if missing else value
     return plain

@@ -88,7 +88,10 @@ class Trial:
 
         started = time.monotonic()
         device = next(model.parameters()).device.type
-        probe = usefulness(model, self.dataset, train_limit=self.objective.probe_frames, fast=True, device=device)
+        frames = self.objective.probe_frames
+        probe = usefulness(
+            model, self.dataset, train_limit=frames, test_limit=max(256, frames // 2), fast=True, device=device
+        )
         self.probing += time.monotonic() - started
         figures = {**figures, "mlp_f1": _known(probe.mlp_f1), "linear_f1": _known(probe.linear_f1)}
         out = self.folder / "checkpoint"

@@ -72,7 +72,7 @@ def _row(result: SweepResult, rank: int) -> dict[str, Any]:
     if not len(rows):
         ranks = ", ".join(str(r) for r in usable["rank"])
         raise ConfigError(f"{result.path}: no trial of rank {rank} within the limits; there are {ranks}")
-    return dict(rows.iloc[0].to_dict())
+    return {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
 
 def _promoted_before(name: str, provenance: dict[str, Any]) -> Artifact | None:

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,17 @@ def finished(ray_local: None, small_dataset: Any, tmp_path_factory: pytest.TempP
         small_dataset,
         out=tmp_path_factory.mktemp("sweeps") / "small",
         preset="smoke",
+        num_samples=3,
         train=TINY,
         seed=5,
         progress=events.append,
     )
     return result, events
+
+
+def configurations(result: SweepResult) -> list[dict]:
+    """The trials' searched values, in the order of the trials."""
+    return result.table.sort_values("trial")[["trial", *result.plan["searched"]]].to_dict("records")
 
 
 def copy_of(result: SweepResult, target: Path) -> Path:
@@ -39,27 +47,27 @@ def copy_of(result: SweepResult, target: Path) -> Path:
 def test_sweep_runs_and_reports(finished: tuple[SweepResult, list], small_dataset: Any) -> None:
     result, events = finished
     assert result.finished
-    assert len(result.table) == 2
-    assert list(result.table["rank"]) == [1, 2]
+    assert list(result.table["rank"]) == [1, 2, 3]
     assert set(result.table["status"]) <= {"done", "stopped"}
     best = result.best
     assert best is not None
     assert best["objective"] == best["mlp_f1"]
     assert best["encoding_size"] == 8
     assert 0 < best["latency_ms"] < 5
-    first, second = result.table.sort_values("trial")["learning_rate"]
+    first, second, third = result.table.sort_values("trial")["learning_rate"]
     assert first == 1e-3  # the space's start
     assert 3e-4 <= second <= 3e-3
+    assert second != third
     saved = json.loads((result.path / "results.json").read_text())
     assert saved["best"] == best
     assert saved["finished"] is True
     assert (result.path / "results.csv").read_text().startswith("rank,trial,")
     assert result.plan["dataset"]["hash"] == small_dataset.hash
     assert events[0].kind == "plan"
-    assert "2 trials, 2 at once" in events[0].message
+    assert "3 trials, 2 at once" in events[0].message
     assert {"start", "result", "complete"} <= {event.kind for event in events}
     assert events[-1].kind == "end"
-    assert events[-1].finished == 2
+    assert events[-1].finished == 3
 
 
 def test_sweep_is_quiet(ray_local: None, small_dataset: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +116,7 @@ def test_interrupted_sweep_resumes_to_the_same_trials(
         if event.kind == "result":
             os.kill(os.getpid(), signal.SIGINT)
 
-    options: dict[str, Any] = {"out": folder, "preset": "smoke", "train": TINY, "seed": 5}
+    options: dict[str, Any] = {"out": folder, "preset": "smoke", "num_samples": 3, "train": TINY, "seed": 5}
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         sweep("conv_maxpool", small_dataset, progress=interrupt, **options)
@@ -116,10 +124,36 @@ def test_interrupted_sweep_resumes_to_the_same_trials(
     assert not load_result(folder).finished
     resumed = sweep("conv_maxpool", small_dataset, resume=True, **options)
     assert resumed.finished
-    columns = ["trial", *resumed.plan["searched"]]
-    expected = result.table.sort_values("trial")[columns].reset_index(drop=True)
-    assert resumed.table.sort_values("trial")[columns].reset_index(drop=True).to_dict() == expected.to_dict()
+    assert configurations(resumed) == configurations(result)
     assert set(resumed.table["status"]) <= {"done", "stopped"}
+
+
+def test_killed_driver_resumes_to_the_same_trials(
+    finished: tuple[SweepResult, list], ray_local: None, small_dataset: Any, tmp_path: Path
+) -> None:
+    result, _ = finished
+    folder = tmp_path / "killed"
+    script = f"""
+import os, signal
+from heist_encoders.tuning import sweep
+
+def die(event):
+    if event.kind == "result" and event.epoch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sweep("conv_maxpool", {str(small_dataset.path)!r}, out={str(folder)!r}, preset="smoke", num_samples=3,
+      train={TINY!r}, seed=5, progress=die)
+"""
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "RAY_ADDRESS": ""}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    kept = {str(path.relative_to(folder)) for path in folder.glob("*/checkpoint_*")}
+    resumed = sweep(
+        "conv_maxpool", small_dataset, out=folder, preset="smoke", num_samples=3, train=TINY, seed=5, resume=True
+    )
+    assert resumed.finished
+    assert configurations(resumed) == configurations(result)
+    assert kept <= {str(path.relative_to(folder)) for path in folder.glob("*/checkpoint_*")}
+    assert promote_winner(folder, "survivor").provenance["sweep"] == "killed"
 
 
 @pytest.mark.parametrize("file", ["tuner.pkl", "experiment_state-*.json"])
@@ -130,7 +164,7 @@ def test_truncated_state_is_told_and_loses_nothing(
     (folder / "results.json").unlink()
     for path in folder.glob(file):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ConfigError, match="can't be resumed; its 2 trials so far can still be promoted") as caught:
+    with pytest.raises(ConfigError, match="can't be resumed; its 3 trials so far can still be promoted") as caught:
         sweep("conv_maxpool", small_dataset, out=folder, preset="smoke", train=TINY, seed=5, resume=True)
     assert "\n" not in str(caught.value)
     assert promote_winner(folder, f"saved-{len(file)}").provenance["rank"] == 1
@@ -162,8 +196,6 @@ def test_optuna_and_a_space_of_tune(ray_local: None, small_dataset: Any, tmp_pat
 
 
 def test_optuna_missing(monkeypatch: pytest.MonkeyPatch, small_dataset: Any, tmp_path: Path) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'heist-encoders\[optuna\]'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", preset="smoke", search="optuna")
