@@ -83,13 +83,15 @@ def sweep_listener(progress: Any, seconds: float | None) -> Any:
     """A listener for ``sweep(progress=)`` that tells a Reporter how far the sweep is."""
     import time
 
+    from heist_encoders.tuning.options import INFEASIBLE
+
     began = time.monotonic()
 
     def listen(event: Any) -> None:
         if event.kind == "plan":
             progress.say(event.message)
             return
-        best = "" if event.best is None else f", best {event.best:.3f}"
+        best = f", best {event.best:.3f}" if event.best is not None and event.best > -INFEASIBLE else ""
         done = event.finished / max(1, event.total)
         if seconds is not None:
             done = max(done, min(0.99, (time.monotonic() - began) / seconds))

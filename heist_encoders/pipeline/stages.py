@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
 TRIALS_PER_FAMILY = 4
+MAX_LATENCY_MS = 15.0
+"""Three times a sweep's usual limit: here it is measured while all cores are busy, on whatever machine this is."""
 PPO_LEVELS = 128
 """Evaluation levels that the policy and the random player are compared on."""
 
@@ -115,13 +117,16 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
 
 
 def _sweep_listener(progress: Progress) -> Callable[[Any], None]:
+    from heist_encoders.tuning.options import INFEASIBLE
+
     epochs: dict[int, float] = {}
 
     def listen(event: Any) -> None:
         if event.trial >= 0:
             ended = event.kind in ("complete", "error")
             epochs[event.trial] = 1.0 if ended else min(0.95, event.epoch / max(1, event.max_epochs))
-        best = "" if event.best is None else f", best {event.best:.3f}"
+        feasible = event.best is not None and event.best > -INFEASIBLE
+        best = f", best {event.best:.3f}" if feasible else ""
         share = sum(epochs.values()) / max(1, event.total)
         running = len(epochs) - event.finished
         words = f"{event.finished} of {event.total} trials done" + (f", {running} running" if running > 0 else "")
