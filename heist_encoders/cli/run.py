@@ -35,7 +35,7 @@ def run(
         typer.Option(
             "--seconds-per-family", min=1, help="Training time of each sweep (starting processes comes on top)."
         ),
-    ] = 36.0,
+    ] = 30.0,
     ppo_steps: Annotated[
         int, typer.Option("--ppo-steps", min=0, help="Environment steps of PPO on the best encoder; 0 leaves it out.")
     ] = 100_000,

@@ -53,7 +53,7 @@ def plan(options: RunOptions) -> list[Stage]:
             Stage(
                 f"sweep:{family}",
                 f"sweep {family}",
-                options.seconds_per_family + 10,
+                options.seconds_per_family + 14,
                 stages.make_sweep(family),
                 stages.artifact_intact,
                 stages.sweep_outcome,
@@ -64,7 +64,7 @@ def plan(options: RunOptions) -> list[Stage]:
             Stage(
                 f"evaluate:{family}",
                 f"evaluate {family}'s winner",
-                12.0,
+                15 + options.size / 1000,
                 stages.make_evaluation(family),
                 stages.evaluation_intact,
                 stages.evaluation_outcome,

@@ -90,7 +90,10 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
             # Two trials at a time on two cores: each pair has half of the time. Starting processes comes on top.
             time_budget_s=seconds * 1.5 + 30,
             train={"max_seconds": max(1.0, 0.45 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
-            objective={"probe_frames": max(64, min(2000, job.options.size // 2))},
+            objective={
+                "probe_frames": max(64, min(2000, job.options.size // 2)),
+                "max_latency_ms": MAX_LATENCY_MS,
+            },
             seed=job.options.seed,
             resume=(folder / "sweep.json").is_file(),
             progress=_sweep_listener(job.progress),
@@ -169,6 +172,7 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
     def work(job: Job) -> dict[str, Any]:
         from heist_encoders.evaluation.evaluate import evaluate
+        from heist_encoders.evaluation.speed import torch_threads
         from heist_encoders.zoo import load_artifact, update_metrics
 
         winner = _result(job, f"sweep:{family}")
@@ -180,7 +184,8 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
             job.progress.count(len(parts) - 1, 5, part)
 
         artifact = load_artifact(winner["artifact"])
-        metrics = evaluate(artifact, job.dataset(), out=folder, seed=job.options.seed, progress=listen)
+        with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
+            metrics = evaluate(artifact, job.dataset(), out=folder, seed=job.options.seed, progress=listen)
         update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
         usefulness = metrics.get("usefulness", {})
         return {

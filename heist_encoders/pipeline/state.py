@@ -27,7 +27,7 @@ class RunOptions(Config):
     mode: str = "easy"
     size: int = pydantic.Field(default=20_000, ge=MIN_SIZE, le=100_000_000)
     families: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
-    seconds_per_family: float = pydantic.Field(default=40.0, gt=0, le=1e7, strict=False)
+    seconds_per_family: float = pydantic.Field(default=30.0, gt=0, le=1e7, strict=False)
     ppo_steps: int = pydantic.Field(default=100_000, ge=0, le=10**12)
     seed: int = pydantic.Field(default=0, ge=0, le=2**31 - 1)
 
