@@ -18,39 +18,60 @@ def cpu_count() -> int:
         return os.cpu_count() or 1
 
 
-@contextlib.contextmanager
-def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[int]:
-    """Ray without dashboard and worker logs for the duration of a ``with`` block; yields its number of CPUs.
-
-    A Ray that runs already in this process is used as it is and left running. With an ``address``, joins that
-    cluster. Otherwise a local one, on the loopback interface only, is started and shut down.
+def start_ray(address: str | None = None, cpus: int = 0) -> bool:
+    """Connect to Ray without dashboard and worker logs, unless this process is connected already.
 
     Args:
-        cpus: CPUs wanted; None: all there are. More than the machine has is allowed for a new local Ray (workers
-            then share CPUs), not for one that runs already.
+        address: a cluster, such as ``auto`` or ``ray://host:10001``; None: the one that ``RAY_ADDRESS`` names, else a
+            new local one, on the loopback interface only.
+        cpus: CPUs that a new local Ray has at least, even if the machine has fewer (workers then share them).
+
+    Returns:
+        Whether this call connected, and so ``ray.shutdown()`` is the caller's to do.
 
     Raises:
-        ResourceError: if the Ray that runs already has fewer CPUs than ``cpus``, or ``address`` does not answer.
+        ResourceError: if nothing answers at ``address``.
     """
     import logging
 
     import ray
 
-    started = False
-    if not ray.is_initialized():
-        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-        if address is None:
-            wanted = max(cpus or 0, cpu_count())
-            ray.init(address="local", num_cpus=wanted, include_dashboard=False, _node_ip_address="127.0.0.1", **options)
-        else:
-            try:
-                ray.init(address=address, **options)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise ResourceError(
-                    f"no Ray cluster answers at {address!r} ({' '.join(str(error).split())[:200]}); start one with "
-                    "'ray start --head', or leave --address out"
-                ) from None
-        started = True
+    if ray.is_initialized():
+        return False
+    # Workers on the CPU must not see GPUs that they did not ask for; Ray 2.60 warns unless told which it is.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = address or os.environ.get("RAY_ADDRESS")
+    if not address or address == "local":
+        count = max(cpus, cpu_count())
+        ray.init(address="local", num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", **options)
+        return True
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ResourceError(
+            f"no Ray cluster answers at {address!r} ({reason}); start one with 'ray start --head', or name none"
+        ) from None
+    return True
+
+
+@contextlib.contextmanager
+def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[int]:
+    """Ray for the duration of a ``with`` block (see ``start_ray``); yields its number of CPUs.
+
+    A Ray that this process was connected to before is left running.
+
+    Args:
+        cpus: CPUs wanted; None: all there are.
+        address: a cluster, or None.
+
+    Raises:
+        ResourceError: if the Ray that runs already has fewer CPUs than ``cpus``, or ``address`` does not answer.
+    """
+    import ray
+
+    started = start_ray(address, cpus or 0)
     try:
         available = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         if cpus is not None and available < cpus:

@@ -25,7 +25,7 @@ def registered_ids() -> list[str]:
 
 def register_all() -> None:
     """Register the ids of the families, of the pixels, and of the user's artifacts. May be called again."""
-    from heist_encoders.zoo.homes import user_folders
+    from heist_encoders.paths import user_folders
 
     _register(PIXELS_ID, {"encoder": None})
     for family, env_id in families().items():

@@ -146,7 +146,7 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
     Raises:
         ConfigError: if it is a file.
     """
-    from heist_encoders.zoo.homes import home
+    from heist_encoders.paths import home
     from heist_encoders.zoo.lookup import PACKAGED
 
     if out is not None:

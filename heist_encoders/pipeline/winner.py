@@ -32,8 +32,8 @@ def free_name(name: str, trial_id: str) -> tuple[str, bool]:
     Returns:
         The name, and whether it belongs to an artifact that was promoted from exactly this trial before.
     """
+    from heist_encoders.paths import user_folders
     from heist_encoders.zoo.artifact import read_artifact
-    from heist_encoders.zoo.homes import user_folders
     from heist_encoders.zoo.names import key_of
 
     taken = {key_of(other): path for other, path in user_folders().items()}

@@ -15,6 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from heist_encoders.elements import DISTRIBUTION_MODES, MAX_LEVEL_SEED
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
 from heist_encoders.rllib.resources import check_resources, limit_threads
 from heist_encoders.zoo.lookup import find_artifact
@@ -42,10 +43,7 @@ class EncodedPPOConfig(PPOConfig):
         Raises:
             ResourceError: if Ray has fewer CPUs or GPUs than the configuration asks for.
         """
-        import ray
-
-        if not ray.is_initialized():
-            ray.init(include_dashboard=False, log_to_driver=False)
+        start_ray()
         # Names that were registered before an earlier Ray was shut down went with it.
         name: Any = self.env
         if isinstance(name, str) and name.startswith(PREFIX):

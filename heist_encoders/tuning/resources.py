@@ -47,37 +47,6 @@ class ResourcePlan:
         )
 
 
-def start_ray(address: str | None = None) -> None:
-    """Connect to Ray: as it runs in this process already, at ``address``, or a new local one without dashboard.
-
-    Raises:
-        ResourceError: if nothing answers at ``address``.
-    """
-    import ray
-
-    if ray.is_initialized():
-        return
-    # Trials on the CPU must not see GPUs that they did not ask for; Ray 2.60 warns unless told which it is.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        ray.init(
-            address="local",
-            num_cpus=_cpu_count(),
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",
-            **options,
-        )
-        return
-    try:
-        ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ResourceError(
-            f"no Ray cluster answers at {address!r} ({reason}); start one with 'ray start --head' or leave it out"
-        ) from None
-
-
 def plan_resources(
     trials: int, cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None
 ) -> ResourcePlan:
@@ -155,10 +124,3 @@ def quiet_tune() -> Iterator[None]:
             del os.environ[_NEW_OUTPUT]
         else:
             os.environ[_NEW_OUTPUT] = output
-
-
-def _cpu_count() -> int:
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1

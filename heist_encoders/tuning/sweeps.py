@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
+from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.optuna_tpe import optuna_search
 from heist_encoders.tuning.plan import existing_sweep, make_plan
@@ -123,7 +124,7 @@ class _Sweep:
         from heist_encoders.tuning.events import SweepEvent, listen
 
         searcher = None if restore else self._searcher()
-        placing.start_ray(address)
+        start_ray(address)
         options = self.space.sweep
         placed = placing.plan_resources(self.space.num_trials, *resources, options.max_concurrent)
         total = self.space.num_trials

@@ -22,6 +22,7 @@ _LAZY = {
 __all__ = list(_LAZY)
 
 if TYPE_CHECKING:
+    from heist_encoders.paths import home as home
     from heist_encoders.zoo.artifact import Artifact as Artifact
     from heist_encoders.zoo.artifact import load_artifact as load_artifact
     from heist_encoders.zoo.artifact import save_artifact as save_artifact
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import verify as verify
     from heist_encoders.zoo.encoder import Encoder as Encoder
     from heist_encoders.zoo.encoder import load_encoder as load_encoder
-    from heist_encoders.zoo.homes import home as home
     from heist_encoders.zoo.lookup import find_artifact as find_artifact
     from heist_encoders.zoo.lookup import list_artifacts as list_artifacts
     from heist_encoders.zoo.lookup import promote as promote

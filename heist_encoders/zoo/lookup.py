@@ -10,8 +10,8 @@ from typing import Any
 
 from heist_encoders.elements import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
+from heist_encoders.paths import home, user_folders
 from heist_encoders.zoo.artifact import PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
-from heist_encoders.zoo.homes import home, user_folders
 from heist_encoders.zoo.names import check_name, families, family_of, key_of
 from heist_encoders.zoo.remote import fetch
 
