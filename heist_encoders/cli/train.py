@@ -82,7 +82,7 @@ def train(
             result,
             name=name or f"{loaded.autoencoder}-{out.resolve().name}",
             dataset=dataset,
-            training={"config": result.config.to_dict(), "samples": result.samples, "seconds": result.seconds},
+            training=result.record(),
         )
     summary = {
         "artifact": artifact.path,

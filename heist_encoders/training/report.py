@@ -75,3 +75,14 @@ class TrainResult:
     seconds: float
     stopped_early: bool
     """By patience or by the callback, before the planned end."""
+
+    def record(self) -> dict[str, Any]:
+        """How it went, as an artifact keeps it: configuration, samples, seconds, losses of every epoch."""
+        return {
+            "config": self.config.to_dict(),
+            "samples": self.samples,
+            "seconds": round(self.seconds, 1),
+            "best_epoch": self.best_epoch,
+            "test_loss": self.test_loss,
+            "history": [report.to_dict() for report in self.history],
+        }
