@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import LatentSize, Linear, UpDecoder, Widths2, Widths3
+from heist_encoders.autoencoders.layers import LatentSize, UpDecoder, Widths2, Widths3, initialise
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -29,6 +29,7 @@ class ConvMaxpool(BaseAutoencoder):
     """conv 3x3, pool 2, conv 3x3, pool 2, linear; ReLU each. Encoding: (latent_size,)."""
 
     Params = ConvMaxpoolParams
+    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     params: ConvMaxpoolParams
 
     def __init__(self, params: ConvMaxpoolParams) -> None:
@@ -42,9 +43,10 @@ class ConvMaxpool(BaseAutoencoder):
             nn.MaxPool2d(2),  # -> (B, c1, 16, 16)
             nn.ReLU(inplace=True),
             nn.Flatten(),
-            Linear(second * 16 * 16, params.latent_size),
+            nn.Linear(second * 16 * 16, params.latent_size),
             nn.ReLU() if params.bottleneck_activation == "relu" else nn.Identity(),
         )
+        initialise(self.encoder)
         self.decoder = UpDecoder(params.latent_size, params.decoder_channels)
 
     def encode(self, frames: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import LatentSize, Linear, UpDecoder, Width, Widths3
+from heist_encoders.autoencoders.layers import LatentSize, UpDecoder, Width, Widths3, initialise
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -31,6 +31,7 @@ class ConvMaxpoolBig(BaseAutoencoder):
     """conv 3x3/2, conv 3x3/2, conv 7x7, linear, linear; ReLU each. Encoding: (latent_size,)."""
 
     Params = ConvMaxpoolBigParams
+    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     params: ConvMaxpoolBigParams
 
     def __init__(self, params: ConvMaxpoolBigParams) -> None:
@@ -44,11 +45,12 @@ class ConvMaxpoolBig(BaseAutoencoder):
             nn.Conv2d(second, third, 7),  # -> (B, c2, 10, 10)
             nn.ReLU(inplace=True),
             nn.Flatten(),
-            Linear(third * 10 * 10, params.hidden_size),
+            nn.Linear(third * 10 * 10, params.hidden_size),
             nn.ReLU(inplace=True),
-            Linear(params.hidden_size, params.latent_size),
+            nn.Linear(params.hidden_size, params.latent_size),
             nn.ReLU() if params.bottleneck_activation == "relu" else nn.Identity(),
         )
+        initialise(self.encoder)
         self.decoder = UpDecoder(params.latent_size, params.decoder_channels)
 
     def encode(self, frames: Tensor) -> Tensor:

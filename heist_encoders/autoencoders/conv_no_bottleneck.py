@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import UpDecoder, Widths3, Widths4
+from heist_encoders.autoencoders.layers import UpDecoder, Widths3, Widths4, initialise
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -28,6 +30,7 @@ class ConvNoBottleneck(BaseAutoencoder):
     """
 
     Params = ConvNoBottleneckParams
+    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     params: ConvNoBottleneckParams
 
     def __init__(self, params: ConvNoBottleneckParams) -> None:
@@ -44,6 +47,7 @@ class ConvNoBottleneck(BaseAutoencoder):
             nn.ReLU(inplace=True),
             nn.Conv2d(third, fourth, 3, stride=2, dilation=2),  # -> (B, c3, 1, 1)
         )
+        initialise(self.encoder)
         self.decoder = UpDecoder(fourth, params.decoder_channels)
 
     def encode(self, frames: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,6 +64,7 @@ class ConvUnpool(BaseAutoencoder):
     """
 
     Params = ConvUnpoolParams
+    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "schedule": "cosine"}
     params: ConvUnpoolParams
 
     def __init__(self, params: ConvUnpoolParams) -> None:

@@ -24,13 +24,23 @@ Widths4 = Annotated[tuple[Width, Width, Width, Width], BeforeValidator(_to_tuple
 """Channels of successive layers; YAML lists will do."""
 
 
-class Linear(nn.Linear):
-    """A linear layer that starts with He's initialisation (He et al. 2015) and zero biases."""
+def initialise(module: nn.Module) -> None:
+    """He's initialisation (He et al. 2015) of every convolution and linear layer below a module, zero biases.
 
-    def reset_parameters(self) -> None:
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
+    torch's own start shrinks a signal by 2.4 at each layer; without batch normalisation the encodings of different
+    frames are then so alike that training rests for thousands of steps on the mean frame.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif isinstance(layer, nn.ConvTranspose2d):
+            # Each output pixel is reached by kernel / stride of the taps along each axis.
+            taps = layer.kernel_size[0] * layer.kernel_size[1] / (layer.stride[0] * layer.stride[1])
+            nn.init.normal_(layer.weight, std=(2.0 / (layer.in_channels * taps)) ** 0.5)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 class PixelToMap(nn.ConvTranspose2d):
@@ -59,14 +69,17 @@ class UpDecoder(nn.Module):
     def __init__(self, latent: int, channels: tuple[int, int, int]) -> None:
         super().__init__()
         self.channels = channels[0]
-        self.expand = Linear(latent, channels[0] * 64)
+        self.expand = nn.Linear(latent, channels[0] * 64)
         self.up = nn.Sequential(
-            nn.ConvTranspose2d(channels[0], channels[1], 4, stride=2, padding=1),  # -> (B, c1, 16, 16)
+            nn.ConvTranspose2d(channels[0], channels[1], 4, stride=2, padding=1, bias=False),  # -> (B, c1, 16, 16)
+            nn.BatchNorm2d(channels[1]),
             nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(channels[1], channels[2], 4, stride=2, padding=1),  # -> (B, c2, 32, 32)
+            nn.ConvTranspose2d(channels[1], channels[2], 4, stride=2, padding=1, bias=False),  # -> (B, c2, 32, 32)
+            nn.BatchNorm2d(channels[2]),
             nn.ReLU(inplace=True),
             nn.ConvTranspose2d(channels[2], 3, 4, stride=2, padding=1),  # -> (B, 3, 64, 64)
         )
+        initialise(self)
 
     def forward(self, encoding: Tensor) -> Tensor:
         hidden = torch.relu(self.expand(encoding))  # (B, c0 * 8 * 8), in memory as (8, 8, c0): channels_last

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import LatentSize, Linear, PixelToMap, Widths4
+from heist_encoders.autoencoders.layers import LatentSize, PixelToMap, Widths4
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -47,7 +47,7 @@ class _Vae(BaseAutoencoder):
         features = params.channels[-1] * 2 * 2
         self.mean = nn.Linear(features, params.latent_size)
         self.log_variance = nn.Linear(features, params.latent_size)
-        self.expand = Linear(params.latent_size, features)
+        self.expand = nn.Linear(params.latent_size, features)
         first, second, third, _ = params.channels
         self.decoder = nn.Sequential(
             PixelToMap(features, third, 5, stride=2, bias=False),  # 1 -> 5
@@ -87,7 +87,11 @@ class VaePaper(_Vae):
     """The VAE of World Models. Encoding: (latent_size,), its mean."""
 
     Params = VaePaperParams
-    default_training: ClassVar[dict[str, Any]] = {"loss": {"beta": 1e-6}}
+    default_training: ClassVar[dict[str, Any]] = {
+        "batch_size": 32,
+        "schedule": "cosine",
+        "loss": {"beta": 1e-6},
+    }
 
 
 @register_autoencoder(name="vae_alex", env_id="vae-alex-v0")
@@ -95,4 +99,8 @@ class VaeAlex(_Vae):
     """The same, wider at the bottleneck and trained with a perceptual loss. Encoding: (latent_size,), its mean."""
 
     Params = VaeAlexParams
-    default_training: ClassVar[dict[str, Any]] = {"loss": {"beta": 1e-6, "perceptual": 0.1}}
+    default_training: ClassVar[dict[str, Any]] = {
+        "batch_size": 32,
+        "schedule": "cosine",
+        "loss": {"beta": 1e-6, "perceptual": 0.1},
+    }
