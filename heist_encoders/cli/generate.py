@@ -28,7 +28,7 @@ EPILOG = examples(
 
 
 def generate(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the dataset goes.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the dataset goes: a folder or a URI.")],
     size: Annotated[int, typer.Option("--size", min=1, help="How many frames, train and test together.")] = 20_000,
     mode: Mode = "memory",
     balance: Annotated[
@@ -71,7 +71,8 @@ def generate(
     from heist_encoders.data.generate import generate as generate_dataset
     from heist_encoders.data.manifest import DatasetSpec
 
-    check_folder(out)
+    if "://" not in out:
+        check_folder(Path(out))
     output.set_resume_hint("run the same command again: finished shards are kept")
     values: dict[str, Any] = {
         "game": game,
@@ -91,7 +92,7 @@ def generate(
     with Reporter([f"generate {size:,} frames"]) as progress:
         progress.start(0)
         dataset = generate_dataset(spec, out, workers=workers, address=address, progress=progress.count)
-    result = {"path": str(out), "hash": dataset.hash, "size": len(dataset), "spec": dataset.spec.to_dict()}
+    result = {"path": out, "hash": dataset.hash, "size": len(dataset), "spec": dataset.spec.to_dict()}
     if json:
         output.print_json(result)
     else:

@@ -24,6 +24,8 @@ Progress = Callable[[float, float, str], None]
 _IN_FLIGHT = 2
 """Chunks a worker has at hand: the one it makes and the next. More would only fill memory."""
 _MANIFEST_EVERY_S = 1.0
+_LAST_SHARDS_S = 5.0
+"""How long a failed or interrupted run waits for the shards that are being made."""
 
 
 class _Worker:
@@ -79,15 +81,18 @@ def generate(
     if todo:
         with quiet_ray(workers, address) as cpus:
             count = max(1, min(workers or cpus, len(todo)))
-            location = storage.location if storage.path is None else str(storage.path)
+            location = storage.uri if storage.path is None else str(storage.path)
             entered = time.monotonic()
             display = _Display(spec, sum(s.rows for s in manifest.shards.values()), count, progress)
-            for chunk, shard, cases in _shards(spec, location, todo, count):
-                manifest.shards[chunk.file] = shard
-                if time.monotonic() - entered > _MANIFEST_EVERY_S:
-                    write_manifest(storage, manifest)
-                    entered = time.monotonic()
-                display.add(chunk.rows, cases)
+            try:
+                for chunk, shard, cases in _shards(spec, location, todo, count):
+                    manifest.shards[chunk.file] = shard
+                    if time.monotonic() - entered > _MANIFEST_EVERY_S:
+                        write_manifest(storage, manifest)
+                        entered = time.monotonic()
+                    display.add(chunk.rows, cases)
+            finally:  # of workers that were lost or stopped in the middle of a shard
+                storage.remove_temporaries()
         write_manifest(storage, manifest)
     dataset = open_dataset(out)
     write_card(dataset, storage)
@@ -121,6 +126,8 @@ def _shards(spec: DatasetSpec, location: str, todo: list[Chunk], count: int) -> 
             give(actor)
             yield chunk, shard, cases
     finally:
+        if running:  # something went wrong: let the workers finish what they are writing
+            ray.wait(list(running), num_returns=len(running), timeout=_LAST_SHARDS_S)
         for actor in workers:
             ray.kill(actor)
 

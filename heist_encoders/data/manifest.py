@@ -32,7 +32,8 @@ class DatasetSpec(Config):
         seed: seed of everything that is drawn.
         balance: ``elements`` (the 14 equally likely cases), ``natural`` (frames of played games) or ``basic`` (one
             frame after 10 random moves in a new level, as the original project's plain generator).
-        policy: who plays under balance ``natural``: ``random``, ``oracle`` or ``mixed``.
+        policy: who plays under balance ``natural``: ``random``, ``oracle`` or ``mixed``. Default: ``mixed`` for Heist,
+            ``random`` for the other games.
         frames_per_level: mean number of frames drawn from one level under balance ``elements``.
         test_fraction: share of the frames that go to the test split, from levels of their own.
     """
@@ -46,6 +47,13 @@ class DatasetSpec(Config):
     policy: Literal["random", "oracle", "mixed"] = "mixed"
     frames_per_level: int = pydantic.Field(default=16, ge=1, le=CHUNK_FRAMES)
     test_fraction: float = pydantic.Field(default=0.1, ge=0.0, lt=1.0)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _default_policy(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("game", "heist") != "heist" and "policy" not in values:
+            return {**values, "policy": "random"}
+        return values
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

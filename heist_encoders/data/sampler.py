@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -76,19 +77,33 @@ def _engine(spec: DatasetSpec, num: int) -> Engine:
 
 # ---------------------------------------------------------------------------------------------- balance: elements
 
+_kept = threading.local()
+
+
+def _kept_engine(spec: DatasetSpec) -> Engine:
+    """The thread's engine for drawing, kept from chunk to chunk: making one takes as long as 130 frames.
+
+    What was drawn before leaves no trace in a frame, since every level is reset and every pose is a whole state.
+    """
+    key = (spec.distribution_mode, spec.use_backgrounds)
+    if getattr(_kept, "key", None) != key:
+        _kept.engine, _kept.key = _engine(spec, _GAMES_AT_ONCE), key
+    engine: Engine = _kept.engine
+    return engine
+
 
 def _draw_balanced(spec: DatasetSpec, chunk: Chunk, levels: range, rng: np.random.Generator) -> Rows:
     cases = rng.permutation((chunk.start + np.arange(chunk.rows)) % len(CASES)).astype(np.int8)
-    with _engine(spec, _GAMES_AT_ONCE) as engine:
-        finder = _finder_for(engine, cases, -(-chunk.rows // spec.frames_per_level), levels, rng)
-        bank = finder.bank
-        poses = draw_poses(finder, cases, rng)
-        frames = np.empty((chunk.rows, *FRAME_SHAPE), dtype=np.uint8)
-        for row in range(chunk.rows):
-            writer = bank.writers[poses.level[row]]
-            x, y = poses.xy[row]
-            engine.set_state(0, writer.write(int(poses.progress[row]), x, y, poses.rotation[row]))
-            frames[row] = engine.frames[0]
+    engine = _kept_engine(spec)
+    finder = _finder_for(engine, cases, -(-chunk.rows // spec.frames_per_level), levels, rng)
+    bank = finder.bank
+    poses = draw_poses(finder, cases, rng)
+    frames = np.empty((chunk.rows, *FRAME_SHAPE), dtype=np.uint8)
+    for row in range(chunk.rows):
+        writer = bank.writers[poses.level[row]]
+        x, y = poses.xy[row]
+        engine.set_state(0, writer.write(int(poses.progress[row]), x, y, poses.rotation[row]))
+        frames[row] = engine.frames[0]
     labels = pose_labels(bank, poses, spec.distribution_mode)
     labels["case"] = cases
     return Rows(frames, labels)
@@ -120,57 +135,60 @@ class CaseFinder:
         self.distribution_mode = distribution_mode
         self._half_view = view_size(distribution_mode, bank.world_size) / 2
         self._follows_agent = distribution_mode == "memory"
-        self._pairs: dict[tuple[int, int], NDArray[np.int64]] = {}
-        self._levels: dict[int, list[int]] = {}
-        self._progress = [np.arange(2 * keys + 1, dtype=np.int8) for keys in bank.num_keys.tolist()]
-        # bool (P, size, size): where the agent may stand at each of the level's values of progress.
-        self._reachable = [bank.gates[level] <= values[:, None, None] for level, values in enumerate(self._progress)]
+        # bool (L, P, size, size): where the agent may stand at each progress 0 ... P - 1 of a level.
+        last = 2 * bank.num_keys
+        self._progress = np.arange(int(last.max()) + 1, dtype=np.int8)
+        self._reachable = bank.gates[:, None] <= self._progress[:, None, None]
+        self._reachable &= (self._progress <= last[:, None])[..., None, None]
+        # bool (7, L, P): which elements are there.
+        num_keys, progress = (a.ravel() for a in np.broadcast_arrays(bank.num_keys[:, None], self._progress))
+        there = present(num_keys, progress).reshape(len(bank), len(self._progress), len(ELEMENTS))
+        self._there = (there & ~np.isnan(bank.positions[:, None, :, 0])).transpose(2, 0, 1)
         self._centers = np.arange(bank.world_size, dtype=np.float32) + np.float32(0.5)
+        self._found: dict[int, tuple[list[int], list[NDArray[np.int64]]]] = {}
 
     def levels(self, case: int) -> list[int]:
         """The levels in which a case may hold."""
-        if case not in self._levels:
-            self._levels[case] = [i for i in range(len(self.bank)) if len(self.pairs(i, case))]
-        return self._levels[case]
+        return self._find(case)[0]
 
     def pairs(self, level: int, case: int) -> NDArray[np.int64]:
-        """Flat indices into (progress values, y, x) of a level."""
-        case = case if case in _CASE_ELEMENT else len(CASES) - 1
-        key = (level, case)
-        if key not in self._pairs:
-            self._pairs[key] = np.flatnonzero(self._where(level, case))
-        return self._pairs[key]
+        """Flat indices into (progress, y, x) of a level."""
+        return self._find(case)[1][level]
 
-    def split(self, level: int, pair: int) -> tuple[int, int, int]:
+    def split(self, pair: int) -> tuple[int, int, int]:
         """(progress, x, y) of a flat index."""
-        index, cell = divmod(pair, self.bank.world_size**2)
+        progress, cell = divmod(pair, self.bank.world_size**2)
         y, x = divmod(cell, self.bank.world_size)
-        return int(self._progress[level][index]), x, y
+        return progress, x, y
 
-    def _where(self, level: int, case: int) -> NDArray[np.bool_]:
-        reachable = self._reachable[level]
-        values = self._progress[level]
-        there = present(np.repeat(self.bank.num_keys[level], len(values)), values)
-        there &= ~np.isnan(self.bank.positions[level, :, 0])
+    def _find(self, case: int) -> tuple[list[int], list[NDArray[np.int64]]]:
+        case = case if case in _CASE_ELEMENT else len(CASES) - 1
+        if case not in self._found:
+            where = self._where(case).reshape(len(self.bank), -1)
+            pairs = np.split(np.nonzero(where)[1], np.cumsum(where.sum(axis=1))[:-1])
+            self._found[case] = ([level for level, found in enumerate(pairs) if len(found)], pairs)
+        return self._found[case]
+
+    def _where(self, case: int) -> NDArray[np.bool_]:
+        """bool (L, P, size, size): where the agent may stand for a case."""
         if case in _CASE_ELEMENT:
-            element = _CASE_ELEMENT[case]
-            return reachable & there[:, element, None, None] & self._near(level, element, 0.5)
-        allowed = reachable.copy()
+            return self._reachable & self._seen(_CASE_ELEMENT[case], 0.5)
+        allowed = self._reachable.copy()
         for element in range(_EXIT):
-            if there[:, element].any():
-                allowed &= ~(there[:, element, None, None] & self._near(level, element, -0.2))
+            allowed &= ~self._seen(element, -0.2)
         return allowed
 
-    def _near(self, level: int, element: int, margin: float) -> NDArray[np.bool_]:
-        """bool (size, size): cells from whose centre an element is less than half the view plus a margin away."""
+    def _seen(self, element: int, margin: float) -> NDArray[np.bool_]:
+        """bool (L, P, size or 1, size or 1): an element is there and, from the centre of the cell, less than half the
+        view plus a margin away."""
+        there: NDArray[np.bool_] = self._there[element][..., None, None]
         if not self._follows_agent:
-            return np.ones((self.bank.world_size,) * 2, dtype=bool)
-        x, y = self.bank.positions[level, element]
-        if np.isnan(x):
-            return np.zeros((self.bank.world_size,) * 2, dtype=bool)
+            return there
         reach = self._half_view + margin
-        near: NDArray[np.bool_] = (np.abs(self._centers - y) < reach)[:, None] & (np.abs(self._centers - x) < reach)
-        return near
+        x, y = self.bank.positions[:, element].T
+        near = (np.abs(self._centers - y[:, None]) < reach)[:, :, None]
+        near = near & (np.abs(self._centers - x[:, None]) < reach)[:, None, :]
+        return there & near[:, None]
 
 
 def draw_poses(finder: CaseFinder, cases: NDArray[np.int8], rng: np.random.Generator) -> Poses:
@@ -199,7 +217,7 @@ def draw_poses(finder: CaseFinder, cases: NDArray[np.int8], rng: np.random.Gener
             chosen = levels[int(first * len(levels))]
             pairs = finder.pairs(chosen, case)
             level[i] = chosen
-            progress[i], cells[i, 0], cells[i, 1] = finder.split(chosen, int(pairs[int(second * len(pairs))]))
+            progress[i], cells[i, 0], cells[i, 1] = finder.split(int(pairs[int(second * len(pairs))]))
         codes = closed_codes(
             bank.wall_codes[level, cells[:, 1], cells[:, 0]], cells, bank.positions[level, 3:6],
             bank.num_keys[level], progress,

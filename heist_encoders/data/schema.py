@@ -64,6 +64,19 @@ def frames_of(table: pa.Table) -> NDArray[np.uint8]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def with_tensors(table: pa.Table) -> pa.Table:
+    """The table with its frame column as a tensor column uint8 (64, 64, 3), of the same bytes."""
+    kind = pa.fixed_shape_tensor(pa.uint8(), FRAME_SHAPE)
+    chunks = []
+    for chunk in table.column(FRAME).chunks:
+        pixels = pa.Array.from_buffers(
+            pa.uint8(), len(chunk) * FRAME_BYTES, [None, chunk.buffers()[1]], offset=chunk.offset * FRAME_BYTES
+        )
+        storage = pa.FixedSizeListArray.from_arrays(pixels, FRAME_BYTES)
+        chunks.append(pa.ExtensionArray.from_storage(kind, storage))
+    return table.set_column(table.column_names.index(FRAME), FRAME, pa.chunked_array(chunks, kind))
+
+
 def content_hash(game: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.generic]]) -> str:
     """SHA-256 (hex) of the decoded columns, little-endian: the same whatever library wrote the file."""
     digest = hashlib.sha256(np.ascontiguousarray(frames).data)

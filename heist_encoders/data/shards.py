@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from heist_encoders.data.manifest import Chunk, DatasetSpec, Manifest, Shard
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.data.schema import content_hash, to_table
+from heist_encoders.data.schema import FRAME, content_hash, to_table
 from heist_encoders.data.storage import Storage
 from heist_encoders.errors import DatasetError
 
@@ -43,7 +43,11 @@ def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None)
         DatasetError: if it is missing or damaged.
     """
     try:
-        table = pq.read_table(pa.BufferReader(storage.read(chunk.file)), columns=columns)
+        if columns is None or FRAME in columns:
+            table = pq.read_table(pa.BufferReader(storage.read(chunk.file)), columns=columns, use_threads=False)
+        else:  # labels are a small part of the file
+            with storage.open(chunk.file) as file:
+                table = pq.read_table(file, columns=columns, use_threads=False)
     except (OSError, pa.ArrowInvalid) as error:
         missing = isinstance(error, FileNotFoundError)
         raise DatasetError(

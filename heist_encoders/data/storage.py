@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import uuid
 from pathlib import Path
+from typing import Any
 
 from pyarrow import fs
 
@@ -19,15 +22,21 @@ class Storage:
     Args:
         location: a local path, or a URI such as ``file:///data/heist`` or ``s3://bucket/heist``.
 
+    Attributes:
+        uri: the location, as it was given.
+        location: the same for people: without what stands before the ``@`` of a URI.
+        path: the folder on the local disk, None if it is not there.
+
     Raises:
         DatasetError: if the URI names no filesystem that pyarrow knows.
     """
 
     def __init__(self, location: str | Path) -> None:
-        self.location = str(location)
-        if "://" in self.location:
+        self.uri = str(location)
+        self.location = re.sub(r"://[^/@]*@", "://", self.uri)
+        if "://" in self.uri:
             try:
-                self._fs, self._base = fs.FileSystem.from_uri(self.location)
+                self._fs, self._base = fs.FileSystem.from_uri(self.uri)
             except (ValueError, OSError) as error:
                 reason = " ".join(str(error).split())
                 raise DatasetError(
@@ -47,19 +56,18 @@ class Storage:
         Raises:
             DatasetError: if that cannot be done: a file is in the way, or the place is not writable.
         """
-        if self._fs.get_file_info(self._base).type == fs.FileType.File:
+        if self._info(self._base).type == fs.FileType.File:
             raise DatasetError(f"{self.location} is a file; expected a folder, give another --out")
         try:
             self._fs.create_dir(self._base, recursive=True)
             if self.path is not None and not os.access(self.path, os.W_OK):
                 raise PermissionError("no permission to write there")
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise DatasetError(f"cannot write to {self.location} ({reason}); give another --out") from None
+            raise DatasetError(f"cannot write to {self.location} ({_reason(error)}); give another --out") from None
 
     def names(self) -> list[str]:
         """Names of the files in the folder, sorted; empty if there is no folder."""
-        if self._fs.get_file_info(self._base).type != fs.FileType.Directory:
+        if self._info(self._base).type != fs.FileType.Directory:
             return []
         selector = fs.FileSelector(self._base)
         return sorted(info.base_name for info in self._fs.get_file_info(selector) if info.type == fs.FileType.File)
@@ -69,6 +77,14 @@ class Storage:
         with self._fs.open_input_stream(self._at(name), compression=None) as file:
             data: bytes = file.read()
         return data
+
+    def open(self, name: str) -> Any:
+        """A file to read parts of: a ``pyarrow.NativeFile``. Raises FileNotFoundError or another OSError."""
+        return self._fs.open_input_file(self._at(name))
+
+    def filesystem(self, names: list[str]) -> tuple[fs.FileSystem, list[str]]:
+        """pyarrow's filesystem, and the files' paths in it."""
+        return self._fs, [self._at(name) for name in names]
 
     def write(self, name: str, data: bytes | memoryview) -> None:
         """Write a file under a temporary name, flush it, rename it, flush the folder.
@@ -90,10 +106,11 @@ class Storage:
             if self.path is not None:
                 _flush_folder(self.path)
         except OSError as error:
-            self._remove(temporary)
-            reason = error.strerror or str(error)
+            with contextlib.suppress(OSError):
+                self._remove(temporary)
             raise DatasetError(
-                f"cannot write {name} to {self.location} ({reason}); make room there and run the same command again"
+                f"cannot write {name} to {self.location} ({_reason(error)}); make room there and run the same command "
+                "again"
             ) from None
 
     def remove(self, name: str) -> None:
@@ -106,9 +123,22 @@ class Storage:
             if name.startswith(_TEMPORARY):
                 self.remove(name)
 
+    def _info(self, at: str) -> fs.FileInfo:
+        try:
+            return self._fs.get_file_info(at)
+        except OSError as error:
+            raise DatasetError(
+                f"cannot reach {self.location} ({_reason(error)}); check the address, the network and the credentials"
+            ) from None
+
     def _remove(self, at: str) -> None:
         if self._fs.get_file_info(at).type == fs.FileType.File:
-            self._fs.delete_file(at)
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.delete_file(at)
+
+
+def _reason(error: OSError) -> str:
+    return " ".join((error.strerror or str(error)).split())[:200]
 
 
 def _flush_folder(path: Path) -> None:

@@ -21,7 +21,9 @@ _STATE_END = struct.pack("<I", 0xCAFECAFE)
 _MAX_STATE_SIZE = 2**20
 _I4 = struct.Struct("<i")
 # The head of a state: version, length of the game's name, the name, 17 numbers of which these two are the level range.
-_LEVEL_LOW, _LEVEL_HIGH = 13, 14
+_LEVEL_LOW, _LEVEL_HIGH, _HEAD_NUMBERS = 13, 14, 17
+_KEPT_GENERATOR = struct.pack("<ii", 1, 0)
+"""A generator's text of no length: the receiver keeps its own. Writing and reading the text is most of a state's cost."""
 
 
 class Observation(NamedTuple):
@@ -139,6 +141,8 @@ class Engine:
         self.frames: NDArray[np.uint8] = env._ob["rgb"]
         """uint8 (num, 64, 64, 3): the engine's own buffer, overwritten by the next ``act`` or ``set_state``."""
         env._c_lib.libenv_observe(env._c_env)
+        self._set = env._c_lib.set_state
+        self._fresh = self._without_generators(self.get_state(0))
 
     def act(self, actions: NDArray[np.integer[Any]] | Sequence[int]) -> None:
         """Step every game: ``actions`` int (num,), 0..14, or -1 to reset that game."""
@@ -184,7 +188,7 @@ class Engine:
             raise EngineError(
                 f"{len(blob)} bytes that are no state of {self.game}: expected what get_state returns for this game"
             )
-        self._env.call_c_func("set_state", index, blob, len(blob))
+        self._set(self._env._c_env, index, blob, len(blob))
 
     def queue_level(self, index: int, seed: int) -> None:
         """Make the next reset of game ``index`` (act with -1, or the end of its episode) open exactly level ``seed``.
@@ -192,13 +196,23 @@ class Engine:
         Raises:
             ConfigError: unless 0 <= seed <= 2**31 - 2.
         """
+        self._set_level(index, seed, self._without_generators(self.get_state(index)))
+
+    def _set_level(self, index: int, seed: int, blob: bytearray) -> None:
         if not 0 <= seed <= MAX_LEVEL_SEED:
             raise ConfigError(f"level seed {seed}: expected 0..{MAX_LEVEL_SEED}")
-        blob = bytearray(self.get_state(index))
         start = 8 + len(self.game)
         _I4.pack_into(blob, start + 4 * _LEVEL_LOW, seed)
         _I4.pack_into(blob, start + 4 * _LEVEL_HIGH, seed + 1)
         self.set_state(index, bytes(blob))
+
+    def _without_generators(self, blob: bytes) -> bytearray:
+        """A state without the texts of its first two random number generators (levels, events)."""
+        head = 8 + len(self.game) + 4 * _HEAD_NUMBERS
+        end = head
+        for _ in range(2):
+            end += 8 + int(_I4.unpack_from(blob, end + 4)[0])
+        return bytearray(blob[:head] + 2 * _KEPT_GENERATOR + blob[end:])
 
     def load_levels(self, seeds: Mapping[int, int] | Sequence[int]) -> None:
         """Open levels at once.
@@ -210,7 +224,10 @@ class Engine:
         pairs = dict(seeds) if isinstance(seeds, Mapping) else dict(enumerate(seeds))
         actions = np.full(self.num, NOOP, dtype=np.int32)
         for index, seed in pairs.items():
-            self.queue_level(index, int(seed))
+            if self.game == "heist":  # about to be reset: need not be kept
+                self._set_level(index, int(seed), self._fresh)
+            else:
+                self.queue_level(index, int(seed))
             actions[index] = RESET
         self.act(actions)
 

@@ -31,20 +31,24 @@ class Maze:
         self._stride = stride = self.size + 2
         free = np.zeros((stride, stride), dtype=bool)
         free[1:-1, 1:-1] = grid != WALL
-        open_cells = free.ravel().tolist()
+        unseen = free.ravel().tolist()
         start = self._flat(*root)
         self.order = [start]
-        self.parents = {start: start}
-        self._to_parent = np.zeros(stride * stride, dtype=np.int8)
+        self.parents = [-1] * stride**2
+        self.parents[start] = start
+        unseen[start] = False
+        to_parent = [0] * stride**2
         # A cell reached by a step has its parent in the opposite direction.
         steps = ((1, 2), (-1, 1), (stride, 4), (-stride, 3))
         for cell in self.order:
             for step, back in steps:
                 other = cell + step
-                if open_cells[other] and other not in self.parents:
+                if unseen[other]:
+                    unseen[other] = False
                     self.parents[other] = cell
-                    self._to_parent[other] = back
+                    to_parent[other] = back
                     self.order.append(other)
+        self._to_parent = np.array(to_parent, dtype=np.int8)
 
     def _flat(self, x: int, y: int) -> int:
         return (y + 1) * self._stride + x + 1
@@ -67,15 +71,15 @@ class Maze:
         Returns:
             int8 (size, size); 127 where no way leads.
         """
-        own = {self._flat(*cell): gate for cell, gate in gates.items()}
-        largest = {self.order[0]: 0}
-        out = np.full(self._stride**2, 127, dtype=np.int8)
-        out[self.order[0]] = 0
+        own = [0] * self._stride**2
+        for place, gate in gates.items():
+            own[self._flat(*place)] = gate
+        largest = [127] * self._stride**2
+        largest[self.order[0]] = 0
         for cell in self.order[1:]:
-            gate = max(largest[self.parents[cell]], own.get(cell, 0))
-            largest[cell] = gate
-            out[cell] = gate
-        return self._unflatten(out)
+            before, here = largest[self.parents[cell]], own[cell]
+            largest[cell] = before if before >= here else here
+        return self._unflatten(np.array(largest, dtype=np.int8))
 
     def directions(self, x: int, y: int) -> NDArray[np.int8]:
         """int8 (size, size): the direction code (see ``STEPS``) that leads from each cell to (x, y); 0 there."""
