@@ -64,7 +64,7 @@ class ConvUnpool(BaseAutoencoder):
     """
 
     Params = ConvUnpoolParams
-    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "schedule": "cosine"}
+    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     params: ConvUnpoolParams
 
     def __init__(self, params: ConvUnpoolParams) -> None:
