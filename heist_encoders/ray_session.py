@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +61,8 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
 def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[int]:
     """Ray for the duration of a ``with`` block (see ``start_ray``); yields its number of CPUs.
 
-    A Ray that this process was connected to before is left running.
+    A Ray that this process was connected to before is left running. What one that was started here has to say (that a
+    worker was lost, say) goes to stderr.
 
     Args:
         cpus: CPUs wanted; None: all there are.
@@ -72,6 +74,9 @@ def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[i
     import ray
 
     started = start_ray(address, cpus or 0)
+    said = contextlib.ExitStack()
+    if started:
+        said.enter_context(contextlib.redirect_stdout(sys.stderr))
     try:
         available = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         if cpus is not None and available < cpus:
@@ -83,3 +88,4 @@ def quiet_ray(cpus: int | None = None, address: str | None = None) -> Iterator[i
     finally:
         if started:
             ray.shutdown()
+        said.close()

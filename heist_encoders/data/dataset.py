@@ -59,8 +59,8 @@ class Dataset:
         return self.spec.size
 
     def __repr__(self) -> str:
-        spec = self.spec
-        return f"<Dataset {self._storage.location}: {len(self):,} {spec.game} frames, {spec.distribution_mode}, {spec.balance}>"
+        spec, where = self.spec, self._storage.location
+        return f"<Dataset {where}: {len(self):,} {spec.game} frames, {spec.distribution_mode}, {spec.balance}>"
 
     def rows(self, split: str) -> int:
         """Number of frames of a split."""
@@ -154,14 +154,14 @@ class Dataset:
         try:
             with temporary.open("wb") as file, ThreadPoolExecutor(threads) as pool:
                 header = {"descr": "|u1", "fortran_order": False, "shape": (rows, *FRAME_SHAPE)}
-                write_array_header_1_0(file, header)
+                write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
                 file.flush()
                 begin, number = file.tell(), file.fileno()
 
                 def decode(chunk: Chunk) -> None:
                     frames = frames_of(read_shard(self._storage, chunk, [FRAME]))
                     at = begin + (chunk.start - chunks[0].start) * FRAME_BYTES
-                    left = memoryview(frames.reshape(-1))
+                    left = memoryview(frames.reshape(-1).data)
                     while left:
                         written = os.pwrite(number, left, at)
                         left, at = left[written:], at + written

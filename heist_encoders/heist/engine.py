@@ -23,7 +23,7 @@ _I4 = struct.Struct("<i")
 # The head of a state: version, length of the game's name, the name, 17 numbers of which these two are the level range.
 _LEVEL_LOW, _LEVEL_HIGH, _HEAD_NUMBERS = 13, 14, 17
 _KEPT_GENERATOR = struct.pack("<ii", 1, 0)
-"""A generator's text of no length: the receiver keeps its own. Writing and reading the text is most of a state's cost."""
+"""A generator's text of no length: the receiver keeps its own. The texts are most of a state's cost."""
 
 
 class Observation(NamedTuple):
