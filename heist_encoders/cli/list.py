@@ -25,7 +25,8 @@ def list_artifacts(
     if autoencoders:
         _list_autoencoders(json)
         return
-    from heist_encoders.zoo import home, list_artifacts
+    from heist_encoders.paths import home
+    from heist_encoders.zoo import list_artifacts
 
     rows = [_row(artifact) for artifact in list_artifacts()]
     if json:

@@ -14,7 +14,6 @@ _LAZY = {
     "Encoder": "encoder",
     "load_encoder": "encoder",
     "find_artifact": "lookup",
-    "home": "homes",
     "list_artifacts": "lookup",
     "promote": "lookup",
 }
@@ -22,7 +21,6 @@ _LAZY = {
 __all__ = list(_LAZY)
 
 if TYPE_CHECKING:
-    from heist_encoders.paths import home as home
     from heist_encoders.zoo.artifact import Artifact as Artifact
     from heist_encoders.zoo.artifact import load_artifact as load_artifact
     from heist_encoders.zoo.artifact import save_artifact as save_artifact
