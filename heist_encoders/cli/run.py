@@ -48,8 +48,8 @@ def run(
     On defaults it takes about 10 minutes on two cores without a GPU. Stop it with Ctrl-C whenever you like: the same
     command goes on where it was, and what is done is never done twice.
 
-    The default mode is easy: the whole maze is in view, so that a policy without memory improves within 100,000 steps.
-    In memory mode it sees 8x8 cells only and does not.
+    The default mode is easy: the whole maze is in view, so that a policy without memory can solve it. 100,000 steps
+    show that learning runs, not how good a policy gets: that takes millions (--ppo-steps).
     """
     check_folder(out)
     output.set_resume_hint(f"run the same command again to go on; what is done is kept in {out}")

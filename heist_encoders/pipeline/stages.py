@@ -316,7 +316,7 @@ def _ppo_section(result: _Result) -> dict[str, Any]:
         ],
         "text": f"PPO on {result['encoder']}, {result['env_steps']:,} steps. The table is over {result['levels']} "
         "fixed evaluation levels, each played once to its end; the curve is RLlib's running mean, which favours short "
-        "episodes at first.",
+        "episodes at first. Fewer than a million steps show that the chain works, not how good a policy gets.",
     }
 
 
