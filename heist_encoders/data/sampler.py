@@ -118,7 +118,7 @@ def _finder_for(
     wanted = [int(case) for case in np.unique(cases)]
     while True:
         finder = CaseFinder(bank, engine.distribution_mode)
-        if all(finder.levels(case) for case in wanted):
+        if all(finder.holds_somewhere(case) for case in wanted):
             return finder
         seeds += rng.integers(levels.start, levels.stop, _GAMES_AT_ONCE).tolist()
         bank = LevelBank(engine, seeds)
@@ -145,28 +145,46 @@ class CaseFinder:
         there = present(num_keys, progress).reshape(len(bank), len(self._progress), len(ELEMENTS))
         self._there = (there & ~np.isnan(bank.positions[:, None, :, 0])).transpose(2, 0, 1)
         self._centers = np.arange(bank.world_size, dtype=np.float32) + np.float32(0.5)
-        self._found: dict[int, tuple[list[int], list[NDArray[np.int64]]]] = {}
+        self._found: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = {}
 
-    def levels(self, case: int) -> list[int]:
-        """The levels in which a case may hold."""
-        return self._find(case)[0]
+    def holds_somewhere(self, case: int) -> bool:
+        """True if there is a level in which a case may hold."""
+        return len(self._find(case)[0]) > 0
 
-    def pairs(self, level: int, case: int) -> NDArray[np.int64]:
-        """Flat indices into (progress, y, x) of a level."""
-        return self._find(case)[1][level]
+    def pick(
+        self, cases: NDArray[np.int8], picks: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int8], NDArray[np.int64]]:
+        """Uniformly one of a case's levels, and one of its (progress, cell) pairs there.
 
-    def split(self, pair: int) -> tuple[int, int, int]:
-        """(progress, x, y) of a flat index."""
-        progress, cell = divmod(pair, self.bank.world_size**2)
-        y, x = divmod(cell, self.bank.world_size)
-        return progress, x, y
+        Args:
+            cases: int8 (N,).
+            picks: float64 (N, 2) in [0, 1), one for the level, one for the pair.
 
-    def _find(self, case: int) -> tuple[list[int], list[NDArray[np.int64]]]:
+        Returns:
+            Level int64 (N,), progress int8 (N,), cell x and y int64 (N, 2).
+        """
+        level, pair = np.empty(len(cases), np.int64), np.empty(len(cases), np.int64)
+        for case in np.unique(cases).tolist():
+            asked = np.flatnonzero(cases == case)
+            levels, starts, pairs = self._find(case)
+            chosen = (picks[asked, 0] * len(levels)).astype(np.int64)
+            counts = starts[chosen + 1] - starts[chosen]
+            level[asked] = levels[chosen]
+            pair[asked] = pairs[starts[chosen] + (picks[asked, 1] * counts).astype(np.int64)]
+        progress, cell = np.divmod(pair, self.bank.world_size**2)
+        y, x = np.divmod(cell, self.bank.world_size)
+        return level, progress.astype(np.int8), np.stack([x, y], axis=1)
+
+    def _find(self, case: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The levels in which a case may hold; where each one's pairs begin and end; the pairs, flat indices into
+        (progress, y, x)."""
         case = case if case in _CASE_ELEMENT else len(CASES) - 1
         if case not in self._found:
             where = self._where(case).reshape(len(self.bank), -1)
-            pairs = np.split(np.nonzero(where)[1], np.cumsum(where.sum(axis=1))[:-1])
-            self._found[case] = ([level for level, found in enumerate(pairs) if len(found)], pairs)
+            counts = where.sum(axis=1)
+            levels = np.flatnonzero(counts)
+            starts = np.concatenate([[0], np.cumsum(counts[levels])])
+            self._found[case] = (levels, starts, np.flatnonzero(where) % where.shape[1])
         return self._found[case]
 
     def _where(self, case: int) -> NDArray[np.bool_]:
@@ -209,15 +227,7 @@ def draw_poses(finder: CaseFinder, cases: NDArray[np.int8], rng: np.random.Gener
     pending = np.arange(count)
     for _ in range(_MAX_ROUNDS):
         picks = rng.random((len(pending), 2))
-        level = np.empty(len(pending), np.int64)
-        progress = np.empty(len(pending), np.int8)
-        cells = np.empty((len(pending), 2), np.int64)
-        for i, (case, (first, second)) in enumerate(zip(cases[pending].tolist(), picks.tolist(), strict=True)):
-            levels = finder.levels(case)
-            chosen = levels[int(first * len(levels))]
-            pairs = finder.pairs(chosen, case)
-            level[i] = chosen
-            progress[i], cells[i, 0], cells[i, 1] = finder.split(int(pairs[int(second * len(pairs))]))
+        level, progress, cells = finder.pick(cases[pending], picks)
         codes = closed_codes(
             bank.wall_codes[level, cells[:, 1], cells[:, 0]], cells, bank.positions[level, 3:6],
             bank.num_keys[level], progress,
