@@ -3,7 +3,8 @@
 Shows: how each packaged artifact was made; running it again makes it again (bit for bit on the same CPU and torch).
 Run:   python experiments/packaged_artifacts.py --work runs/packaged            (hours on one core; resumes)
        python experiments/packaged_artifacts.py --work runs/packaged vae_alex   (one family)
-What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<family>/<mode>/README.md, and `heist-encoders list`.
+What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<family>/<mode>/README.md;
+`heist-encoders list` prints them in a line each.
 """
 
 from __future__ import annotations
@@ -25,10 +26,22 @@ PACKAGED = Path(heist_encoders.__file__).parent / "zoo" / "packaged"
 
 COMMON = {"schedule": "cosine", "epoch_samples": 20_000, "patience": 100, "threads": 1}
 TRAININGS: dict[tuple[str, str], dict[str, object]] = {
-    ("vae_alex", "memory"): {"max_samples": 300_000},
-    ("vae_paper", "memory"): {"max_samples": 200_000, "batch_size": 32},
-    ("conv_unpool", "memory"): {"max_samples": 120_000},
+    ("conv_maxpool", "memory"): {"max_samples": 200_000},
+    ("conv_maxpool_big", "memory"): {"max_samples": 200_000},
+    ("conv_no_bottleneck", "memory"): {"max_samples": 160_000},
+    ("conv_unpool", "memory"): {"max_samples": 100_000},
+    ("vae_paper", "memory"): {"max_samples": 200_000},
+    ("vae_alex", "memory"): {"max_samples": 300_000, "batch_size": 128},
 }
+TRAINED_AT = {
+    "conv_maxpool": "4bdb8bc",
+    "conv_maxpool_big": "00524bb",
+    "conv_no_bottleneck": "4bdb8bc",
+    "conv_unpool": "4bdb8bc",
+    "vae_paper": "f502bb6",
+    "vae_alex": "6b57996",
+}
+"""The commit whose code trained the packaged weights; the layers' initial weights have changed in between."""
 
 
 def package(family: str, mode: str, work: Path) -> None:
@@ -45,7 +58,7 @@ def package(family: str, mode: str, work: Path) -> None:
         provenance={
             "script": "experiments/packaged_artifacts.py",
             "dataset": data.spec.to_dict(),
-            "heist_encoders": heist_encoders.__version__,
+            "heist_encoders": f"{heist_encoders.__version__}, commit {TRAINED_AT[family]}",
             "torch": torch.__version__,
             "hardware": "2 cores of a shared Intel Xeon (AMX), no GPU",
         },
