@@ -8,6 +8,8 @@ from typing import Any
 from heist_encoders.zoo.names import env_id_of
 
 _MAX_FIGURES = 60
+_IDENTITY = ("name", "family", "game", "distribution_mode", "sha256", "dataset_hash", "encoding_shape", "references")
+"""Figures of an evaluation that stand elsewhere on the card, or need a report to be read."""
 
 
 def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str) -> str:
@@ -28,7 +30,8 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
         f"An encoder of the family `{config['family']}`: frames of Procgen's {config['game']} "
         f"({config['distribution_mode']} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
         "",
-        *_table("Figures", metrics, empty="Not evaluated yet: `heist-encoders evaluate`."),
+        *_kept(metrics.get("usefulness", {})),
+        *_table("Figures", _without(metrics), empty="Not evaluated yet: `heist-encoders evaluate`."),
         *_table("Parameters", config["params"], empty="The family's defaults."),
         *_table("Training", config["training"], empty="Unknown."),
         "## Provenance",
@@ -49,6 +52,34 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
         "",
     ]
     return "\n".join(lines)
+
+
+def _kept(usefulness: Mapping[str, Any]) -> list[str]:
+    """What the probes find in the encoding, one row an element."""
+    elements = usefulness.get("elements")
+    if not elements:
+        return []
+    columns = {
+        "mlp_f1": "F1, MLP probe",
+        "mlp_recall": "recall",
+        "linear_f1": "F1, linear probe",
+        "position_error_px": "error of its position, pixels",
+        "positives": "test frames with it",
+    }
+    lines = ["## What it kept", "", "| element | " + " | ".join(columns.values()) + " |", "|---" * 6 + "|"]
+    for element, figures in elements.items():
+        cells = [f"{figures[key]:,.4g}" if figures.get(key) is not None else "-" for key in columns]
+        lines.append(f"| {element} | " + " | ".join(cells) + " |")
+    mean = [f"{usefulness[key]:.4g}" if usefulness.get(key) is not None else "-" for key in ("mlp_f1", "linear_f1")]
+    return [*lines, f"| mean | {mean[0]} | | {mean[1]} | | |", ""]
+
+
+def _without(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures, less those that are shown elsewhere on the card."""
+    kept = {key: value for key, value in metrics.items() if key not in _IDENTITY}
+    if isinstance(kept.get("usefulness"), Mapping):
+        kept["usefulness"] = {key: value for key, value in kept["usefulness"].items() if key != "elements"}
+    return kept
 
 
 def _table(title: str, data: Mapping[str, Any], *, empty: str) -> list[str]:
