@@ -1,7 +1,7 @@
 """How fast are balanced frames made, and how does that compare with the original and with the engine itself?
 
 Shows: balanced, exactly labelled frames/s of 1 and 2 Ray workers (steady; start-up apart) and of one process without
-       Ray, beside the original's two generators, written anew in its spirit, and beside raw procgen stepping, in one run.
+       Ray, beside the original's two generators, written anew in its spirit, and raw procgen stepping, in one run.
 Run:   pip install 'opencv-python-headless<4.12' && python experiments/benchmark_generation.py    (about 4 minutes)
 
 The rows are measured in turn, `--rounds` times over, and the medians are taken, so that a busy machine hits all alike.

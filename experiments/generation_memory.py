@@ -1,7 +1,7 @@
 """How much memory does a large dataset take to generate?
 
-Shows: the peak of the memory of all processes of `heist-encoders generate` together (the command, its Ray, the workers),
-       twice a second: Pss, in which pages shared by several processes count once, so that the sum is what the
+Shows: the peak memory of all processes of `heist-encoders generate` together (the command, its Ray, the workers),
+       taken twice a second: Pss, in which pages shared by several processes count once, so that the sum is what the
        machine has to give. The object store's pages are in it.
 Run:   python experiments/generation_memory.py          (1,000,000 frames, 0.7 GB of disk, 2 to 5 minutes on 2 cores)
 """

@@ -1,10 +1,10 @@
 """How fast does a dataset feed training, from a cold start, and with how much memory? And why this format?
 
 Shows: 1. reading a dataset that was never opened on this machine (nothing decoded, its files out of the page cache), in
-          a process of its own: frames/s of the first epoch of random batches of 128 as uint8 tensors, decoding included,
-          of the second epoch, through torch's DataLoader, through Ray Data's `iter_torch_batches`, and of `stream(spec)`;
-          with the process's memory: what it holds (Anonymous) and what it maps of the decoded file (page cache, which
-          the system takes back when it needs it).
+          a process of its own: frames/s of a first epoch of random batches of 128 as uint8 tensors, decoding included;
+          of a later epoch; through torch's DataLoader; through Ray Data's `iter_torch_batches`; of `stream(spec)`. With
+          the process's memory: what it holds (Anonymous), and what it maps of the decoded file (page cache, which the
+          system takes back when it needs it).
        2. the same frames in other formats: size, writing, reading in order, random batches of 128.
 Run:   python experiments/reading.py          (about 3 minutes on 2 cores)
 """
@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from processes import machine, table
@@ -144,48 +145,57 @@ def formats(frames: np.ndarray, folder: Path) -> list[list[str]]:
     import pyarrow.parquet as pq
 
     flat = frames.reshape(len(frames), -1)
-    fixed = pa.table(
-        {"frame": pa.FixedSizeBinaryArray.from_buffers(pa.binary(12288), len(frames), [None, pa.py_buffer(flat)])}
-    )
-    listed = pa.table({"frame": pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), 12288)})
-    options = {"row_group_size": 512, "compression": "zstd", "use_dictionary": False}
+    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(12288), len(frames), [None, pa.py_buffer(flat)])
+    listed = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), 12288)
 
-    def fixed_in_order() -> np.ndarray:
-        return np.concatenate(
-            [np.frombuffer(c.buffers()[1], np.uint8) for c in pq.read_table(folder / "fixed")["frame"].chunks]
-        )
+    def write(column: pa.Array, name: str) -> None:
+        table = pa.table({"frame": column})
+        pq.write_table(table, folder / name, row_group_size=512, compression="zstd", use_dictionary=False)
 
-    def listed_in_order() -> np.ndarray:
-        return np.concatenate([c.flatten().to_numpy() for c in pq.read_table(folder / "listed")["frame"].chunks])
+    def whole(name: str) -> np.ndarray:
+        chunks = pq.read_table(folder / name)["frame"].chunks
+        parts = [np.frombuffer(c.buffers()[1], np.uint8) if name == "fixed" else c.flatten().to_numpy() for c in chunks]
+        return np.concatenate(parts)
 
     def at_random(name: str) -> Callable[[np.ndarray], int]:
         file = pq.ParquetFile(folder / name)
 
         def read(rows: np.ndarray) -> int:
             groups = np.unique(rows // 512)
-            return len(
-                file.read_row_groups(groups.tolist()).take(np.searchsorted(groups, rows // 512) * 512 + rows % 512)
-            )
+            table = file.read_row_groups(groups.tolist())
+            return len(table.take(np.searchsorted(groups, rows // 512) * 512 + rows % 512))
 
         return read
 
-    ways: dict[str, tuple[str, Callable[[], object], Callable[[], object], Callable[[], Callable[[np.ndarray], int]] | None]] = {
-        "Parquet, 12,288 fixed bytes, zstd (on disk)": (
-            "fixed", lambda: pq.write_table(fixed, folder / "fixed", **options), fixed_in_order, lambda: at_random("fixed")),
-        "Parquet, list of uint8, zstd": (
-            "listed", lambda: pq.write_table(listed, folder / "listed", **options), listed_in_order, lambda: at_random("listed")),
-        "npz (zip)": (
-            "frames.npz", lambda: np.savez_compressed(folder / "frames.npz", frames=frames),
-            lambda: np.load(folder / "frames.npz")["frames"], None),
-        "npy memory map (decoded, for training)": (
-            "frames.npy", lambda: np.save(folder / "frames.npy", frames), lambda: np.array(np.load(folder / "frames.npy")),
-            lambda: lambda rows, m=np.load(folder / "frames.npy", mmap_mode="r"): len(m[rows])),
-    }  # fmt: skip
+    def mapped() -> Callable[[np.ndarray], int]:
+        memory_map = np.load(folder / "frames.npy", mmap_mode="r")
+        return lambda rows: len(memory_map[rows])
+
+    # name, file, write all, read all, a reader of random batches
+    ways: list[tuple[str, str, Callable[[], object], Callable[[], object], Callable[[], Any] | None]] = [
+        (
+            "Parquet, 12,288 fixed bytes, zstd (on disk)", "fixed",
+            lambda: write(fixed, "fixed"), lambda: whole("fixed"), lambda: at_random("fixed"),
+        ),
+        (
+            "Parquet, list of uint8, zstd", "listed",
+            lambda: write(listed, "listed"), lambda: whole("listed"), lambda: at_random("listed"),
+        ),
+        (
+            "npz (zip)", "frames.npz",
+            lambda: np.savez_compressed(folder / "frames.npz", frames=frames),
+            lambda: np.load(folder / "frames.npz")["frames"], None,
+        ),
+        (
+            "npy memory map (decoded, for training)", "frames.npy",
+            lambda: np.save(folder / "frames.npy", frames), lambda: np.array(np.load(folder / "frames.npy")), mapped,
+        ),
+    ]  # fmt: skip
     rows = []
     rng = np.random.default_rng(0)
-    for name, (file, write, read, random) in ways.items():
+    for name, file, save, read, random in ways:
         start = time.perf_counter()
-        write()
+        save()
         written = len(frames) / (time.perf_counter() - start)
         start = time.perf_counter()
         read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +77,13 @@ def _text(dataset: Dataset) -> str:
         *(f"| {name} | {value} |" for name, value in spec.to_dict().items()),
         "",
     ]
+    if spec.use_backgrounds and spec.distribution_mode == "memory":
+        python = "3.10" if sys.version_info < (3, 11) else "3.11 or later"
+        lines += [
+            f"Made on Python {python}. In memory mode with backgrounds procgen's builds for 3.10 and for later Pythons "
+            "draw a few pixels differently (0.01%), so that the hash is the same only among either.",
+            "",
+        ]
     if spec.game == "heist":
         import pandas as pd
 

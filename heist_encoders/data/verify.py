@@ -66,7 +66,8 @@ def repair(path_or_uri: str | Path) -> tuple[Dataset, list[str]]:
         if before is not None and shard.content != before.content:
             raise DatasetError(
                 f"{storage.location}: {chunk.file} made again has other content than the manifest says; the manifest "
-                "was altered or another version of heist-encoders made it: generate into a new folder"
+                "was altered or another version of heist-encoders (memory mode with backgrounds: another Python, see "
+                "the README there) made it: generate into a new folder"
             )
         manifest.shards[chunk.file] = shard
         write_manifest(storage, manifest)
