@@ -9,14 +9,15 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
 from heist_encoders.data.manifest import SPLITS, Chunk, DatasetSpec, Manifest
-from heist_encoders.data.schema import FRAME, FRAME_BYTES, columns, frames_of, with_tensors
+from heist_encoders.data.schema import FRAME, FRAME_BYTES, columns, frame_parts, with_tensors
 from heist_encoders.data.shards import read_manifest, read_shard
 from heist_encoders.data.storage import Storage
 from heist_encoders.elements import ELEMENTS, FRAME_SHAPE
@@ -105,9 +106,15 @@ class Dataset:
         label columns. ``.iter_torch_batches(batch_size=128)`` gives ``frame`` as uint8 (128, 64, 64, 3) tensors."""
         import ray
 
-        filesystem, paths = self._storage.filesystem([chunk.file for chunk in self._chunks(split)])
-        shards = ray.data.read_parquet(paths, filesystem=filesystem)
-        return shards.map_batches(with_tensors, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
+        chunks = self._chunks(split)
+        numbers = ray.data.range(len(chunks), override_num_blocks=max(len(chunks), 1))
+        where = self._storage.uri if self._storage.path is None else str(self._storage.path)
+        return numbers.map_batches(
+            cast(Any, _read_shards),
+            fn_kwargs={"uri": where, "chunks": chunks},
+            batch_format="pyarrow",
+            batch_size=None,
+        )
 
     @cached_property
     def cache(self) -> Path:
@@ -159,12 +166,12 @@ class Dataset:
                 begin, number = file.tell(), file.fileno()
 
                 def decode(chunk: Chunk) -> None:
-                    frames = frames_of(read_shard(self._storage, chunk, [FRAME]))
                     at = begin + (chunk.start - chunks[0].start) * FRAME_BYTES
-                    left = memoryview(frames.reshape(-1).data)
-                    while left:
-                        written = os.pwrite(number, left, at)
-                        left, at = left[written:], at + written
+                    for frames in frame_parts(read_shard(self._storage, chunk, [FRAME])):
+                        left = frames.reshape(-1).data
+                        while left:
+                            written = os.pwrite(number, left, at)
+                            left, at = left[written:], at + written
 
                 for _ in pool.map(decode, chunks):
                     pass
@@ -176,6 +183,12 @@ class Dataset:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+def _read_shards(numbers: pa.Table, uri: str, chunks: list[Chunk]) -> pa.Table:
+    """A block of Ray Data: the rows of the shards with these numbers."""
+    storage = Storage(uri)
+    return pa.concat_tables([with_tensors(read_shard(storage, chunks[i])) for i in numbers["id"].to_pylist()])
 
 
 def _check(split: str) -> str:

@@ -57,11 +57,17 @@ def to_table(game: str, frames: NDArray[np.uint8], labels: dict[str, NDArray[np.
 
 def frames_of(table: pa.Table) -> NDArray[np.uint8]:
     """uint8 (N, 64, 64, 3) of a table that holds the frame column."""
+    parts = frame_parts(table)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def frame_parts(table: pa.Table) -> list[NDArray[np.uint8]]:
+    """The same without a copy: one array a row group."""
     parts = []
     for chunk in table.column(FRAME).chunks:
         pixels = np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, *FRAME_SHAPE)
         parts.append(pixels[chunk.offset : chunk.offset + len(chunk)])
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return parts
 
 
 def with_tensors(table: pa.Table) -> pa.Table:

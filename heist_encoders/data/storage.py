@@ -82,10 +82,6 @@ class Storage:
         """A file to read parts of: a ``pyarrow.NativeFile``. Raises FileNotFoundError or another OSError."""
         return self._fs.open_input_file(self._at(name))
 
-    def filesystem(self, names: list[str]) -> tuple[fs.FileSystem, list[str]]:
-        """pyarrow's filesystem, and the files' paths in it."""
-        return self._fs, [self._at(name) for name in names]
-
     def write(self, name: str, data: bytes | memoryview) -> None:
         """Write a file under a temporary name, flush it, rename it, flush the folder.
 
