@@ -36,7 +36,10 @@ def picture(artifacts: list[Artifact]) -> Image.Image:
     with tempfile.TemporaryDirectory() as folder:
         data = generate_local(DatasetSpec(size=1008, seed=3, test_fraction=0.5), Path(folder) / "data")
         frames, visible = np.array(data.frames("test")), data.visible("test")
-    chosen = frames[[int(np.flatnonzero(visible[:, i] == 1)[1]) for i in range(len(ELEMENTS))]]
+    rows_of: list[int] = []
+    for element in range(len(ELEMENTS)):
+        rows_of.append(next(int(row) for row in np.flatnonzero(visible[:, element] == 1) if row not in rows_of))
+    chosen = frames[rows_of]
     rows = [("original", chosen)]
     for artifact in artifacts:
         name = f"{artifact.name} ({int(np.prod(artifact.encoding_shape))})"
