@@ -9,6 +9,27 @@ Shows: 1. reading a dataset that was never opened on this machine (nothing decod
 Run:   python experiments/reading.py          (about 3 minutes on 2 cores)
 """
 
+# What came out (22 Nov 2026, 60,000 frames, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.3):
+#
+# | way                                             | frames/s | s to the first batch | MB held | MB mapped |
+# |-------------------------------------------------|----------|----------------------|---------|-----------|
+# | random batches of 128 from cold, first epoch    | 24,200   | 2.1                  | 255     | 775       |
+# | random batches of 128, decoded before           | 202,499  | 0.2                  | 166     | 755       |
+# | torch DataLoader, 2 processes, decoded before   | 37,132   | 0.2                  | 167     | 110       |
+# | Ray Data iter_torch_batches, start of Ray apart | 14,789   | 4.9                  | 323     | 153       |
+# | stream(spec), frames made on the fly, 1 process | 10,724   | 1.6                  | 590     | 129       |
+#
+# | format                                      | bytes a frame | written/s | in order/s | random 128/s    |
+# |---------------------------------------------|---------------|-----------|------------|-----------------|
+# | Parquet, 12,288 fixed bytes, zstd (on disk) | 627           | 61,495    | 87,862     | 911             |
+# | Parquet, list of uint8, zstd                | 1,230         | 9,333     | 22,284     | 24              |
+# | npz (zip)                                   | 512           | 8,981     | 66,565     | whole file only |
+# | npy memory map (decoded, for training)      | 12,288        | 365,435   | 145,087    | 332,860         |
+#
+# So: fixed bytes in Parquet on disk (small, on any file system, read by anything), decoded once a machine to a memory
+# map. Memory held: 255 MB, of which 166 are Python, torch and the libraries; decoding adds at most 4 x 25 MB whatever
+# the size of the dataset. 350 of stream's 590 MB are the pictures that procgen loads.
+
 from __future__ import annotations
 
 import argparse
