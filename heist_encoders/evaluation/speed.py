@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,23 +10,12 @@ import torch
 
 from heist_encoders.elements import FRAME_SHAPE
 from heist_encoders.evaluation.encoding import model_device
+from heist_encoders.training.hardware import torch_threads
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
 
 BATCHES = (1, 64)
-
-
-@contextlib.contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Run the block with so many intra-op threads of torch; None leaves them as they are."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def latency(

@@ -172,7 +172,7 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
     def work(job: Job) -> dict[str, Any]:
         from heist_encoders.evaluation.evaluate import evaluate
-        from heist_encoders.evaluation.speed import torch_threads
+        from heist_encoders.training.hardware import torch_threads
         from heist_encoders.zoo import load_artifact, update_metrics
 
         winner = _result(job, f"sweep:{family}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pydantic
 from heist_encoders.config import Config
 from heist_encoders.elements import DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.files import write_atomically
 
 FILE_NAME = "run.json"
 FORMAT_VERSION = 1
@@ -72,21 +72,8 @@ class RunState:
 
     def save(self) -> None:
         """Write ``run.json`` atomically."""
-        write_json(
-            self.folder / FILE_NAME,
-            {"format_version": FORMAT_VERSION, "options": self.options.to_dict(), "stages": self.stages},
-        )
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replace ``path`` by ``data`` as JSON: either the old or the new content is there at any moment."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(data, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+        data = {"format_version": FORMAT_VERSION, "options": self.options.to_dict(), "stages": self.stages}
+        write_atomically(self.folder / FILE_NAME, json.dumps(data, indent=2) + "\n")
 
 
 @contextlib.contextmanager

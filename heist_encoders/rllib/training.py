@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.files import write_atomically
 
 PROGRESS = "progress.jsonl"
 RUN = "ppo.json"
@@ -170,7 +171,7 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
     elif any(out.iterdir()):
         raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
     else:
-        _write(file, json.dumps(identity, indent=2) + "\n")
+        write_atomically(file, json.dumps(identity, indent=2) + "\n")
     found = _checkpoints(out / CHECKPOINTS)
     return found[-1] if found else None
 
@@ -184,7 +185,7 @@ def _restore_history(file: Path, iterations: int) -> list[dict[str, Any]]:
             with contextlib.suppress(ValueError):
                 lines.append(json.loads(text))
     lines = [line for line in lines if line["iteration"] <= iterations]
-    _write(file, "".join(json.dumps(line) + "\n" for line in lines))
+    write_atomically(file, "".join(json.dumps(line) + "\n" for line in lines))
     return lines
 
 
@@ -228,22 +229,13 @@ def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
     final = folder / f"{about['iteration']:06d}"
     temporary = folder / f".{final.name}.tmp"
     algorithm.save_to_path(str(temporary))
-    _write(temporary / ENVIRONMENT, json.dumps(about, indent=2) + "\n")
+    write_atomically(temporary / ENVIRONMENT, json.dumps(about, indent=2) + "\n")
     if final.exists():
         shutil.rmtree(final)
     temporary.rename(final)
     for old in _checkpoints(folder)[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return final
-
-
-def _write(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.rename(file)
 
 
 def _environment(config: Any) -> dict[str, Any]:

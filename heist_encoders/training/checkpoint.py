@@ -14,27 +14,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.files import write_atomically
 
 STATE = "checkpoint.json"
 FORMAT_VERSION = 1
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a kill at any moment leaves either the old one or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def prepare_folder(out: Path) -> None:

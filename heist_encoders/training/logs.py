@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from heist_encoders.training.checkpoint import write_atomically
+from heist_encoders.files import write_atomically
 from heist_encoders.training.report import EpochReport
 
 _CURVES = ("train_loss", "test_loss", "mse", "kl", "perceptual", "active_units", "samples_per_second")
@@ -29,7 +29,7 @@ class Logs:
     def write(self, history: list[EpochReport]) -> None:
         """Log the last epoch of the history."""
         lines = "".join(json.dumps(report.to_dict()) + "\n" for report in history)
-        write_atomically(self._history, lines.encode())
+        write_atomically(self._history, lines)
         for curve in _CURVES:
             self._writer.add_scalar(curve, getattr(history[-1], curve), history[-1].epoch)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.files import write_atomically
 from heist_encoders.tuning.sampling import flattened
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class SweepResult:
 
     def save(self) -> None:
         """Write ``results.json`` and ``results.csv`` into the sweep's folder."""
-        write_whole(self.path / RESULTS_JSON, json.dumps(self.to_dict(), indent=1) + "\n")
-        write_whole(self.path / RESULTS_CSV, self.table.to_csv(index=False))
+        write_atomically(self.path / RESULTS_JSON, json.dumps(self.to_dict(), indent=1) + "\n")
+        write_atomically(self.path / RESULTS_CSV, self.table.to_csv(index=False))
 
 
 def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> SweepResult:
@@ -116,16 +116,6 @@ def read_plan(path: Path) -> dict[str, Any]:
     if plan.get("format_version") != FORMAT_VERSION:
         raise ConfigError(f"{file} is truncated or of another version; run the sweep again in a new folder")
     return plan
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def reports(trial_folder: Path) -> Iterator[dict[str, Any]]:

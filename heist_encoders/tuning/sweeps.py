@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
+from heist_encoders.files import write_atomically
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.optuna_tpe import optuna_search
 from heist_encoders.tuning.plan import existing_sweep, make_plan
-from heist_encoders.tuning.results import PLAN, SweepResult, load_result, write_whole
+from heist_encoders.tuning.results import PLAN, SweepResult, load_result
 from heist_encoders.tuning.sampling import nested
 from heist_encoders.tuning.spaces import SearchSpace, load_space, space_of
 
@@ -272,12 +273,12 @@ class _Sweep:
             for old in self.folder.iterdir():
                 if old.name != PLAN:
                     shutil.rmtree(old) if old.is_dir() else old.unlink()
-            write_whole(self.folder / PLAN, json.dumps(self.plan, indent=1) + "\n")
+            write_atomically(self.folder / PLAN, json.dumps(self.plan, indent=1) + "\n")
         except OSError as error:
             raise ConfigError(f"out = {self.folder}: {error.strerror}; choose a folder you may write to") from None
 
     def _all_failed(self, trial: Any) -> HeistEncodersError:
-        lines = [line.strip() for line in (trial.get_pickled_error() or "").__str__().splitlines() if line.strip()]
+        lines = [line.strip() for line in str(trial.get_pickled_error() or "").splitlines() if line.strip()]
         reason = lines[-1] if lines else "no reason given"
         return ResourceError(
             f"every trial of the sweep failed; the first one with: {reason}; see {trial.path}/error.txt"

@@ -185,7 +185,8 @@ def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:
     Learning rate, weight decay, batch size and the weights of the loss may differ; the autoencoder may not, and is
     left for ``train`` to refuse.
     """
-    from heist_encoders.training.checkpoint import STATE, write_atomically
+    from heist_encoders.files import write_atomically
+    from heist_encoders.training.checkpoint import STATE
 
     file = work / STATE
     state = json.loads(file.read_text(encoding="utf-8"))
@@ -198,7 +199,7 @@ def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:
         return
     if old != new:
         state["identity"]["config"] = new
-        write_atomically(file, json.dumps(state, indent=1).encode())
+        write_atomically(file, json.dumps(state, indent=1))
 
 
 def _epoch_figures(report: Any) -> dict[str, Any]:
