@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import load_space, search_space, space_names
 from heist_encoders.tuning.options import Objective
+from heist_encoders.tuning.plan import place_of
 from heist_encoders.tuning.spaces import PRESETS, configs_folder
 
 FAMILIES = ["conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_alex", "vae_paper"]
@@ -168,13 +170,13 @@ def test_optuna_space_honours_conditions_and_lists(tmp_path: Path) -> None:
     from heist_encoders.tuning.optuna_tpe import OptunaSpace
 
     text = "autoencoder: conv_maxpool\nspace:\n  params: {channels: {choice: [[16, 4], [32, 8]]}}\n"
-    text += "  batch_size: {choice: [64, 128]}\n  schedule: {choice: [cosine], when: {batch_size: 64}}\n"
+    text += "  batch_size: {choice: [64, 128]}\n  schedule: {choice: [constant], when: {batch_size: 64}}\n"
     space = OptunaSpace(load_space(write(tmp_path, text), "smoke").parameters)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(8):
         values = space(study.ask())
         assert values["params/channels"] in ([16, 4], [32, 8])
-        assert values["schedule"] == ("cosine" if values["batch_size"] == 64 else "constant")
+        assert values["schedule"] == ("constant" if values["batch_size"] == 64 else "cosine")
 
 
 @pytest.mark.parametrize(
@@ -191,3 +193,10 @@ def test_start_is_checked(tmp_path: Path, start: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_space(write(tmp_path, f"{text}start: {start}\n"))
     assert expected in str(caught.value)
+
+
+def test_trials_find_the_dataset_wherever_they_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert place_of(SimpleNamespace(path="data/memory")) == str(tmp_path / "data" / "memory")
+    uri = "s3://bucket/heist?region=eu-west-1"
+    assert place_of(SimpleNamespace(path=uri)) == uri

@@ -25,7 +25,7 @@ def finished(ray_local: None, small_dataset: Any, tmp_path_factory: pytest.TempP
     result = sweep(
         "conv_maxpool",
         small_dataset,
-        out=tmp_path_factory.mktemp("sweeps") / "small",
+        out=tmp_path_factory.mktemp("sweeps") / "tuned",
         preset="smoke",
         num_samples=3,
         train=TINY,
@@ -94,13 +94,13 @@ def test_promoted_winner_is_in_the_zoo(finished: tuple[SweepResult, list], small
 
     result, _ = finished
     artifact = promote_winner(result.path)
-    assert artifact.name == "conv_maxpool-small"
-    assert artifact.provenance["sweep"] == "small"
+    assert artifact.name == "conv_maxpool-tuned"
+    assert artifact.provenance["sweep"] == "tuned"
     assert artifact.provenance["rank"] == 1
     assert artifact.provenance["seed"] == 5
     assert artifact.provenance["dataset_hash"] == small_dataset.hash == artifact.dataset_hash
-    assert find_artifact("conv_maxpool-small").sha256 == artifact.sha256
-    assert load_encoder("conv_maxpool-small").encode(small_dataset.frames("test")[:3]).shape == (3, 8)
+    assert find_artifact("conv_maxpool-tuned").sha256 == artifact.sha256
+    assert load_encoder("conv_maxpool-tuned").encode(small_dataset.frames("test")[:3]).shape == (3, 8)
     assert promote_winner(result.path).sha256 == artifact.sha256
     second = promote_winner(result, "runner-up", rank=2)
     assert second.provenance["rank"] == 2
