@@ -41,6 +41,8 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
         return False
     # Workers on the CPU must not see GPUs that they did not ask for; Ray 2.60 warns unless told which it is.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Even without dashboard, a Ray that is started here would report usage statistics over the network.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = address or os.environ.get("RAY_ADDRESS")
     if not address or address == "local":
