@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float
         "sweep": space.sweep.to_dict(),
         "seed": seed,
         "cpus_per_trial": cpus_per_trial,
-        "dataset": {"path": str(Path(dataset.path).absolute()), "hash": dataset.hash},
+        "dataset": {"path": place_of(dataset), "hash": dataset.hash},
         "versions": {
             "heist_encoders": __version__,
             "ray": ray.__version__,
@@ -39,6 +41,12 @@ def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float
             "python": platform.python_version(),
         },
     }
+
+
+def place_of(dataset: Any) -> str:
+    """Where a dataset lies, for processes with other working folders: an absolute path, or its URI as it is."""
+    place = str(dataset.path)
+    return place if "://" in place else os.path.abspath(place)
 
 
 def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepResult | None:
@@ -59,8 +67,9 @@ def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepRes
                 "resume it with the options it was started with, or choose a new folder"
             )
     if old["dataset"]["hash"] != plan["dataset"]["hash"]:
+        place = re.sub(r"://[^/@]*@", "://", old["dataset"]["path"])  # no credentials in errors
         raise ConfigError(
-            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({old['dataset']['path']}), not "
+            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({place}), not "
             f"{plan['dataset']['hash'][:12]}; give that dataset or choose a new folder"
         )
     return load_result(folder)

@@ -13,7 +13,7 @@ from heist_encoders.files import write_atomically
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.optuna_tpe import optuna_search
-from heist_encoders.tuning.plan import existing_sweep, make_plan
+from heist_encoders.tuning.plan import existing_sweep, make_plan, place_of
 from heist_encoders.tuning.results import PLAN, SweepResult, load_result
 from heist_encoders.tuning.sampling import nested
 from heist_encoders.tuning.spaces import SearchSpace, load_space, space_of
@@ -53,7 +53,7 @@ def sweep(
     Args:
         space: A family (``vae_paper``), a YAML file, a SearchSpace, or what ``search_space`` returns (also changed, or
             a ``param_space`` of your own with Tune's sampling).
-        dataset: A dataset or its path; on a cluster a path that all nodes see.
+        dataset: A dataset, its path or its URI; on a cluster a place that all nodes see.
         out: The sweep's folder: Tune's experiment, ``sweep.json``, and ``results.json`` and ``.csv`` at the end.
         preset: ``smoke``, ``quick`` or ``full``; see ``load_space``.
         num_samples, time_budget_s, max_concurrent, scheduler, search: See ``SweepOptions``; None = the space's.
@@ -166,7 +166,7 @@ class _Sweep:
         space.setdefault("seed", self.seed)
         return tune.Tuner(
             self._trainable(placed),
-            param_space={**space, "dataset": str(Path(self.dataset.path).absolute())},
+            param_space={**space, "dataset": place_of(self.dataset)},
             tune_config=tune.TuneConfig(
                 metric="objective",
                 mode="max",
