@@ -59,7 +59,7 @@ def _load_built_in() -> None:
 
 
 def autoencoder_names() -> tuple[str, ...]:
-    """Names of all registered autoencoders, the built-in ones first, in DESIGN order."""
+    """Names of all registered autoencoders, the built-in ones first, always in the same order."""
     _load_built_in()
     return tuple(_classes)
 

@@ -86,8 +86,8 @@ def generate(
         values["frames_per_level"] = frames_per_level
     if test_fraction is not None:
         values["test_fraction"] = test_fraction
-    if policy is not None or game != "heist":
-        values["policy"] = policy or "random"
+    if policy is not None:
+        values["policy"] = policy
     spec = DatasetSpec.from_dict(values)
     with Reporter([f"generate {size:,} frames"]) as progress:
         progress.start(0)

@@ -40,14 +40,17 @@ def check_balance(balance: str) -> str:
 def check_folder(path: Path, option: str = "--out") -> Path:
     """Raise ConfigError if ``path`` cannot be an output folder: a file is in the way, or nobody may write there."""
     import os
+    import tempfile
 
     existing = path
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
         raise ConfigError(f"{option} {path}: {existing} is a file, expected a folder; choose another {option}")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"{option} {path}: no permission to write in {existing}; choose another {option}")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".heist-", dir=existing))  # root may do anything, but not on every file system
+    except OSError as error:
+        raise ConfigError(f"{option} {path}: cannot write in {existing} ({error.strerror}); choose another") from None
     return path
 
 
@@ -68,7 +71,8 @@ Game = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Same seed, same result.")]
 Data = Annotated[
-    Path, typer.Option("--data", metavar="DIR", help="A dataset, as written by 'heist-encoders generate'.")
+    str,
+    typer.Option("--data", metavar="DIR", help="A dataset's folder or URI, as written by 'heist-encoders generate'."),
 ]
 Workers = Annotated[
     int | None,
@@ -78,4 +82,3 @@ Address = Annotated[
     str | None,
     typer.Option("--address", metavar="ADDR", help="Ray cluster to join. Default: a local Ray for this command only."),
 ]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="'auto' (a GPU if there is one), 'cpu', 'cuda'.")]

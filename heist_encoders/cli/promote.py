@@ -38,4 +38,5 @@ def promote(
         )
     else:
         print(f"{artifact.name} in {artifact.path}")
-        output.note(f"Next: heist-encoders ppo train --encoder {artifact.name} --mode {artifact.distribution_mode}")
+        options = f"--encoder {artifact.name} --mode {artifact.distribution_mode} --out runs/ppo"
+        output.note(f"Next: heist-encoders ppo train {options}")

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
         (["generate", "--out", "x", "--game", "heits"], "did you mean 'heist'"),
         (["generate", "--out", "x", "--balance", "elments"], "did you mean 'elements'"),
         (["generate", "--out", "x", "--game", "coinrun"], "natural"),
-        (["verify", "x"], "x"),
-        (["repair", "x"], "x"),
-        (["export", "x", "--npy", "y"], "x"),
+        (["verify", "x"], "x is not a dataset"),
+        (["repair", "x"], "x is not a dataset"),
+        (["export", "x", "--npy", "y"], "x is not a dataset"),
         (["train", "vae_papr", "--data", "d", "--out", "x"], "did you mean 'vae_paper'"),
         (["train", "missing.yaml", "--data", "d", "--out", "x"], "no such config file"),
         (["tune", "vae_papr", "--data", "d", "--out", "x"], "did you mean 'vae_paper'"),
-        (["report", "x"], "did you mean|known|no such|unknown"),
-        (["promote", "x"], "no such"),
+        (["report", "x"], "unknown encoder 'x'"),
+        (["promote", "x"], "no such artifact: x"),
         (["ppo", "train", "--encoder", "vae_papr", "--out", "x"], "did you mean 'vae_paper'"),
         (["ppo", "train", "--mode", "esy", "--out", "x"], "did you mean 'easy'"),
         (["ppo", "evaluate", "randm"], "did you mean 'random'"),
-        (["ppo", "evaluate", "./x"], "checkpoint"),
+        (["ppo", "evaluate", "./x"], "x holds no checkpoint"),
         (["play", "--encoder", "vae_papr", "--out", "x.gif"], "did you mean 'vae_paper'"),
         (["play", "--out", "x.avi"], ".gif or .mp4"),
         (["play", "--encoder", "pixels", "--policy", "orcle", "--out", "x.gif"], "did you mean 'oracle'"),
@@ -51,7 +51,7 @@ def test_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     line = cli(*arguments).error
-    assert any(part in line for part in expected.split("|")), line
+    assert expected in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,6 +64,7 @@ def test_one_line(
         ["ppo", "train", "--encoder", "vae_paper", "--out"],
         ["run", "--out"],
         ["export", "d", "--npy"],
+        ["evaluate", "vae_paper", "--data", "d", "--out"],
     ],
 )
 @pytest.mark.parametrize("folder", ["file", "file/below", "/proc/heist"])
@@ -71,7 +72,7 @@ def test_output_folder_that_cannot_be(cli: Cli, tmp_path: Path, arguments: list[
     (tmp_path / "file").write_text("mine")
     path = folder if folder.startswith("/") else str(tmp_path / folder)
     line = cli(*arguments, path).error
-    assert path in line or "d" in line
+    assert path in line
     assert (tmp_path / "file").read_text() == "mine"
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
 
@@ -114,8 +115,7 @@ def test_folder_with_another_dataset(cli: Cli, small_dataset: Dataset, ray_local
 
 def test_more_workers_than_the_running_ray_has(cli: Cli, tmp_path: Path, ray_local: None) -> None:
     line = cli("generate", "--out", tmp_path / "out", "--size", 2048, "--workers", 64).error
-    assert "64 CPUs" in line
-    assert "2" in line
+    assert "64 CPUs asked for, but the Ray that is running has 2" in line
 
 
 def test_not_a_dataset(cli: Cli, trained: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_damaged_artifact(
     line = cli("evaluate", folder, "--data", small_dataset.path, "--out", tmp_path / "out").error
     assert str(folder) in line
     assert not (tmp_path / "out").exists()
-    assert "error" in cli("promote", folder, "--name", "damaged").error
+    assert str(folder) in cli("promote", folder, "--name", "damaged").error
     assert all(row["name"] != "damaged" for row in cli.ok("list", "--json").json["artifacts"])
 
 

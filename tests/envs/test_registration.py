@@ -86,3 +86,8 @@ def test_bad_registrations(
         heist_encoders.register_encoder_env(**{"encoder": artifact_of("memory"), **arguments})
     assert "\n" not in str(raised.value)
     assert "x-v0" not in gymnasium.registry
+
+
+def test_an_unknown_id_offers_the_nearest() -> None:
+    with pytest.raises(gymnasium.error.NameNotFound, match=r"Did you mean: `vae-alex`"):
+        gymnasium.make("heist_encoders:vae-alx-v0")
