@@ -12,6 +12,33 @@ without: no key and no lock). Both render 512x512 pictures at every step, on whi
 are cut from such pictures at run time.
 """
 
+# What came out (22 Nov 2026, 3 rounds, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.1-2.0 before the rows):
+#
+# | generator                       | frames/s | lowest-highest    | x original balanced |
+# |---------------------------------|----------|-------------------|---------------------|
+# | original, basic                 | 57.9     | 57.7-58.1         | 20                  |
+# | original, balanced              | 2.9      | 2.3-3.2           | 1                   |
+# | raw stepping, 1 process         | 45,212.4 | 45,172.0-46,696.1 | 15,705              |
+# | raw stepping, 2 processes       | 74,608.3 | 45,971.2-89,917.4 | 25,917              |
+# | balanced, 1 process without Ray | 8,458.9  | 8,348.9-8,565.2   | 2,938               |
+# | balanced, 1 Ray worker, steady  | 8,515.0  | 7,914.3-8,578.6   | 2,958               |
+# | balanced, 2 Ray workers, steady | 11,040.9 | 9,873.0-15,680.8  | 3,835               |
+#
+# |                                                           | measured        | wanted        |
+# |-----------------------------------------------------------|-----------------|---------------|
+# | 2 workers / original's balanced rate                      | 3,835           | 3,000         |
+# | 2 workers / raw stepping in 2 processes                   | 0.15            | 0.25          |
+# | 1 process without Ray / raw stepping in 1 process         | 0.19            | 0.25          |
+# | 2 workers / 1 worker (idle machine)                       | 1.30            | 1.7           |
+# | bytes a frame on disk, with labels, manifest and card     | 664             | at most 1,000 |
+# | start-up until the first chunks are done, 1 and 2 workers | 4.9 s and 7.5 s | -             |
+#
+# The second core was not free all the time: raw stepping in 2 processes went from 45,971 to 89,917. In round 1, when it
+# was, 2 workers made 15,681 frames/s, 1.83 times 1 worker, 6,800 times the original of that round and 0.35 of raw stepping
+# in one process. Core for core (0.19) the bar of 0.25 is missed: of the 118 us a frame that a core takes, 36 are
+# set_state, 38 the reading of a level once in 16 frames (half of it the engine's own reset), 19 Parquet with zstd, 8 the
+# hash of the content; stepping takes 22.
+
 from __future__ import annotations
 
 import argparse

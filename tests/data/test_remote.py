@@ -85,9 +85,11 @@ def test_resume_and_repair(bucket: str, small_dataset: Dataset) -> None:
 
 def test_command_line(bucket: str, small_dataset: Dataset) -> None:
     uri = bucket.format("cli")
-    generate_local(SPEC, uri)
-    command = [sys.executable, "-m", "heist_encoders.cli.main", "verify", uri]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "heist_encoders.cli.main"]
+    options = ["--size", "512", "--seed", "7", "--workers", "1"]
+    done = subprocess.run([*command, "generate", "--out", uri, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([*command, "verify", uri], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == small_dataset.hash
 
 
