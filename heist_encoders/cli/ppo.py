@@ -60,7 +60,9 @@ def train(
     num_env_runners: Annotated[
         int, typer.Option("--num-env-runners", min=0, help="Processes that play; 0: the learner's own.")
     ] = 0,
-    num_levels: Annotated[int, typer.Option("--num-levels", help="Size of the set of levels; 0: all levels.")] = 0,
+    num_levels: Annotated[
+        int, typer.Option("--num-levels", help="Size of the set of levels; 0: all but evaluation.")
+    ] = 0,
     start_level: Annotated[int, typer.Option("--start-level", help="First level of the set.")] = 0,
     seed: Seed = 0,
     json: JsonFlag = False,

@@ -36,7 +36,8 @@ def make_env(
         encoder: an encoder's name, path, URI, artifact or reference, or an ``Encoder``; None shows the frames.
         distribution_mode: ``easy``, ``hard`` or ``memory``; None: the encoder's, ``memory`` for frames of Heist.
             A family's name takes the packaged artifact of that mode.
-        num_levels: size of the level set; 0: every level from ``start_level`` on.
+        num_levels: size of the level set; 0: every level from ``start_level`` on, less the evaluation levels (from
+            1.5e9 on, see ``elements``) unless it starts among them.
         start_level: first level of the set.
         game: one of Procgen's 16 games; None: the one that the encoder was trained on, or Heist.
         use_backgrounds: draw textured backgrounds; None: as the encoder was trained, or no.

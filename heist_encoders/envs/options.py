@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from heist_encoders.elements import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED, NUM_ACTIONS, NUM_MOVES
+from heist_encoders.elements import (
+    DISTRIBUTION_MODES,
+    EVALUATION_LEVELS,
+    GAMES,
+    MAX_LEVEL_SEED,
+    NUM_ACTIONS,
+    NUM_MOVES,
+)
 from heist_encoders.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
@@ -28,7 +35,7 @@ class EnvOptions:
         game: one of Procgen's 16 games.
         distribution_mode: ``easy``, ``hard`` or ``memory``.
         use_backgrounds: draw textured backgrounds.
-        num_levels: size of the level set; 0: every level from ``start_level`` on.
+        num_levels: size of the level set; 0: every level from ``start_level`` on, less the evaluation levels.
         start_level: first level of the set.
         num_actions: 15 or 9.
         normalize: bring encodings to mean 0 and deviation 1 with the artifact's stored statistics.
@@ -48,8 +55,10 @@ class EnvOptions:
 
     @property
     def last_level(self) -> int:
-        """The last level of the set."""
-        return self.start_level + self.num_levels - 1 if self.num_levels else MAX_LEVEL_SEED
+        """The last level of the set. Without a size it ends before the evaluation levels, unless it starts in them."""
+        if self.num_levels:
+            return self.start_level + self.num_levels - 1
+        return EVALUATION_LEVELS.start - 1 if self.start_level < EVALUATION_LEVELS.start else MAX_LEVEL_SEED
 
     @property
     def action_space(self) -> spaces.Discrete[Any]:

@@ -114,8 +114,8 @@ def evaluate_policy(
     Args:
         policy: a built RLlib algorithm, the folder of a checkpoint (of ``train_ppo``, or of RLlib's with ``env`` and
             ``env_config``), ``"random"``, ``"oracle"``, or a ``Player``.
-        levels: how many of the fixed evaluation levels, which no policy is trained on by ``num_levels`` and
-            ``start_level`` below 1.5e9, or a list of level seeds.
+        levels: how many of the fixed evaluation levels, which no policy is trained on unless its
+            ``start_level`` and ``num_levels`` reach 1.5e9, or a list of level seeds.
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
             checkpoint of ``train_ppo`` know them.
         env: the environment's name in RLlib, only for checkpoints of RLlib's.

@@ -85,7 +85,7 @@ def ppo_config(
             ``module`` (in the policy, needed for fine-tuning).
         distribution_mode: ``easy``, ``hard`` or ``memory``; the encoder's artifact of that mode is taken.
         actions: ``moves`` (the 9 that matter in Heist) or ``all`` (procgen's 15).
-        num_levels: size of the set of training levels, 0 for all.
+        num_levels: size of the set of training levels, 0 for all but the evaluation levels.
         start_level: the first of them.
         game: one of Procgen's games; an encoder of that game is needed.
         use_backgrounds: textured backgrounds; None: as the encoder was trained.

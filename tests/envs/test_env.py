@@ -16,7 +16,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import heist_encoders
-from heist_encoders.elements import GAMES, MAX_LEVEL_SEED
+from heist_encoders.elements import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
 from heist_encoders.envs import HeistEnv, make_env
 from heist_encoders.envs.games import TIME_LIMITS, Games
 from heist_encoders.errors import (
@@ -87,6 +87,14 @@ def test_levels_stay_in_their_set(start: int, num: int) -> None:
 def test_start_level_is_honoured_without_num_levels() -> None:
     env = make_env(None, start_level=2_000_000_000)
     assert all(env.reset(seed=seed)[1]["level_seed"] >= 2_000_000_000 for seed in range(20))
+
+
+def test_training_never_sees_an_evaluation_level() -> None:
+    for start in (0, EVALUATION_LEVELS.start - 3):
+        games = make_env(None, start_level=start)._games
+        random = np.random.default_rng(0)
+        levels = {games.draw_level(random) for _ in range(500)}
+        assert start <= min(levels) <= max(levels) < EVALUATION_LEVELS.start
 
 
 def test_the_exit_terminates() -> None:
