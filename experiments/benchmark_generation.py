@@ -33,11 +33,11 @@ are cut from such pictures at run time.
 # | bytes a frame on disk, with labels, manifest and card     | 664             | at most 1,000 |
 # | start-up until the first chunks are done, 1 and 2 workers | 4.9 s and 7.5 s | -             |
 #
-# The second core was not free all the time: raw stepping in 2 processes went from 45,971 to 89,917. In round 1, when it
-# was, 2 workers made 15,681 frames/s, 1.83 times 1 worker, 6,800 times the original of that round and 0.35 of raw stepping
-# in one process. Core for core (0.19) the bar of 0.25 is missed: of the 118 us a frame that a core takes, 36 are
-# set_state, 38 the reading of a level once in 16 frames (half of it the engine's own reset), 19 Parquet with zstd, 8 the
-# hash of the content; stepping takes 22.
+# The second core was not free all the time: raw stepping in 2 processes went from 45,971 to 89,917. In round 1, when
+# it was, 2 workers made 15,681 frames/s, 1.83 times 1 worker, 6,800 times the original of that round and 0.35 of raw
+# stepping in one process. Core for core (0.19) the bar of 0.25 is missed: of the 118 us a frame that a core takes, 36
+# are set_state, 38 the reading of a level once in 16 frames (half of it the engine's own reset), 19 Parquet with
+# zstd, 8 the hash of the content; stepping takes 22.
 
 from __future__ import annotations
 

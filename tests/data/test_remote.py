@@ -97,5 +97,5 @@ def test_mistakes_are_one_line_and_hide_the_secret(bucket: str) -> None:
     with pytest.raises(DatasetError, match="is not a dataset") as caught:
         open_dataset(bucket.format("nothing-here"))
     assert "hidden" not in str(caught.value)
-    with pytest.raises(DatasetError, match="cannot write to s3://nobucket/x.*give another --out"):
+    with pytest.raises(DatasetError, match=r"cannot write to s3://nobucket/x.*give another --out"):
         generate_local(SPEC, bucket.replace("bucket/{}", "nobucket/x"))
