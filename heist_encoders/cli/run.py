@@ -28,7 +28,7 @@ def run(
     mode: Mode = "easy",
     families: Annotated[
         str | None,
-        typer.Option("--families", metavar="A,B", help="Autoencoders to sweep, by name. Default: all six."),
+        typer.Option("--families", metavar="A,B", help="Autoencoders to sweep, by name. Default: all."),
     ] = None,
     seconds_per_family: Annotated[
         float,
@@ -82,10 +82,15 @@ def run(
 
 def _families(given: str | None) -> list[str]:
     from heist_encoders.autoencoders import autoencoder_class, autoencoder_names
+    from heist_encoders.tuning import space_names
 
+    searchable = space_names()
     if given is None:
-        return list(autoencoder_names())
+        return [name for name in autoencoder_names() if name in searchable]
     names = [autoencoder_class(name.strip()).name for name in given.split(",") if name.strip()]
+    for name in names:
+        if name not in searchable:
+            raise ConfigError(f"--families {given}: {name} has no search space; write tune_configs/{name}.yaml")
     if not names:
         raise ConfigError(f"--families {given!r}: expected names separated by commas, as in vae_paper,conv_unpool")
     return list(dict.fromkeys(names))
