@@ -38,6 +38,11 @@ are cut from such pictures at run time.
 # stepping in one process. Core for core (0.19) the bar of 0.25 is missed: of the 118 us a frame that a core takes, 36
 # are set_state, 38 the reading of a level once in 16 frames (half of it the engine's own reset), 19 Parquet with
 # zstd, 8 the hash of the content; stepping takes 22.
+#
+# Runs of the same script on the same day under more load (2 workers: frames/s; x the original; / raw stepping in 2
+# processes; / 1 worker): 9,681, 4,214, 0.29, 1.36 (load 5.3-7.3); 7,664, 4,585, 0.10, 0.99 (2.5-4.5); 7,952, 2,843, 0.18,
+# 1.10 (1.8-3.4, another process held a core). The factor over the original is mostly the original's own spread: its
+# balanced generator made 1.7 to 2.9 samples/s here.
 
 from __future__ import annotations
 
