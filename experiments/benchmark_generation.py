@@ -40,9 +40,9 @@ are cut from such pictures at run time.
 # zstd, 8 the hash of the content; stepping takes 22.
 #
 # Runs of the same script on the same day under more load (2 workers: frames/s; x the original; / raw stepping in 2
-# processes; / 1 worker): 9,681, 4,214, 0.29, 1.36 (load 5.3-7.3); 7,664, 4,585, 0.10, 0.99 (2.5-4.5); 7,952, 2,843, 0.18,
-# 1.10 (1.8-3.4, another process held a core). The factor over the original is mostly the original's own spread: its
-# balanced generator made 1.7 to 2.9 samples/s here.
+# processes; / 1 worker): 9,681, 4,214, 0.29, 1.36 (load 5.3-7.3); 7,664, 4,585, 0.10, 0.99 (2.5-4.5); 7,952, 2,843,
+# 0.18, 1.10 (1.8-3.4, another process held a core). The factor over the original is mostly the original's own spread:
+# its balanced generator made 1.7 to 2.9 samples/s here.
 
 from __future__ import annotations
 
