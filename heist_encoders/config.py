@@ -86,5 +86,7 @@ def _explain(cls: type[pydantic.BaseModel], error: pydantic.ValidationError, whe
     if detail["type"] == "missing":
         return f"{prefix}missing key {'.'.join(location)!r}"
     message = detail["msg"].removeprefix("Value error, ")
-    name = ".".join(location) or cls.__name__
+    if not location:  # of values that do not go together; the message names them
+        return f"{prefix}{message}"
+    name = ".".join(location)
     return f"{prefix}{name} = {detail['input']!r}: {message[:1].lower()}{message[1:]}"

@@ -58,7 +58,7 @@ class DatasetSpec(Config):
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if self.game not in GAMES:
-            raise ValueError(f"unknown game; {nearest(self.game, GAMES)}")
+            raise ValueError(f"unknown game {self.game!r}; {nearest(self.game, GAMES)}")
         if self.game != "heist":
             if self.balance == "elements":
                 others = ", ".join(b for b in BALANCES if b != "elements")

@@ -37,7 +37,7 @@ class Storage:
         if "://" in self.uri:
             try:
                 self._fs, self._base = fs.FileSystem.from_uri(self.uri)
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, ImportError) as error:
                 reason = " ".join(str(error).split())
                 raise DatasetError(
                     f"cannot open {self.location} ({reason}); expected a path or a URI that pyarrow.fs opens"
