@@ -82,7 +82,7 @@ def plan(options: RunOptions) -> list[Stage]:
             )
         )
     found.append(
-        Stage("report", "write the report", 6.0, stages.make_report, stages.report_intact, stages.report_outcome)
+        Stage("report", "write the report", 20.0, stages.make_report, stages.report_intact, stages.report_outcome)
     )
     return found
 

@@ -276,7 +276,9 @@ def ppo_outcome(result: _Result) -> str:
 
 def make_report(job: Job) -> dict[str, Any]:
     """Write the HTML page."""
+    from heist_encoders.evaluation.references import reference_rows
     from heist_encoders.evaluation.report import write_report
+    from heist_encoders.training.hardware import torch_threads
     from heist_encoders.tuning.results import load_result
 
     options = job.options
@@ -287,9 +289,13 @@ def make_report(job: Job) -> dict[str, Any]:
         winner = _result(job, f"sweep:{family}")
         sweeps[family] = load_result(winner["sweep"]).table
     ppo = job.state.result("ppo")
+    job.progress.count(0, 1, "what raw pixels and an untrained encoder would tell the probes")
+    with torch_threads(1):
+        references = reference_rows(job.dataset(), [best_family(job)["family"]], seed=options.seed, fast=True)
     path = write_report(
         entries,
         job.out / REPORT,
+        references=references,
         dataset=job.dataset(),
         sweeps=sweeps,
         ppo=None if ppo is None else _ppo_section(ppo),
