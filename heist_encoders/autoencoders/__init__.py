@@ -5,8 +5,9 @@ Everything here needs torch, which is imported when the first of these names is 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from heist_encoders.lazy import lazy_names
 
 _LAZY = {
     "BaseAutoencoder": "base",
@@ -38,12 +39,4 @@ if TYPE_CHECKING:
         register_autoencoder,
     )
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

@@ -6,8 +6,9 @@ The names below are imported from their modules on first use, so that importing 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from heist_encoders.lazy import lazy_names
 
 _LAZY = {
     "Usefulness": "usefulness",
@@ -37,8 +38,4 @@ if TYPE_CHECKING:
     from heist_encoders.evaluation.usefulness import Usefulness
     from heist_encoders.evaluation.video import write_video
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

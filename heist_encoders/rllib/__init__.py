@@ -11,21 +11,22 @@ Three ways in, which give the policy the same encodings for the same frames:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from heist_encoders.lazy import lazy_names
 
 _LAZY = {
-    "register": "heist_encoders.rllib.registration",
-    "env_name": "heist_encoders.rllib.registration",
-    "ppo_config": "heist_encoders.rllib.ppo",
-    "train_ppo": "heist_encoders.rllib.training",
-    "PPOResult": "heist_encoders.rllib.training",
-    "EncodeObservations": "heist_encoders.rllib.preprocessor",
-    "EncoderPPOCatalog": "heist_encoders.rllib.module",
-    "evaluate_policy": "heist_encoders.rllib.evaluation",
-    "evaluation_function": "heist_encoders.rllib.evaluation",
-    "PolicyEvaluation": "heist_encoders.rllib.evaluation",
-    "RLlibPlayer": "heist_encoders.rllib.player",
+    "register": "registration",
+    "env_name": "registration",
+    "ppo_config": "ppo",
+    "train_ppo": "training",
+    "PPOResult": "training",
+    "EncodeObservations": "preprocessor",
+    "EncoderPPOCatalog": "module",
+    "evaluate_policy": "evaluation",
+    "evaluation_function": "evaluation",
+    "PolicyEvaluation": "evaluation",
+    "RLlibPlayer": "player",
 }
 
 __all__ = [*_LAZY]
@@ -43,12 +44,4 @@ if TYPE_CHECKING:
     from heist_encoders.rllib.training import PPOResult as PPOResult
     from heist_encoders.rllib.training import train_ppo as train_ppo
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'heist_encoders.rllib' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)

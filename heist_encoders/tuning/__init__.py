@@ -6,8 +6,9 @@ in one call, ``promote_winner`` to put the best encoder into the zoo. Ray is imp
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from heist_encoders.lazy import lazy_names
 
 _LAZY = {
     "Objective": "options",
@@ -51,12 +52,4 @@ if TYPE_CHECKING:
     from heist_encoders.tuning.trial_function import trainable
     from heist_encoders.tuning.winner import promote_winner
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _LAZY)
