@@ -18,6 +18,7 @@ from heist_encoders.zoo.names import families
 @pytest.mark.parametrize("family", families())
 def test_each_id_works_in_the_modes_that_are_packaged_and_says_so_in_the_others(family: str) -> None:
     env_id = f"heist_encoders:{families()[family]}"
+    assert "memory" in packaged_modes(family)
     for mode in ("easy", "hard", "memory"):
         if mode not in packaged_modes(family):
             with pytest.raises(ArtifactError, match=f"no packaged {family} of distribution_mode '{mode}'"):
