@@ -13,6 +13,7 @@ from heist_encoders.cli.options import Data, JsonFlag, check_folder, examples
 EPILOG = examples(
     "heist-encoders train vae_paper --data data/memory --out runs/one",
     "heist-encoders train my.yaml --data data/memory --out runs/two --max-seconds 600",
+    "heist-encoders train runs/one/artifact --data data/memory --out runs/again",
     "heist-encoders evaluate runs/one/artifact --data data/memory",
 )
 
@@ -22,8 +23,9 @@ def train(
         str,
         typer.Argument(
             metavar="CONFIG",
-            help="An autoencoder's name (its defaults; 'heist-encoders list --autoencoders'), or a YAML file: "
-            "autoencoder, params, loss, batch_size, learning_rate, max_epochs, ...",
+            help="An autoencoder's name (its defaults; 'heist-encoders list --autoencoders'), a YAML file "
+            "(autoencoder, params, loss, batch_size, learning_rate, max_epochs, ...), or the folder of an artifact, "
+            "to train it once more exactly as it was.",
         ),
     ],
     data: Data,
@@ -54,7 +56,7 @@ def train(
         }.items()
         if value is not None
     }  # fmt: skip
-    loaded = load_config(config, settings)
+    loaded, epochs = load_config(config, settings)
 
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.dataset import open_dataset
@@ -65,12 +67,13 @@ def train(
     with Reporter([f"train {loaded.autoencoder}"], [max_seconds]) as progress:
         progress.start(0)
 
-        def after_epoch(report: Any) -> None:
+        def after_epoch(report: Any) -> bool:
             progress.say(
                 f"epoch {report.epoch + 1}: train {report.train_loss:.5f}, test {report.test_loss:.5f}, "
                 f"mse {report.mse:.5f}, {report.samples:,} frames, {report.samples_per_second:,.0f} frames/s"
                 + (", best so far" if report.best else "")
             )
+            return epochs is not None and report.epoch + 1 >= epochs
 
         def within_epoch(state: Any) -> None:
             detail = f"epoch {state.epoch + 1}, {state.samples:,} frames, loss {state.loss:.5f}"
@@ -101,11 +104,24 @@ def train(
         output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data}")
 
 
-def load_config(config: str, settings: dict[str, Any]) -> Any:
-    """The TrainConfig of a YAML file or of an autoencoder's defaults, with ``settings`` on top."""
+def load_config(config: str, settings: dict[str, Any]) -> tuple[Any, int | None]:
+    """The TrainConfig of a YAML file, an artifact or an autoencoder's defaults, with ``settings`` on top.
+
+    Returns:
+        The configuration, and the epochs after which an artifact's training had ended (None: no such end).
+    """
     from heist_encoders.config import read_yaml
     from heist_encoders.training.config import TrainConfig
 
+    path = Path(config)
+    folder = path.parent if path.name == "config.json" else path
+    if (folder / "config.json").is_file():
+        from heist_encoders.training.report import read_record
+        from heist_encoders.zoo import load_artifact
+
+        recorded, epochs = read_record(load_artifact(folder).training, where=str(folder))
+        longer = settings.keys() & {"max_epochs", "max_seconds"}
+        return TrainConfig.from_dict({**recorded.to_dict(), **settings}, where=config), None if longer else epochs
     if config.endswith((".yaml", ".yml")) or "/" in config:
-        return TrainConfig.from_dict({**read_yaml(config), **settings}, where=config)
-    return TrainConfig.from_dict({"autoencoder": config, **settings})
+        return TrainConfig.from_dict({**read_yaml(config), **settings}, where=config), None
+    return TrainConfig.from_dict({"autoencoder": config, **settings}), None

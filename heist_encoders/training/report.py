@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from heist_encoders.errors import ConfigError
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -86,3 +89,26 @@ class TrainResult:
             "test_loss": self.test_loss,
             "history": [report.to_dict() for report in self.history],
         }
+
+
+def read_record(record: Mapping[str, Any], *, where: str = "") -> tuple[TrainConfig, int]:
+    """What a training of an artifact was, to do it again: its configuration and how many epochs it took.
+
+    The configuration is the whole plan, also of a training that was stopped early: schedules depend on it. Give it to
+    ``train`` with a callback that returns True after so many epochs. On the CPU that gives the same weights, unless
+    ``max_seconds`` (left out here) had a part in it.
+
+    Args:
+        record: ``Artifact.training``, which ``TrainResult.record`` or a trial of a sweep wrote.
+        where: starts the error line.
+
+    Raises:
+        ConfigError: if it holds no configuration or no epochs.
+    """
+    from heist_encoders.training.config import TrainConfig
+
+    prefix = f"{where}: " if where else ""
+    config, history = record.get("config"), record.get("history")
+    if not isinstance(config, dict) or not isinstance(history, list) or not history:
+        raise ConfigError(f"{prefix}says not how it was trained (config and history), so that can't be repeated")
+    return TrainConfig.from_dict({**config, "max_seconds": None}, where=where), len(history)

@@ -72,15 +72,15 @@ class Trial:
         return self.figures
 
     def _after_epoch(self, report: Any) -> None:
-        self.history.append(report.to_dict())
         epoch = report.epoch + 1
         if epoch >= self.config.max_epochs or not self.objective.probed(epoch):
             return
         work = self.folder / TRAINING
         started = time.monotonic()
-        model = best_model(self.config, work)
+        model, self.history = best_model(self.config, work)
         self.probing += time.monotonic() - started
-        self._probe(model, _epoch_figures(report), work, complete=False)
+        best = min(epoch["test_loss"] for epoch in self.history)
+        self._probe(model, {**_epoch_figures(report), "test_loss": best}, work, complete=False)
 
     def _probe(self, model: Any, figures: dict[str, Any], work: Path | None, *, complete: bool) -> None:
         from heist_encoders.evaluation.usefulness import usefulness
@@ -165,8 +165,11 @@ def measure_encoder(config: TrainConfig, objective: Objective) -> dict[str, Any]
     }
 
 
-def best_model(config: TrainConfig, work: Path) -> Any:
-    """The best weights so far of the training in folder ``work``, in eval mode, on the device that trains."""
+def best_model(config: TrainConfig, work: Path) -> tuple[Any, list[dict[str, Any]]]:
+    """The best weights so far of the training in folder ``work``, and its epochs.
+
+    The model is in eval mode, on the device that trains.
+    """
     from heist_encoders.autoencoders.registry import create_autoencoder
     from heist_encoders.training.checkpoint import Checkpoint
     from heist_encoders.training.hardware import resolve_device
@@ -176,7 +179,7 @@ def best_model(config: TrainConfig, work: Path) -> Any:
         raise RuntimeError(f"{work}: training reported an epoch but saved no checkpoint")
     model = create_autoencoder(config.autoencoder, config.params)
     model.load_state_dict(loaded[2])
-    return model.eval().to(resolve_device(config.device))
+    return model.eval().to(resolve_device(config.device)), loaded[0]["history"]
 
 
 def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:
