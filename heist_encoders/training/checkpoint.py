@@ -44,28 +44,6 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as flat tensors: ``<index of parameter>.<name of state>``."""
-    return {
-        f"{index}.{key}": value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for index, state in optimizer.state_dict()["state"].items()
-        for key, value in state.items()
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put ``optimizer_tensors`` back, each in its parameter's layout and on its device."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for name, saved in tensors.items():
-        index, key = name.split(".", 1)
-        parameter = parameters[int(index)]
-        if saved.shape == parameter.shape and key != "step":
-            value = torch.empty_like(parameter, dtype=saved.dtype, requires_grad=False).copy_(saved)
-        else:
-            value = saved.to(parameter.device)
-        optimizer.state[parameter][key] = value
-
-
 class Checkpoint:
     """The folder of one training.
 

@@ -57,6 +57,9 @@ class TrainConfig(Config):
     """``auto``: bfloat16 autocast where the hardware has instructions for it."""
     device: str = "auto"
     """``auto``: the GPU when there is one; or ``cpu``, ``cuda``, ``cuda:1``."""
+    compile: bool = False
+    """Train through ``torch.compile``. Off: on a CPU it costs half a minute and was measured to give between 0.79 and
+    1.08 times the speed, depending on the family. On a CPU it needs a C++ compiler."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Of torch on the CPU during training; None leaves them as they are."""
 

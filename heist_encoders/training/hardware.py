@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import nn
 
 from heist_encoders.errors import ConfigError, ResourceError
 
@@ -57,6 +61,19 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     fast = "amx_bf16" in cpu_features() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return torch.bfloat16 if fast else torch.float32
+
+
+def compiled(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model's forward pass through ``torch.compile``; weights and their names stay those of ``model``.
+
+    Raises:
+        ResourceError: if the device is a CPU and there is no C++ compiler.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise ResourceError(f"compile = True needs a C++ compiler and there is no {compiler!r}; set compile to false")
+    torch._dynamo.reset()  # a process that trains many models would run into dynamo's limit of recompilations
+    return cast(nn.Module, torch.compile(model, dynamic=False))
 
 
 # Names and numbers of glibc's <malloc.h>, with its defaults.

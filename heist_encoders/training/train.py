@@ -17,22 +17,17 @@ from heist_encoders.autoencoders.base import BaseAutoencoder
 from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.autoencoders.registry import create_autoencoder
 from heist_encoders.errors import ConfigError
-from heist_encoders.training.checkpoint import (
-    Checkpoint,
-    model_tensors,
-    optimizer_tensors,
-    prepare_folder,
-    restore_optimizer,
-)
+from heist_encoders.training.checkpoint import Checkpoint, model_tensors, prepare_folder
 from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.data import Batch, FrameSource, Order, Split
 from heist_encoders.training.evaluate import TestResult, test
-from heist_encoders.training.hardware import keep_memory, resolve_device, resolve_precision, torch_threads
+from heist_encoders.training.hardware import compiled, keep_memory, resolve_device, resolve_precision, torch_threads
 from heist_encoders.training.logs import Logs
 from heist_encoders.training.losses import Objective
+from heist_encoders.training.optimizer import Optimizer
 from heist_encoders.training.report import EpochReport, Progress, TrainResult
 
-_BUDGETS = ("max_epochs", "max_samples", "max_seconds", "patience", "threads", "device")
+_BUDGETS = ("max_epochs", "max_samples", "max_seconds", "patience", "threads", "device", "compile")
 """Settings that may change when a training is resumed."""
 _PROGRESS_EVERY = 0.25
 """Seconds between two progress reports."""
@@ -98,8 +93,9 @@ class _Run:
         self.model: BaseAutoencoder = create_autoencoder(config.autoencoder, config.params).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.units = math.prod(self.model.encoding_shape)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        self.forward = compiled(self.model, device) if config.compile else self.model
+        self.optimizer = Optimizer(
+            self.model.parameters(), learning_rate=config.learning_rate, weight_decay=config.weight_decay
         )
         self.history: list[EpochReport] = []
         self.best: dict[str, Tensor] = {}
@@ -135,7 +131,7 @@ class _Run:
         model = {k.removeprefix("model."): v for k, v in last.items() if k.startswith("model.")}
         self.model.load_state_dict(model)
         prefix = "optimizer."
-        restore_optimizer(self.optimizer, {k.removeprefix(prefix): v for k, v in last.items() if k.startswith(prefix)})
+        self.optimizer.restore({k.removeprefix(prefix): v for k, v in last.items() if k.startswith(prefix)})
         self.history = [EpochReport(**report) for report in state["history"]]
         self.best_epoch, self.samples, self.seconds = state["best_epoch"], state["samples"], state["seconds"]
 
@@ -221,14 +217,13 @@ class _Run:
     def _step(self, batch: Batch, done: float) -> Tensor:
         if self.config.schedule == "cosine":
             rate = self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            self.optimizer.set_learning_rate(rate)
         frames = to_input(batch.frames, self.device)
         boxes = None if batch.boxes is None else batch.boxes.to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            output = self.model(frames)
+            output = self.forward(frames)
             terms = self.objective(self.model, frames, output, boxes, progress=done)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         terms.total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return terms.total.detach()
@@ -267,7 +262,7 @@ class _Run:
         if self.checkpoint is None or self.logs is None:
             return
         last = {f"model.{k}": v for k, v in model_tensors(self.model).items()}
-        last |= {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
+        last |= {f"optimizer.{k}": v for k, v in self.optimizer.tensors().items()}
         state = {
             "epoch": self.history[-1].epoch,
             "best_epoch": self.best_epoch,

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from heist_encoders.errors import ArtifactError
-from heist_encoders.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from heist_encoders.training.checkpoint import Checkpoint
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
 
@@ -76,26 +75,3 @@ def test_a_kill_before_the_commit_leaves_the_epoch_before(tmp_path: Path, monkey
     assert loaded is not None
     assert loaded[0]["epoch"] == 0
     assert torch.equal(loaded[1]["a"], TENSORS["a"])
-
-
-def test_the_optimizer_goes_on_where_it_was() -> None:
-    def optimizer_of(weight: torch.Tensor) -> Any:
-        return torch.optim.AdamW([weight], lr=0.1, fused=True)
-
-    torch.manual_seed(0)
-    start = torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    weight = start.clone().requires_grad_()
-    optimizer = optimizer_of(weight)
-    for step in range(6):
-        if step == 3:
-            middle, tensors = weight.detach().clone(), optimizer_tensors(optimizer)
-        weight.grad = (weight.detach() * 2 + step).clone()
-        optimizer.step()
-    other = middle.clone().requires_grad_()
-    again = optimizer_of(other)
-    restore_optimizer(again, tensors)
-    for step in range(3, 6):
-        other.grad = (other.detach() * 2 + step).clone()
-        again.step()
-    assert torch.equal(other, weight)
-    assert again.state[other]["exp_avg"].is_contiguous(memory_format=torch.channels_last)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,22 @@ def test_devices() -> None:
     if torch.cuda.device_count() < 99:
         with pytest.raises(ResourceError, match="cuda:98"):
             train({**SMALL, "device": "cuda:98"}, DATA)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_training_is_the_same_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"autoencoder": "conv_maxpool", "params": {"channels": [4, 2], "decoder_channels": [4, 4, 4]}}
+    config = {**SMALL, **small, "max_epochs": 2, "precision": "float32"}
+    plain = train(config, DATA)
+    compiled = train({**config, "compile": True}, DATA, out=tmp_path / "run")
+    np.testing.assert_allclose([r.train_loss for r in compiled.history], [r.train_loss for r in plain.history], 1e-3)
+    assert compiled.model.state_dict().keys() == plain.model.state_dict().keys()
+    longer = train({**config, "max_epochs": 3}, DATA, out=tmp_path / "run")
+    assert [r.epoch for r in longer.history] == [0, 1, 2], "it goes on without compilation"
+
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ResourceError, match="needs a C\\+\\+ compiler and there is no 'no-such-compiler'"):
+        train({**config, "compile": True}, DATA)
 
 
 def test_threads_are_put_back() -> None:
