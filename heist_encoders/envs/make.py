@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heist_encoders.envs.options import resolve_options
+from heist_encoders.envs.options import check_num_envs, resolve_options
 from heist_encoders.envs.single import HeistEnv
 from heist_encoders.envs.vector import HeistVectorEnv
 
@@ -28,6 +28,7 @@ def make_env(
     device: str = "cpu",
     backend: str = "auto",
     precision: str = "float32",
+    threads: int | None = None,
     render_mode: str | None = None,
 ) -> HeistEnv:
     """One game as a gymnasium environment.
@@ -44,8 +45,10 @@ def make_env(
         actions: ``all`` (Procgen's 15) or ``moves`` (the 9 that matter in Heist).
         normalize: bring encodings to mean 0 and deviation 1 with the statistics stored in the artifact.
         device: where torch encodes: ``cpu``, ``cuda``, ``auto``.
-        backend: ``auto`` (OpenVINO on a CPU if installed), ``torch`` or ``openvino``.
+        backend: ``auto`` (the faster one on this machine, see ``load_encoder``), ``torch`` or ``openvino``. They differ
+            in the last digits of an encoding: name one where runs must agree to the bit.
         precision: of the encoder's arithmetic, ``float32`` or ``bfloat16``.
+        threads: CPU threads of OpenVINO; None: ``OMP_NUM_THREADS``, else as many as torch uses.
         render_mode: ``rgb_array`` or ``human``: the frame and, beside it, its reconstruction.
 
     Raises:
@@ -64,6 +67,7 @@ def make_env(
             device=device,
             backend=backend,
             precision=precision,
+            threads=threads,
             render_mode=render_mode,
         )
     )
@@ -83,6 +87,7 @@ def make_vector_env(
     device: str = "cpu",
     backend: str = "auto",
     precision: str = "float32",
+    threads: int | None = None,
     render_mode: str | None = None,
     frames_in_info: bool = False,
 ) -> HeistVectorEnv:
@@ -92,7 +97,7 @@ def make_vector_env(
         num_envs: number of games.
         frames_in_info: put the frames into ``info["frame"]``; it costs a copy.
         encoder, distribution_mode, num_levels, start_level, game, use_backgrounds, actions, normalize, device,
-            backend, precision, render_mode: as in ``make_env``, but for ``human``.
+            backend, precision, threads, render_mode: as in ``make_env``, but for ``human``.
 
     Raises:
         HeistEncodersError: in one line, for any option that cannot be met.
@@ -109,6 +114,8 @@ def make_vector_env(
         device=device,
         backend=backend,
         precision=precision,
+        threads=threads,
         render_mode=render_mode,
+        num_envs=check_num_envs(num_envs),
     )
     return HeistVectorEnv(num_envs, options, frames_in_info=frames_in_info)

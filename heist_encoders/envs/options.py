@@ -79,9 +79,13 @@ def resolve_options(
     device: str = "cpu",
     backend: str = "auto",
     precision: str = "float32",
+    threads: int | None = None,
     render_mode: str | None = None,
+    num_envs: int = 1,
 ) -> EnvOptions:
     """Check options, fill in what was left open from the encoder's artifact, and load the encoder.
+
+    ``num_envs`` is the number of frames that the encoder will get in a call; the others are those of ``make_env``.
 
     Raises:
         UnknownNameError: for an unknown encoder, game, distribution_mode, action set, backend or render_mode.
@@ -97,7 +101,8 @@ def resolve_options(
     if render_mode not in (None, "rgb_array", "human"):
         raise unknown_name("render_mode", str(render_mode), ("rgb_array", "human"))
     _check_levels(num_levels, start_level)
-    found = None if encoder is None else _find(encoder, game, distribution_mode, device, backend, precision)
+    compute = {"device": device, "backend": backend, "precision": precision, "threads": threads}
+    found = None if encoder is None else _find(encoder, game, distribution_mode, {**compute, "batch_size": num_envs})
     artifact = found.artifact if found else None
     game = game or (artifact.game if artifact else "heist")
     if distribution_mode is None:
@@ -136,9 +141,7 @@ def _find(
     encoder: str | Path | Artifact | Encoder | Mapping[str, str],
     game: str | None,
     distribution_mode: str | None,
-    device: str,
-    backend: str,
-    precision: str,
+    compute: dict[str, Any],
 ) -> Encoder:
     from heist_encoders.zoo.encoder import Encoder
 
@@ -146,7 +149,7 @@ def _find(
         find_for_game(encoder.artifact, game, distribution_mode)
         return encoder
     artifact = find_for_game(encoder, game, distribution_mode)
-    return Encoder(artifact, device=device, backend=backend, precision=precision)
+    return Encoder(artifact, **compute)
 
 
 def find_for_game(
@@ -176,6 +179,13 @@ def _default_mode(game: str, artifact: Artifact | None) -> str:
         return artifact.distribution_mode
     # Procgen's own default for the others, which do not all have a memory mode.
     return "memory" if game == "heist" else "hard"
+
+
+def check_num_envs(num_envs: Any) -> int:
+    """A number of games as int, or a ConfigError."""
+    if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
+        raise ConfigError(f"num_envs = {num_envs!r}: expected a whole number, at least 1")
+    return int(num_envs)
 
 
 def check_action_array(actions: Any, num_envs: int, num_actions: int) -> Any:

@@ -18,6 +18,7 @@ from heist_encoders.envs.options import (
     EnvOptions,
     check_action_array,
     check_level,
+    check_num_envs,
     check_reset_options,
 )
 from heist_encoders.envs.rendering import FPS, draw
@@ -44,12 +45,10 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
 
     def __init__(self, num_envs: int, options: EnvOptions, *, frames_in_info: bool = False) -> None:
         self.closed = True  # nothing to free until all is built
-        if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
-            raise ConfigError(f"num_envs = {num_envs!r}: expected a whole number, at least 1")
         if options.render_mode == "human":
             raise ConfigError("a vector environment has no window; use render_mode='rgb_array' or a single environment")
         self.options = options
-        self.num_envs = int(num_envs)
+        self.num_envs = check_num_envs(num_envs)
         self.render_mode = options.render_mode
         self._frames_in_info = frames_in_info
         self._observer = make_observer(options, self.num_envs)

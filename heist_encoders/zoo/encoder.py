@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,11 @@ from heist_encoders.zoo.backends import (
     Backend,
     OpenVinoBackend,
     TorchBackend,
+    available_backends,
     default_threads,
-    resolve_backend,
     resolve_device,
 )
+from heist_encoders.zoo.choice import choice_key, choose
 from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:
@@ -52,24 +53,35 @@ class Encoder:
         backend: str = "auto",
         precision: str = "float32",
         threads: int | None = None,
+        batch_size: int = 64,
     ) -> None:
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
         if threads is not None and threads < 1:
             raise ConfigError(f"threads = {threads}: expected at least 1, or None for as many as torch uses")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size = {batch_size}: expected at least 1, the frames in one call of encode")
         self.artifact = artifact
         self.name = artifact.name
         self.shape = artifact.encoding_shape
         self.precision = precision
         # OpenVINO is for CPUs: asking for it settles an open question of the device.
         self.device = "cpu" if device == "auto" and backend == "openvino" else resolve_device(device)
-        self.backend = resolve_backend(backend, self.device)
+        names = available_backends(backend, self.device)
         self.threads = threads or default_threads()
-        self._encode: Backend
-        if self.backend == "openvino":
-            self._encode = OpenVinoBackend(artifact, precision, self.threads)
-        else:
-            self._encode = TorchBackend(self._model, self.device, precision)
+        make: dict[str, Callable[[], Backend]] = {
+            "openvino": lambda: OpenVinoBackend(artifact, precision, self.threads),
+            "torch": lambda: TorchBackend(self._model, self.device, precision),
+        }
+        self.backend = names[0]
+        if len(names) > 1:
+            key = choice_key(
+                artifact.sha256, artifact.family, precision=precision, threads=self.threads, batch_size=batch_size
+            )
+            self.backend = choose(key, {name: make[name] for name in names})
+            if self.backend != "torch":
+                self.__dict__.pop("_model", None)  # loaded to be measured
+        self._encode = make[self.backend]()
 
     @functools.cached_property
     def _model(self) -> BaseAutoencoder:
@@ -163,6 +175,7 @@ def load_encoder(
     backend: str = "auto",
     precision: str = "float32",
     threads: int | None = None,
+    batch_size: int = 64,
 ) -> Encoder:
     """Load an encoder.
 
@@ -171,14 +184,19 @@ def load_encoder(
             an ``Encoder.reference``.
         distribution_mode: the mode it must be trained on; None: a family's ``memory`` artifact, any other as it is.
         device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``.
-        backend: ``auto`` (OpenVINO on a CPU if installed, else torch), ``torch``, ``openvino``.
-        precision: ``float32``, or ``bfloat16`` for speed where the hardware has it.
+        backend: ``torch``, ``openvino``, or ``auto``: the one that is faster here. On a CPU that has both, the first
+            ``auto`` measures them, in a fraction of a second, and keeps the result below ``HEIST_ENCODERS_HOME``
+            (``cache/backends``). Backends differ in the last digits: name one where runs must agree to the bit.
+        precision: ``float32``, or ``bfloat16``: 3 to 6 times as fast where the processor has AMX, encodings within 1%.
         threads: CPU threads of OpenVINO; None: ``OMP_NUM_THREADS``, else as many as torch uses. Torch itself always
             uses ``torch.get_num_threads()``.
+        batch_size: frames that ``auto`` measures with; ``encode`` takes any number.
 
     Raises:
         UnknownNameError, ArtifactError: see ``find_artifact``.
         ConfigError, MissingDependencyError, ResourceError: if an option cannot be met on this machine.
     """
     artifact = find_artifact(name_or_path_or_uri, distribution_mode)
-    return Encoder(artifact, device=device, backend=backend, precision=precision, threads=threads)
+    return Encoder(
+        artifact, device=device, backend=backend, precision=precision, threads=threads, batch_size=batch_size
+    )
