@@ -13,18 +13,19 @@ from heist_encoders.cli.options import JsonFlag, examples
 EPILOG = examples(
     "heist-encoders report runs/default/evaluation --out report.html",
     "heist-encoders report runs/a runs/b vae_paper --out compare.html",
+    "heist-encoders report runs/vae_paper --out sweep.html",
 )
 
 
 def report(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="DIR...", help="Evaluations, artifacts, or folders that hold some; names work too."),
+        typer.Argument(metavar="DIR...", help="Evaluations, artifacts, sweeps, or folders that hold some; names too."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = Path("report.html"),
     json: JsonFlag = False,
 ) -> None:
-    """Write one self-contained page: leaderboard, usefulness against latency and size, curves, reconstructions."""
+    """Write one self-contained page: leaderboard, usefulness against latency and size, curves, pictures, sweeps."""
     from heist_encoders.pipeline.reporting import write
 
     path = write(sources, out)

@@ -14,6 +14,7 @@ EPILOG = examples(
     "heist-encoders tune vae_paper --data data/memory --out runs/vae_paper",
     "heist-encoders tune tune_configs/vae_paper.yaml --data data/memory --out runs/vae_paper --samples 32",
     "heist-encoders tune my_space.yaml --data data/memory --out runs/mine --seconds 3600 --resume",
+    "heist-encoders tune vae_paper --data data/memory --out runs/logged --log mlflow",
     "heist-encoders promote runs/vae_paper",
 )
 
@@ -39,6 +40,20 @@ def tune(
     cpus_per_trial: Annotated[
         int, typer.Option("--cpus-per-trial", min=1, help="CPUs, and threads, that a trial takes.")
     ] = 1,
+    gpus_per_trial: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-trial", min=0, help="GPUs that a trial takes, 0.25 too. Default: 0.5 if there is one."
+        ),
+    ] = None,
+    concurrent: Annotated[
+        int | None,
+        typer.Option("--concurrent", min=1, help="Most trials at once. With 1, the seed alone decides the winner."),
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", metavar="NAME", help="Also log to 'wandb' or 'mlflow' (extras). May be given twice."),
+    ] = None,
     address: Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that OUT holds.")] = False,
     json: JsonFlag = False,
@@ -67,13 +82,18 @@ def tune(
             seed=seed,
             resume=resume,
             cpus_per_trial=cpus_per_trial,
+            gpus_per_trial=gpus_per_trial,
+            max_concurrent=concurrent,
+            log=log or (),
             address=address,
             progress=sweep_listener(progress, seconds),
         )
     if json:
         output.print_json({**result.to_dict(), "best": result.best})
         return
-    columns = ["rank", "status", "feasible", "objective", "linear_f1", "encoding_size", "latency_ms", "samples"]
+    columns = [
+        "rank", "status", "feasible", "objective", "linear_f1", "encoding_size", "latency_ms", "samples", "probe_share",
+    ]  # fmt: skip
     rows = result.table[columns + result.plan["searched"]]
     output.print_table(tuple(rows.columns), rows.itertuples(index=False, name=None), title=f"{result.path}")
     output.note(f"Next: heist-encoders promote {out}")

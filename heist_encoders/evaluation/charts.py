@@ -155,3 +155,88 @@ def lines(
         )
         legend -= 42 + 6.8 * len(label)
     return "".join([*parts, "</svg>"])
+
+
+def bubbles(
+    points: Sequence[tuple[str, float, float, float, str]],
+    *,
+    x_label: str,
+    y_label: str,
+    size_label: str,
+    title: str,
+    limit: float | None = None,
+    width: int = 520,
+    height: int = 330,
+) -> str:
+    """Points whose area says a third figure, the x axis logarithmic; what a point is stands in its tooltip.
+
+    Args:
+        points: (what it is, x > 0, y, size > 0, colour) each.
+        size_label: what the area says.
+        limit: drawn as an upright line where it lies among the points' x.
+        title: for screen readers.
+    """
+    x = _Axis([p[1] for p in points], _LEFT + 8, width - _RIGHT - 8, log=True)
+    y = _Axis([p[2] for p in points], height - _BOTTOM, _TOP + 20)
+    largest = max(p[3] for p in points)
+    parts = _frame(x, y, width, height, x_label, y_label, title)
+    if limit is not None and x.low < math.log10(limit) < x.high:
+        at = f"{x(limit):.1f}"
+        parts.append(f'<line class="limit" x1="{at}" x2="{at}" y1="{_TOP}" y2="{height - _BOTTOM}"/>')
+    for label, px, py, size, color in sorted(points, key=lambda p: -p[3]):
+        radius = 3 + 10 * math.sqrt(size / largest)
+        parts.append(
+            f'<circle cx="{x(px):.1f}" cy="{y(py):.1f}" r="{radius:.1f}" fill="{color}" fill-opacity="0.6" '
+            f'stroke="{color}"><title>{escape(label)}</title></circle>'
+        )
+    parts.append(f'<text class="tick" x="{width - _RIGHT}" y="11" text-anchor="end">{escape(size_label)}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def parallel(
+    columns: Mapping[str, Sequence[float | str]], colors: Sequence[str], *, title: str, height: int = 300
+) -> str:
+    """Parallel coordinates: an upright axis a column, a line a row, from the bottom (first) to the top (last).
+
+    Args:
+        columns: name -> a value for each row. Numbers share a scale (logarithmic where the largest is at least 4 times
+            the smallest), text values stand one above the other.
+        colors: of each row's line; the last row is drawn last and thicker.
+        title: for screen readers.
+    """
+    spacing, left, top, bottom = 128, 52, 34, height - 16
+    width = spacing * len(columns) + left
+    places: list[list[float]] = []
+    parts = [
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
+        f"<title>{escape(title)}</title>"
+    ]
+    labels: list[str] = []
+    for i, (name, values) in enumerate(columns.items()):
+        at = spacing * i + left
+        numbers = [float(v) for v in values if not isinstance(v, str)]
+        scale: Mapping[str, float] | _Axis
+        if len(numbers) == len(values):
+            scale = _Axis(numbers, bottom - 6, top + 6, log=max(numbers) >= 4 * min(numbers) > 0)
+            heights = [scale(v) for v in numbers]
+            few = sorted(set(numbers)) if len(set(numbers)) < 6 < len(numbers) else scale.ticks()
+            marks = [(scale(tick), _short(tick)) for tick in few]
+        else:
+            known = sorted({str(v) for v in values})
+            step = (bottom - top) / (len(known) + 1)
+            scale = {value: bottom - step * (k + 1) for k, value in enumerate(known)}
+            heights = [scale[str(v)] for v in values]
+            marks = [(place, value) for value, place in scale.items()]
+        places.append(heights)
+        labels.append(f'<line class="leader" x1="{at}" x2="{at}" y1="{top}" y2="{bottom}"/>')
+        labels.append(f'<text class="axis" x="{at}" y="{top - 14}" text-anchor="middle">{escape(name)}</text>')
+        for place, said in marks:
+            labels.append(f'<text class="tick halo" x="{at + 5}" y="{place + 4:.1f}">{escape(said)}</text>')
+    for row, color in enumerate(colors):
+        path = " ".join(f"{spacing * i + left},{heights[row]:.1f}" for i, heights in enumerate(places))
+        last = row == len(colors) - 1
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="{4 if last else 1.5}" '
+            f'stroke-opacity="{1 if last else 0.75}"/>'
+        )
+    return "".join([*parts, *labels, "</svg>"])

@@ -15,6 +15,7 @@ from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.markup import figure, text
 from heist_encoders.evaluation.style import CSS
+from heist_encoders.evaluation.sweep_sections import sweep_section
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,12 @@ def write_report(
     """Write the report. It holds everything in itself: no scripts, no links to other files or hosts.
 
     Args:
-        entries: evaluations, each whatever ``read_entry`` takes; at least one.
+        entries: evaluations, each whatever ``read_entry`` takes; none only if there are sweeps.
         out_html: the file to write, replaced if it exists, whole or not at all.
         references: rows of ``reference_rows``; those that ``evaluate`` found are shown anyway.
         dataset: a ``Dataset``, or a mapping of what to tell about it (any keys, plain values).
-        sweeps: name of a sweep -> its trials: a DataFrame or a sequence of mappings with plain values, best first.
+        sweeps: name of a sweep -> a ``SweepResult``; or its trials alone, a DataFrame or a sequence of mappings with
+            plain values, best first, which are shown without plots.
         ppo: ``{"curves": {label: {"steps": [...], "returns": [...]}}, "table": [mappings], "text": "..."}``, each key
             optional.
         title: the headline.
@@ -121,19 +123,26 @@ def write_report(
         ArtifactError: if an entry holds no evaluation. ConfigError: if there is none, or the file can't be written.
     """
     found = [read_entry(entry) for entry in entries]
-    if not found:
+    if not found and not sweeps:
         raise ConfigError("a report needs at least one evaluated artifact; run heist-encoders evaluate first")
     found.sort(key=lambda e: -(figure(e.metrics, "usefulness", "mlp_f1") or 0.0))
+    of_entries = (
+        [
+            sections.introduction(found, title),
+            sections.leaderboard(found, sections.all_references(found, references)),
+            sections.losses_of_elements(found),
+            sections.side_by_side(found),
+            sections.trade_offs(found),
+            sections.reconstructions_and_cost(found),
+            sections.training_curves(found),
+        ]
+        if found
+        else [f"<h1>{text(title)}</h1>"]
+    )
     parts = [
-        sections.introduction(found, title),
-        sections.leaderboard(found, sections.all_references(found, references)),
-        sections.losses_of_elements(found),
-        sections.side_by_side(found),
-        sections.trade_offs(found),
-        sections.reconstructions_and_cost(found),
-        sections.training_curves(found),
+        *of_entries,
         sections.ppo_section(ppo),
-        sections.sweep_section(sweeps),
+        sweep_section(sweeps),
         sections.dataset_section(dataset),
         sections.definitions(),
     ]

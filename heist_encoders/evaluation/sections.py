@@ -321,21 +321,6 @@ pay.</p>
 <div class="row">{"".join(plots)}</div></section>"""
 
 
-def sweep_section(sweeps: Mapping[str, Any] | None) -> str:
-    """The trials of each sweep, folded away."""
-    if not sweeps:
-        return ""
-    parts = [
-        f"<details{' open' if len(sweeps) == 1 else ''}><summary>{text(name)}: {len(rows)} trials</summary>"
-        f"{table(rows)}</details>"
-        for name, rows in sweeps.items()
-    ]
-    return (
-        '<section id="sweeps"><h2>Sweeps</h2><p>The trials that the winners were chosen from.</p>'
-        f"{''.join(parts)}</section>"
-    )
-
-
 def ppo_section(ppo: Mapping[str, Any] | None) -> str:
     """Returns of PPO while it learns, and a table of final ones."""
     if not ppo:

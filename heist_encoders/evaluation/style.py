@@ -45,6 +45,7 @@ figcaption { font-size: 13.5px; max-width: 52ch; }
 svg { max-width: 100%; height: auto; font-family: inherit; }
 svg .grid { stroke: #e8ecf0; stroke-width: 1; }
 svg .leader { stroke: #9aa4b0; stroke-width: 1; }
+svg .limit { stroke: #b84a08; stroke-width: 1.5; stroke-dasharray: 5 4; }
 svg .tick { font-size: 11.5px; fill: #5b6675; }
 svg .axis { font-size: 12.5px; fill: #364152; }
 svg .label { font-size: 12px; fill: #1c2430; }

@@ -287,7 +287,7 @@ def make_report(job: Job) -> dict[str, Any]:
     for family in options.families:
         entries.append(_result(job, f"evaluate:{family}")["folder"])
         winner = _result(job, f"sweep:{family}")
-        sweeps[family] = load_result(winner["sweep"]).table
+        sweeps[family] = load_result(winner["sweep"])
     ppo = job.state.result("ppo")
     job.progress.count(0, 1, "what raw pixels and an untrained encoder would tell the probes")
     with torch_threads(1):

@@ -24,7 +24,8 @@ class Objective(Config):
         probe_frames: Frames of the train split that a probe inside a trial is fitted on; it is judged on half as many
             of the test split.
         first_probe, probe_factor: A trial is probed, reports and saves a checkpoint after ``first_probe`` epochs,
-            then after ``probe_factor`` times as many, and so on, and at its end. A sweep puts the rungs of ASHA here.
+            then after ``probe_factor`` times as many, and so on, and at its end; with a factor of 1 every
+            ``first_probe`` epochs. A sweep puts the rungs of ASHA here.
     """
 
     metric: Literal["mlp_f1", "linear_f1", "test_loss"] = "mlp_f1"
@@ -32,10 +33,12 @@ class Objective(Config):
     max_latency_ms: float = Field(default=5.0, gt=0)
     probe_frames: int = Field(default=4000, ge=64)
     first_probe: int = Field(default=1, ge=1)
-    probe_factor: int = Field(default=2, ge=2)
+    probe_factor: int = Field(default=2, ge=1)
 
     def probed(self, epoch: int) -> bool:
         """Whether a trial is probed after so many epochs (from 1)."""
+        if self.probe_factor == 1:
+            return epoch % self.first_probe == 0
         rung = self.first_probe
         while rung < epoch:
             rung *= self.probe_factor

@@ -11,6 +11,7 @@ from typing import Any
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
 from heist_encoders.files import write_atomically
 from heist_encoders.ray_session import start_ray
+from heist_encoders.tuning.loggers import logger_callbacks
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.optuna_tpe import optuna_search
 from heist_encoders.tuning.plan import existing_sweep, make_plan, place_of
@@ -43,12 +44,15 @@ def sweep(
     objective: Mapping[str, Any] | None = None,
     address: str | None = None,
     progress: Any = None,
+    log: Sequence[str] = (),
     callbacks: Sequence[Any] = (),
 ) -> SweepResult:
     """Search the hyperparameters of an autoencoder with Ray Tune.
 
-    The same space, options and seed give the same configurations (``search="random"``), and each trial trains from the
-    same seed. Which trials ASHA stops, and what a time budget cuts off, depends on timing.
+    The same space, options and seed give the same configurations (``search="random"``), each trial trains from the
+    same seed, and on the CPU to the same weights. Which trials ASHA stops depends on the order in which they come to a
+    rung: with ``max_concurrent=1`` or ``scheduler="none"`` the winner is a function of the seed. A time budget, and a
+    limit on latency that a trial comes near, depend on the machine.
 
     Args:
         space: A family (``vae_paper``), a YAML file, a SearchSpace, or what ``search_space`` returns (also changed, or
@@ -67,12 +71,15 @@ def sweep(
         objective: Values of ``Objective`` over the space's: ``{"max_latency_ms": 2.0}``.
         address: Of a Ray cluster; None = the Ray of this process, or a new local one.
         progress: Called with a ``SweepEvent`` whenever something happens; the first one is the resource plan.
-        callbacks: More Tune callbacks, ``WandbLoggerCallback(...)`` for example.
+        log: ``wandb``, ``mlflow`` (extras of these names); see ``logger_callbacks``. TensorBoard is always written.
+        callbacks: More Tune callbacks.
 
     Raises:
         ConfigError: bad option, ``out`` unusable or holding another sweep, a state that can't be restored.
         ResourceError: if no trial can be placed, or all trials failed for lack of resources.
-        MissingDependencyError: if ``search="optuna"`` and Optuna is missing or too old.
+        UnknownNameError: for an unknown name in ``log``.
+        MissingDependencyError: if ``search="optuna"`` and Optuna is missing or too old, or a package of ``log`` is
+            missing.
         KeyboardInterrupt: on Ctrl-C, after the state is saved: ``resume=True`` goes on.
     """
     if metric is not None and metric not in METRICS:
@@ -96,7 +103,8 @@ def sweep(
     existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:
         return existing
-    return _Sweep(space, dataset, folder, plan, seed, progress, tuple(callbacks)).go(
+    callbacks = (*logger_callbacks(log, folder), *callbacks)
+    return _Sweep(space, dataset, folder, plan, seed, progress, callbacks).go(
         restore=existing is not None,
         address=address,
         resources=(cpus_per_trial, gpus_per_trial),

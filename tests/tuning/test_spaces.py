@@ -162,6 +162,7 @@ def test_objective_never_prefers_what_is_over_a_limit() -> None:
     for chosen in (objective, Objective(metric="test_loss")):
         assert chosen.score(good) > chosen.score(large) > chosen.score(slow)
     assert [epoch for epoch in range(1, 20) if Objective(first_probe=2, probe_factor=3).probed(epoch)] == [2, 6, 18]
+    assert [epoch for epoch in range(1, 8) if Objective(first_probe=2, probe_factor=1).probed(epoch)] == [2, 4, 6]
 
 
 def test_optuna_space_honours_conditions_and_lists(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError
+from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError, UnknownNameError
 from heist_encoders.tuning import SweepResult, load_result, promote_winner, search_space, sweep, trainable
 
 TINY = {"params": {"channels": [8, 4], "latent_size": 8}, "test_samples": 32}
@@ -68,6 +68,44 @@ def test_sweep_runs_and_reports(finished: tuple[SweepResult, list], small_datase
     assert {"start", "result", "complete"} <= {event.kind for event in events}
     assert events[-1].kind == "end"
     assert events[-1].finished == 3
+
+
+def test_tensorboard_has_every_trial(finished: tuple[SweepResult, list]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result, _ = finished
+    for row in result.table.to_dict("records"):
+        folder = (result.path / row["checkpoint"]).parent
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        logged = [event.value for event in events.Scalars("ray/tune/mlp_f1")]
+        assert max(logged) == pytest.approx(row["mlp_f1"])
+
+
+def test_report_shows_what_was_tried(finished: tuple[SweepResult, list], tmp_path: Path) -> None:
+    from heist_encoders.pipeline.reporting import write
+
+    result, _ = finished
+    page = write([str(result.path.parent)], tmp_path / "report.html").read_text(encoding="utf-8")
+    parallel = page[page.index("What tuned tried") :].split("</svg>")[0]
+    assert parallel.count("<polyline") == 3
+    for name in ("learning_rate", "mlp_f1"):
+        assert f">{name}</text>" in parallel
+    cost = page[page.index("mlp_f1 of tuned against latency and size") :].split("</svg>")[0]
+    assert cost.count("<circle") == 3
+    assert f"trial 0: mlp_f1 {result.table.set_index('trial').loc[0, 'mlp_f1']:.3f}, 8 numbers" in cost
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_loggers_that_are_missing(monkeypatch: pytest.MonkeyPatch, small_dataset: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"out": tmp_path / "s", "preset": "smoke"}
+    for name in ("wandb", "mlflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(MissingDependencyError, match=rf"pip install 'heist-encoders\[{name}\]'"):
+            sweep("conv_maxpool", small_dataset, log=[name], **options)
+    with pytest.raises(UnknownNameError, match="unknown logger 'wandbb'; did you mean 'wandb'"):
+        sweep("conv_maxpool", small_dataset, log=["wandbb"], **options)
+    assert not (tmp_path / "s").exists()
 
 
 def test_sweep_is_quiet(ray_local: None, small_dataset: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
