@@ -21,6 +21,7 @@ _LAZY = {
     "DatasetSpec": "heist_encoders.data.manifest",
     "generate": "heist_encoders.data.generate",
     "stream": "heist_encoders.data.stream",
+    "FrameStream": "heist_encoders.data.stream",
     "train": "heist_encoders.training.train",
     "evaluate": "heist_encoders.evaluation.evaluate",
     "register_encoder_env": "heist_encoders.envs.registration",
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset, open_dataset
     from heist_encoders.data.generate import generate
     from heist_encoders.data.manifest import DatasetSpec
-    from heist_encoders.data.stream import stream
+    from heist_encoders.data.stream import FrameStream, stream
     from heist_encoders.envs.registration import register_encoder_env
     from heist_encoders.evaluation.evaluate import evaluate
     from heist_encoders.training.train import train

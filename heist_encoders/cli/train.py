@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Data, JsonFlag, check_folder, examples
+from heist_encoders.cli.options import JsonFlag, check_folder, examples
+from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
     "heist-encoders train vae_paper --data data/memory --out runs/one",
     "heist-encoders train my.yaml --data data/memory --out runs/two --max-seconds 600",
+    "heist-encoders train vae_paper --stream data --data data/memory --out runs/three",
     "heist-encoders train runs/one/artifact --data data/memory --out runs/again",
     "heist-encoders evaluate runs/one/artifact --data data/memory",
 )
@@ -28,7 +30,16 @@ def train(
             "to train it once more exactly as it was.",
         ),
     ],
-    data: Data,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="A dataset's folder or URI, as written by 'heist-encoders generate'. With --stream it only tests, and "
+            "may be left out.",
+        ),
+    ] = None,
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where checkpoints, logs and the artifact go.")],
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <family>-<folder>.")
@@ -41,9 +52,24 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="'auto', 'cpu' or 'cuda', instead of the config's.")
     ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            "--stream",
+            metavar="SPEC",
+            help="Train on frames that are drawn while it trains, each seen once: a YAML file with the options of a "
+            "dataset (distribution_mode, balance, seed, size: the frames of an epoch, ...), or 'data' for those of "
+            "--data.",
+        ),
+    ] = None,
+    stream_workers: Annotated[
+        int, typer.Option("--stream-workers", min=1, max=256, help="Processes that draw. Never changes the frames.")
+    ] = 1,
     json: JsonFlag = False,
 ) -> None:
-    """Train an autoencoder on a dataset and keep its best weights as an artifact in OUT/artifact.
+    """Train an autoencoder on a dataset, or on an endless stream of fresh frames.
+
+    Its best weights become an artifact in OUT/artifact.
 
     A checkpoint is kept after each epoch: killed half-way, run it again and it goes on from there.
     """
@@ -59,11 +85,10 @@ def train(
     loaded, epochs = load_config(config, settings)
 
     from heist_encoders.cli.progress import Reporter
-    from heist_encoders.data.dataset import open_dataset
     from heist_encoders.training.train import train as train_autoencoder
     from heist_encoders.zoo import save_artifact
 
-    dataset = open_dataset(data)
+    dataset = open_frames(data, stream, stream_workers, recorded_stream(config))
     with Reporter([f"train {loaded.autoencoder}"], [max_seconds]) as progress:
         progress.start(0)
 
@@ -101,7 +126,50 @@ def train(
         output.print_json(summary)
     else:
         print(f"{artifact.path}: test loss {result.test_loss:.5f} after epoch {result.best_epoch + 1}")
-        output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data}")
+        output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data or 'DIR'}")
+
+
+def open_frames(data: str | None, stream: str | None, workers: int, recorded: dict[str, Any] | None) -> Any:
+    """What to train on: the dataset ``data``, or a FrameStream that is tested on it.
+
+    Args:
+        data: folder or URI.
+        stream: a YAML file with a spec, or ``data``.
+        workers: processes that draw the stream.
+        recorded: spec of the stream that an artifact was trained on, if it is to be trained once more.
+    """
+    from heist_encoders.data.dataset import open_dataset
+    from heist_encoders.data.manifest import DatasetSpec
+    from heist_encoders.data.stream import FrameStream
+
+    if data is None and (stream == "data" or (stream is None and recorded is None)):
+        wanted = "a dataset to train on" if stream is None else "the dataset whose options --stream data means"
+        raise ConfigError(
+            f"no --data; expected {wanted} (make one by 'heist-encoders generate'), or --stream SPEC.yaml"
+        )
+    dataset = None if data is None else open_dataset(data)
+    if stream is None:
+        return dataset if recorded is None else FrameStream(recorded, dataset, workers=workers)
+    spec = dataset.spec if dataset is not None and stream == "data" else DatasetSpec.from_yaml(stream)
+    return FrameStream(spec, dataset, workers=workers)
+
+
+def recorded_stream(config: str) -> dict[str, Any] | None:
+    """The spec of the stream that the artifact ``config`` was trained on; None for all else."""
+    folder = artifact_folder(config)
+    if folder is None:
+        return None
+    from heist_encoders.zoo import load_artifact
+
+    found: dict[str, Any] | None = (load_artifact(folder).training.get("stream") or {}).get("spec")
+    return found
+
+
+def artifact_folder(config: str) -> Path | None:
+    """The folder of the artifact that ``config`` names, or None."""
+    path = Path(config)
+    folder = path.parent if path.name == "config.json" else path
+    return folder if (folder / "config.json").is_file() else None
 
 
 def load_config(config: str, settings: dict[str, Any]) -> tuple[Any, int | None]:
@@ -113,9 +181,8 @@ def load_config(config: str, settings: dict[str, Any]) -> tuple[Any, int | None]
     from heist_encoders.config import read_yaml
     from heist_encoders.training.config import TrainConfig
 
-    path = Path(config)
-    folder = path.parent if path.name == "config.json" else path
-    if (folder / "config.json").is_file():
+    folder = artifact_folder(config)
+    if folder is not None:
         from heist_encoders.training.report import read_record
         from heist_encoders.zoo import load_artifact
 

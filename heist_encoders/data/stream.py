@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from typing import Any
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.data.manifest import CHUNK_FRAMES, Chunk, DatasetSpec
+from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
+from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.errors import ConfigError
+from heist_encoders.elements import ELEMENTS
+from heist_encoders.errors import ConfigError, DatasetError
 
-_AFTER_DATASETS = 10**7
-"""Number of the stream's first chunk: past those of any dataset (at most 10^9 frames), so that none is drawn twice."""
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
+
+_FIRST_CHUNKS = 4
+"""Chunks that ``FrameStream.frames("train")`` shows."""
 
 
 def stream(spec: DatasetSpec | dict[str, Any], *, batch_size: int = 128, start: int = 0) -> Iterator[Rows]:
@@ -43,20 +51,27 @@ def stream(spec: DatasetSpec | dict[str, Any], *, batch_size: int = 128, start: 
 
 
 def _batches(spec: DatasetSpec, batch_size: int, number: int) -> Iterator[Rows]:
+    return cut((stream_chunk(spec, n) for n in count(number)), batch_size)
+
+
+def cut(chunks: Iterator[Rows], batch_size: int, skip: int = 0) -> Iterator[Rows]:
+    """Chunks of rows -> batches of exactly ``batch_size`` rows, in order, the first ``skip`` rows left out.
+
+    Two batches never share memory.
+    """
     left: Rows | None = None
     while True:
-        parts, count = ([left], len(left.frames)) if left is not None else ([], 0)
-        while count < batch_size:
-            index = _AFTER_DATASETS + number
-            fresh = draw_chunk(spec, Chunk(index, "train", number, number * CHUNK_FRAMES, CHUNK_FRAMES))
+        parts, total = ([left], len(left.frames)) if left is not None else ([], 0)
+        while total < batch_size + skip:
+            fresh = next(chunks)
             parts.append(fresh)
-            count += CHUNK_FRAMES
-            number += 1
+            total += len(fresh.frames)
         rows = _joined(parts)
-        at = 0
-        for at in range(batch_size, count + 1, batch_size):
-            yield _part(rows, at - batch_size, at)
-        left = _part(rows, at, count) if at < count else None
+        at, skip = skip, 0
+        while at + batch_size <= total:
+            yield _part(rows, at, at + batch_size)
+            at += batch_size
+        left = _part(rows, at, total) if at < total else None
 
 
 def _joined(parts: list[Rows]) -> Rows:
@@ -72,3 +87,96 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
     return Rows(
         rows.frames[start:stop].copy(), {name: column[start:stop].copy() for name, column in rows.labels.items()}
     )
+
+
+def boxes_of(labels: dict[str, NDArray[np.generic]]) -> NDArray[np.int16]:
+    """Label columns (N,) of Heist -> int16 (N, 7, 4), the elements' boxes.
+
+    Raises:
+        DatasetError: if the labels are of another game.
+    """
+    names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
+    if names[0] not in labels:
+        raise DatasetError("boxes exist only for heist")
+    return np.stack([labels[name] for name in names], axis=1).astype(np.int16).reshape(-1, len(ELEMENTS), 4)
+
+
+class FrameStream:
+    """What ``train`` takes instead of a dataset to train on frames of which none is seen twice.
+
+    Its training frames are those of ``stream(spec)``, drawn ahead by processes in the background. It is judged by the
+    test split of a dataset, or by the test frames that the dataset of the same spec would have.
+
+    Args:
+        spec: what to draw. Its train frames (``size`` less the test fraction) make an epoch, unless the training's
+            ``epoch_samples`` says otherwise.
+        dataset: whose test split to judge by; None draws the spec's own.
+        workers: processes that draw, about 9,000 frames/s each. Never changes the frames.
+
+    Attributes:
+        hash: of the spec and the dataset, SHA-256 (hex).
+
+    Raises:
+        ConfigError: for a spec or a number out of range.
+        DatasetError: if the dataset shows another game, mode or background than the spec.
+    """
+
+    def __init__(self, spec: DatasetSpec | dict[str, Any], dataset: Dataset | None = None, *, workers: int = 1) -> None:
+        self.spec = DatasetSpec.from_dict(spec) if isinstance(spec, dict) else spec
+        if workers < 1:
+            raise ConfigError(f"workers = {workers}: expected at least 1 process to draw the stream")
+        self.workers = workers
+        self.dataset = dataset
+        if dataset is not None:
+            for option in ("game", "distribution_mode", "use_backgrounds"):
+                drawn, tested = getattr(self.spec, option), getattr(dataset.spec, option)
+                if drawn != tested:
+                    raise DatasetError(
+                        f"the stream has {option} {drawn!r} and the dataset to test on has {tested!r}; "
+                        f"set the stream's {option} to {tested!r}"
+                    )
+        of = "" if dataset is None else dataset.hash
+        self.hash = hashlib.sha256(f"stream {self.spec.canonical()} {of}".encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<FrameStream of {self.spec.game}, {self.spec.distribution_mode}, {self.spec.balance}>"
+
+    @property
+    def epoch_samples(self) -> int:
+        """Frames of an epoch where the training doesn't say: the train frames of the spec."""
+        return max(1, self.spec.rows("train"))
+
+    def record(self) -> dict[str, Any]:
+        """How an artifact describes its training frames."""
+        tested = "drawn test frames of the same spec" if self.dataset is None else f"dataset {self.dataset.hash}"
+        return {"spec": self.spec.to_dict(), "tested_on": tested}
+
+    def open(self, position: int) -> ChunkProcesses:
+        """Start the processes that draw from the chunk in which frame ``position`` of the stream lies."""
+        return ChunkProcesses(self.spec, position // CHUNK_FRAMES, self.workers)
+
+    def frames(self, split: str) -> NDArray[np.uint8]:
+        """uint8 (N, 64, 64, 3): all test frames; of ``train`` the first 4,032, for statistics of the encoding."""
+        if split == "test" and self.dataset is not None:
+            return self.dataset.frames("test")
+        return (self._test if split == "test" else self._first).frames
+
+    def boxes(self, split: str) -> NDArray[np.int16]:
+        """int16 (N, 7, 4) of the same frames. Raises DatasetError for other games than Heist."""
+        if split == "test" and self.dataset is not None:
+            return self.dataset.boxes("test")
+        return boxes_of((self._test if split == "test" else self._first).labels)
+
+    @cached_property
+    def _first(self) -> Rows:
+        return _joined([stream_chunk(self.spec, number) for number in range(_FIRST_CHUNKS)])
+
+    @cached_property
+    def _test(self) -> Rows:
+        chunks = [chunk for chunk in self.spec.chunks() if chunk.split == "test"]
+        if not chunks:
+            raise DatasetError(
+                f"a spec of size {self.spec.size} and test_fraction {self.spec.test_fraction:g} has no test frames to "
+                "judge the training by; raise one of them or name a dataset to test on"
+            )
+        return _joined([draw_chunk(self.spec, chunk) for chunk in chunks])

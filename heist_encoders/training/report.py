@@ -78,10 +78,13 @@ class TrainResult:
     seconds: float
     stopped_early: bool
     """By patience or by the callback, before the planned end."""
+    stream: dict[str, Any] | None = None
+    """The spec of the endless stream that it was trained on, None for a dataset."""
 
     def record(self) -> dict[str, Any]:
         """How it went, as an artifact keeps it: configuration, samples, seconds, losses of every epoch."""
         return {
+            **({} if self.stream is None else {"stream": self.stream}),
             "config": self.config.to_dict(),
             "samples": self.samples,
             "seconds": round(self.seconds, 1),

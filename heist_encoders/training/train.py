@@ -16,10 +16,11 @@ from torch import Tensor
 from heist_encoders.autoencoders.base import BaseAutoencoder
 from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.autoencoders.registry import create_autoencoder
+from heist_encoders.data.stream import FrameStream
 from heist_encoders.errors import ConfigError
 from heist_encoders.training.checkpoint import Checkpoint, model_tensors, prepare_folder
 from heist_encoders.training.config import TrainConfig, as_config
-from heist_encoders.training.data import Batch, FrameSource, Order, Split
+from heist_encoders.training.data import Batch, FrameSource, Split, make_feed
 from heist_encoders.training.evaluate import TestResult, test
 from heist_encoders.training.hardware import compiled, keep_memory, resolve_device, resolve_precision, torch_threads
 from heist_encoders.training.logs import Logs
@@ -35,7 +36,7 @@ _PROGRESS_EVERY = 0.25
 
 def train(
     config: TrainConfig | dict[str, Any],
-    dataset: FrameSource,
+    dataset: FrameSource | FrameStream,
     *,
     out: str | Path | None = None,
     callback: Callable[[EpochReport], bool | None] | None = None,
@@ -49,7 +50,8 @@ def train(
 
     Args:
         config: what to train and how; a dictionary is validated.
-        dataset: with ``frames(split)`` uint8 (N, 64, 64, 3) and ``boxes(split)`` int16 (N, 7, 4).
+        dataset: with ``frames(split)`` uint8 (N, 64, 64, 3) and ``boxes(split)`` int16 (N, 7, 4); or a ``FrameStream``,
+            to train on frames drawn in the background, each seen once.
         out: folder for checkpoints and logs; None keeps everything in memory.
         callback: called after each epoch; returning True ends the training.
         resume: go on from the last finished epoch in ``out``; False starts anew.
@@ -74,17 +76,21 @@ class _Run:
     """One training: its state between epochs, and what moves it on."""
 
     def __init__(
-        self, config: TrainConfig, dataset: FrameSource, device: torch.device, out: Path | None, resume: bool
+        self,
+        config: TrainConfig,
+        dataset: FrameSource | FrameStream,
+        device: torch.device,
+        out: Path | None,
+        resume: bool,
     ) -> None:
         self.config, self.device = config, device
         self.dtype = resolve_precision(config.precision, device)
         self.objective = Objective(config.loss, device)
         boxes = self.objective.needs_boxes
-        self.train_split = Split(dataset, "train", with_boxes=boxes, device=device)
+        self.feed = make_feed(dataset, seed=config.seed, with_boxes=boxes, device=device)
         self.test_split = Split(dataset, "test", with_boxes=boxes, device=device)
-        self.order = Order(self.train_split.size, config.seed)
-        self.batch_size = min(config.batch_size, self.train_split.size)
-        self.epoch_steps = max(1, round((config.epoch_samples or self.train_split.size) / self.batch_size))
+        self.batch_size = min(config.batch_size, self.feed.largest_batch or config.batch_size)
+        self.epoch_steps = max(1, round((config.epoch_samples or self.feed.epoch_samples) / self.batch_size))
         epoch_samples = self.epoch_steps * self.batch_size
         self.planned = config.planned_samples(epoch_samples)
         self.test_places = self.test_split.spread(config.test_samples or max(2048, epoch_samples // 5))
@@ -97,6 +103,7 @@ class _Run:
         self.optimizer = Optimizer(
             self.model.parameters(), learning_rate=config.learning_rate, weight_decay=config.weight_decay
         )
+        self.stream = dataset.record() if isinstance(dataset, FrameStream) else None
         self.history: list[EpochReport] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch, self.samples, self.seconds = -1, 0, 0.0
@@ -154,6 +161,7 @@ class _Run:
                     )
                 stopped = bool(callback and callback(report)) or self._out_of_patience()
         finally:
+            self.feed.close()
             if self.logs is not None:
                 self.logs.close()
         self.model.load_state_dict(self.best)
@@ -167,6 +175,7 @@ class _Run:
             samples=self.samples,
             seconds=self.seconds,
             stopped_early=stopped and not self._spent(),
+            stream=self.stream,
         )
 
     def _spent(self) -> bool:
@@ -186,10 +195,9 @@ class _Run:
         # The noise of an epoch depends on its number alone: no generator's position needs keeping.
         torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
         steps = min(self.epoch_steps, max(1, math.ceil((self.planned - self.samples) / self.batch_size)))
-        indices = self.order.take(self.samples, steps * self.batch_size).reshape(steps, self.batch_size)
         before, loss_sum, told = self.samples, torch.zeros((), device=self.device), start
         self.model.train()
-        for step, batch in enumerate(self.train_split.batches(indices)):
+        for step, batch in enumerate(self.feed.batches(self.samples, steps, self.batch_size)):
             elapsed = self.seconds + time.monotonic() - start
             if step > 0 and config.max_seconds is not None and elapsed >= config.max_seconds:
                 break

@@ -36,7 +36,7 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
         *_table("Training", config["training"], empty="Unknown."),
         "## Provenance",
         "",
-        f"- dataset: `{config['dataset_hash'] or 'unknown'}`",
+        *_frames(config),
         f"- weights: sha256 `{sha256}`",
         *(f"- {key}: {value}" for key, value in _flat(config["provenance"])),
         "",
@@ -52,6 +52,18 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
         "",
     ]
     return "\n".join(lines)
+
+
+def _frames(config: Mapping[str, Any]) -> list[str]:
+    """What it was trained on."""
+    stream = config["training"].get("stream")
+    if not stream:
+        return [f"- dataset: `{config['dataset_hash'] or 'unknown'}`"]
+    samples = config["training"].get("samples", 0)
+    return [
+        f"- training frames: the first {samples:,} of an endless stream, each seen once (its spec is above)",
+        f"- judged while it was trained on: {stream['tested_on']}",
+    ]
 
 
 def _kept(usefulness: Mapping[str, Any]) -> list[str]:

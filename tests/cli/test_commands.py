@@ -53,6 +53,20 @@ def test_another_game(cli: Cli, tmp_path: Path, ray_local: None) -> None:
     assert made["spec"]["policy"] == "random"
 
 
+def test_train_on_a_stream(cli: Cli, small_dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("seed: 5\nsize: 700\n")
+    rest = ("--max-epochs", 1, "--json")
+    made = cli.ok("train", "conv_maxpool", "--stream", tmp_path / "spec.yaml", "--out", tmp_path / "one", *rest).json
+    assert made["samples"] == 640, "an epoch is the spec's train frames, in whole batches"
+    assert "endless stream" in (tmp_path / "one" / "artifact" / "README.md").read_text()
+    again = cli.ok("train", tmp_path / "one" / "artifact", "--out", tmp_path / "two", "--json").json
+    assert again["sha256"] == made["sha256"], "an artifact remembers its stream"
+    data = ("--data", small_dataset.path)
+    cli.ok("train", "conv_maxpool", "--stream", "data", *data, "--out", tmp_path / "three", *rest)
+    assert "or --stream SPEC.yaml" in cli("train", "conv_maxpool", "--out", tmp_path / "four").error
+    assert "--stream data means" in cli("train", "vae_paper", "--stream", "data", "--out", tmp_path / "five").error
+
+
 def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "one"
     arguments = ("train", "conv_maxpool", "--data", small_dataset.path, "--out", out, "--max-epochs", 2, "--json")
