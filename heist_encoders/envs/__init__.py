@@ -8,6 +8,8 @@ from heist_encoders.lazy import lazy_names
 
 _LAZY = {
     "HeistEnv": "single",
+    "HistoryEnv": "history",
+    "HistoryVectorEnv": "history",
     "HeistVectorEnv": "vector",
     "make_env": "make",
     "make_vector_env": "make",
@@ -19,6 +21,8 @@ _LAZY = {
 __all__ = list(_LAZY)
 
 if TYPE_CHECKING:
+    from heist_encoders.envs.history import HistoryEnv as HistoryEnv
+    from heist_encoders.envs.history import HistoryVectorEnv as HistoryVectorEnv
     from heist_encoders.envs.make import make_env as make_env
     from heist_encoders.envs.make import make_vector_env as make_vector_env
     from heist_encoders.envs.registration import register_all as register_all

@@ -28,7 +28,9 @@ class FrameEncoder:
         distribution_mode: the mode of the frames; an encoder of another mode is refused, None takes any.
         normalize: subtract the mean and divide by the deviation stored in the artifact.
         device: of the encoder, ``cpu``, ``cuda`` or ``auto``.
-        backend: ``torch``, ``openvino`` or ``auto`` (whichever is there and faster).
+        backend: ``torch``, ``openvino`` or ``auto`` (the faster one on this machine).
+        precision: ``float32`` or ``bfloat16``.
+        threads: CPU threads of OpenVINO; None: as many as torch uses.
 
     Raises:
         UnknownNameError, ArtifactError: if there is no such encoder (for this mode).
@@ -42,11 +44,15 @@ class FrameEncoder:
         normalize: bool = True,
         device: str = "cpu",
         backend: str = "auto",
+        precision: str = "float32",
+        threads: int | None = None,
     ) -> None:
         self.reference: dict[str, str] = find_artifact(encoder, distribution_mode).reference
         self.normalize = normalize
         self.device = device
         self.backend = backend
+        self.precision = precision
+        self.threads = threads
 
     @functools.cached_property
     def artifact(self) -> Artifact:
@@ -58,7 +64,13 @@ class FrameEncoder:
         """The loaded encoder."""
         from heist_encoders.zoo.encoder import load_encoder
 
-        return load_encoder(self.artifact, device=self.device, backend=self.backend)
+        return load_encoder(
+            self.artifact,
+            device=self.device,
+            backend=self.backend,
+            precision=self.precision,
+            threads=self.threads,
+        )
 
     @property
     def size(self) -> int:

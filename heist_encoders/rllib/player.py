@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from heist_encoders.elements import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.envs.history import History
 from heist_encoders.errors import ArtifactError
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.registration import PIXELS, PREFIX
@@ -92,6 +93,7 @@ class RLlibPlayer:
         env_to_module: its pipeline from observations to the module.
         module_to_env: its pipeline from the module's output to actions.
         encode: the encoder of a policy that was trained on encoded environments; None if it takes frames.
+        history: how its environments made observations of the encodings; None if they are the encodings.
         greedy: the most probable action; else sampled with torch's generator.
         lookback: steps of an episode that the connectors may look back.
     """
@@ -105,6 +107,7 @@ class RLlibPlayer:
         module_to_env: Any,
         *,
         encode: FrameEncoder | None,
+        history: History | None = None,
         greedy: bool = True,
         lookback: int = 1,
     ) -> None:
@@ -112,6 +115,7 @@ class RLlibPlayer:
         self._env_to_module = env_to_module
         self._module_to_env = module_to_env
         self._encode = encode
+        self._history = history
         self._explore = not greedy
         self._lookback = max(1, lookback)
         self._episodes: dict[int, Any] = {}
@@ -121,11 +125,13 @@ class RLlibPlayer:
     def from_algorithm(cls, algorithm: Any, *, greedy: bool = True) -> Self:
         """The current policy of a built algorithm."""
         runner, config = algorithm.env_runner, algorithm.config
+        encode = frame_encoder(config.env, config.env_config)
         return cls(
             runner.module,
             runner._env_to_module,
             runner._module_to_env,
-            encode=frame_encoder(config.env, config.env_config),
+            encode=encode,
+            history=history(encode, config.env_config),
             greedy=greedy,
             lookback=config.episode_lookback_horizon,
         )
@@ -158,11 +164,13 @@ class RLlibPlayer:
             raise ArtifactError(
                 f"{path} is no checkpoint of an RLlib policy; expected a folder that Algorithm.save_to_path wrote"
             )
+        encode = frame_encoder(env, env_config)
         return cls(
             RLModule.from_checkpoint(module),
             EnvToModulePipeline.from_checkpoint(pipelines / "env_to_module_connector"),
             ModuleToEnvPipeline.from_checkpoint(pipelines / "module_to_env_connector"),
-            encode=frame_encoder(env, env_config),
+            encode=encode,
+            history=history(encode, env_config),
             greedy=greedy,
             lookback=lookback,
         )
@@ -199,12 +207,17 @@ class RLlibPlayer:
 
         episode = self._episodes.get(game)
         if episode is None:
+            if self._history is not None:
+                observation = self._history.start(observation[None])[0]
             episode = SingleAgentEpisode()
             episode.add_env_reset(observation=observation)
         else:
             if len(episode) >= _CUT_EVERY:
                 episode = episode.cut(len_lookback_buffer=self._lookback)
             action, extra = self._last[game]
+            if self._history is not None:
+                before = np.asarray(episode.get_observations(-1))
+                observation = self._history.extend(before[None], observation[None], [action], [reward])[0]
             episode.add_env_step(observation=observation, action=action, reward=reward, extra_model_outputs=extra)
         self._episodes[game] = episode
         return episode
@@ -223,4 +236,15 @@ def frame_encoder(env: Any, env_config: Mapping[str, Any]) -> FrameEncoder | Non
         normalize=env_config.get("normalize", False),
         device=env_config.get("device", "cpu"),
         backend=env_config.get("backend", "auto"),
+        precision=env_config.get("precision", "float32"),
+        threads=env_config.get("threads"),
     )
+
+
+def history(encode: FrameEncoder | None, env_config: Mapping[str, Any]) -> History | None:
+    """How the environment of a configuration makes observations of its encodings, None if they are the encodings."""
+    stack, previous = env_config.get("frame_stack", 1), env_config.get("previous_action_reward", False)
+    if encode is None or (stack == 1 and not previous):
+        return None
+    actions = NUM_MOVES if env_config.get("actions", "all") == "moves" else NUM_ACTIONS
+    return History(encode.size, frame_stack=stack, num_actions=actions if previous else 0)

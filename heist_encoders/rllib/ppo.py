@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from heist_encoders.elements import DISTRIBUTION_MODES, MAX_LEVEL_SEED
+from heist_encoders.envs.history import check_frame_stack
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
@@ -66,11 +67,14 @@ def ppo_config(
     num_envs: int = 64,
     num_env_runners: int = 0,
     lstm: bool = False,
+    frame_stack: int = 1,
+    previous_action_reward: bool = False,
     fine_tune: float | None = None,
     evaluation_levels: int = 0,
     evaluation_interval: int = 10,
     device: str = "cpu",
     backend: str = "auto",
+    precision: str = "float32",
     torch_threads: int | None = 1,
     seed: int | None = 0,
 ) -> PPOConfig:
@@ -93,13 +97,18 @@ def ppo_config(
         num_envs: environments in all, divided over the env runners; a training batch is 128 steps of each.
         num_env_runners: processes that play, 0 for the driver itself.
         lstm: a recurrent policy; memory mode is only partially observed.
+        frame_stack: encodings in an observation, the newest and those of the steps before it (not in ``module``).
+        previous_action_reward: put the previous action and reward into the observation (not in ``module``).
         fine_tune: train the encoder too, at this multiple of the learning rate (``mode="module"`` only).
         evaluation_levels: number of fixed levels played every ``evaluation_interval`` iterations, one whole episode
             each (see ``evaluate_policy``); 0 for none.
         evaluation_interval: training iterations between evaluations.
         device: of the encoder in the modes ``env`` and ``preprocessor``.
-        backend: of the encoder in these modes: ``torch``, ``openvino`` or ``auto``.
-        torch_threads: cap on torch's threads in the driver and the env runners, None to leave them alone.
+        backend: of the encoder in these modes: ``torch``, ``openvino`` or ``auto`` (the faster one on the machine; they
+            differ in the last digits, so name one where runs must agree to the bit).
+        precision: of the encoder's arithmetic in these modes: ``float32``, or ``bfloat16`` for speed.
+        torch_threads: cap on torch's and OpenVINO's threads in the driver and the env runners, None to leave them
+            alone.
         seed: of the environments, the sampling and the initial weights.
 
     Raises:
@@ -107,6 +116,22 @@ def ppo_config(
         ConfigError: for options that do not go together.
     """
     _check(mode, distribution_mode, num_levels, start_level, num_envs, num_env_runners, fine_tune)
+    check_frame_stack(frame_stack)
+    history: dict[str, Any] = {}
+    if frame_stack > 1 or previous_action_reward:
+        history = {"frame_stack": frame_stack, "previous_action_reward": previous_action_reward}
+    if mode == "module" and history:
+        raise ConfigError(
+            "frame_stack and previous_action_reward need encodings as observations: expected mode 'env' or "
+            "'preprocessor', not 'module', whose memory is lstm=True"
+        )
+    compute: dict[str, Any] = {
+        "normalize": normalize,
+        "device": device,
+        "backend": backend,
+        "precision": precision,
+        "threads": torch_threads,
+    }
     # An encoder of Heist may look at another game; then its mode says nothing.
     expected = distribution_mode if game == "heist" else None
     artifact = find_artifact(encoder, expected)
@@ -120,12 +145,7 @@ def ppo_config(
     }
     if mode == "env":
         # The reference, not the name: it also finds artifacts that are in no zoo, and refuses others of that name.
-        env_config |= {
-            "encoder": artifact.reference,
-            "normalize": normalize,
-            "device": device,
-            "backend": backend,
-        }
+        env_config |= {"encoder": artifact.reference, **compute, **history}
     name = env_name(artifact.name) if mode == "env" else PIXELS
     register(artifact.name)
     batch = num_envs * STEPS_PER_ENV
@@ -174,9 +194,8 @@ def ppo_config(
                 _connector,
                 encoder=artifact.reference,
                 distribution_mode=distribution_mode,
-                normalize=normalize,
-                device=device,
-                backend=backend,
+                **compute,
+                **history,
             )
         )
     if mode == "module":

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 
 from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.envs.history import History, check_frame_stack, make_history
 from heist_encoders.errors import ConfigError
 from heist_encoders.rllib.encoding import FrameEncoder
 
@@ -35,6 +37,10 @@ class EncodeObservations(ConnectorV2):
         normalize: by the mean and deviation stored in the artifact.
         device: of the encoder, ``cpu`` or ``auto``.
         backend: ``torch``, ``openvino`` or ``auto``.
+        precision: ``float32`` or ``bfloat16``.
+        threads: CPU threads of OpenVINO; None: as many as torch uses.
+        frame_stack: encodings in an observation, the oldest first.
+        previous_action_reward: put the previous action (one-hot) and reward behind them (see ``envs.history``).
         input_observation_space, input_action_space: set by RLlib.
 
     Raises:
@@ -50,6 +56,10 @@ class EncodeObservations(ConnectorV2):
         normalize: bool = True,
         device: str = "cpu",
         backend: str = "auto",
+        precision: str = "float32",
+        threads: int | None = None,
+        frame_stack: int = 1,
+        previous_action_reward: bool = False,
         input_observation_space: gym.Space[Any] | None = None,
         input_action_space: gym.Space[Any] | None = None,
         **kwargs: Any,
@@ -60,7 +70,13 @@ class EncodeObservations(ConnectorV2):
             normalize=normalize,
             device=device,
             backend=backend,
+            precision=precision,
+            threads=threads,
         )
+        check_frame_stack(frame_stack)
+        self._frame_stack = frame_stack
+        self._previous_action_reward = previous_action_reward
+        self._history: History | None = None
         # ConnectorV2 stores this frame's arguments in checkpoints: leave the reference there, nothing larger.
         encoder = self._encode.reference
         super().__init__(input_observation_space, input_action_space, **kwargs)
@@ -75,7 +91,11 @@ class EncodeObservations(ConnectorV2):
                 f"EncodeObservations got observations {space}, expected frames Box(0, 255, {FRAME_SHAPE}, uint8); "
                 "use it with raw frames (heist-pixels), first in the env-to-module pipeline"
             )
-        return gym.spaces.Box(-np.inf, np.inf, (self._encode.size,), np.float32)
+        encodings = gym.spaces.Box(-np.inf, np.inf, (self._encode.size,), np.float32)
+        if self._frame_stack == 1 and not self._previous_action_reward:
+            return encodings
+        self._history = make_history(encodings, input_action_space, self._frame_stack, self._previous_action_reward)
+        return self._history.space
 
     def __call__(self, *, batch: Any, episodes: Any, **kwargs: Any) -> Any:
         """Encode the newest frame of all episodes at once; ``batch`` passes through."""
@@ -83,7 +103,17 @@ class EncodeObservations(ConnectorV2):
         if current:
             frames = np.stack([episode.get_observations(-1) for episode in current])
             for episode, encoding in zip(current, self._encode(frames), strict=True):
-                episode.set_observations(at_indices=-1, new_data=encoding)
+                episode.set_observations(at_indices=-1, new_data=self._row(episode, encoding))
                 # The episode's own space still is that of the frames: with it the encoding would be refused.
                 episode.observation_space = self.observation_space
         return batch
+
+    def _row(self, episode: Any, encoding: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The observation that an encoding becomes; the one before it lies in the episode or its lookback."""
+        if self._history is None:
+            return encoding
+        if episode.t == 0:
+            return self._history.start(encoding[None])[0]
+        before = np.asarray(episode.get_observations(-2), dtype=np.float32)
+        action, reward = episode.get_actions(-1), episode.get_rewards(-1)
+        return self._history.extend(before[None], encoding[None], [action], [reward])[0]

@@ -13,6 +13,8 @@ from gymnasium.vector.utils import batch_space
 
 PREFIX = "heist-"
 PIXELS = "heist-pixels"
+HISTORY = ("frame_stack", "previous_action_reward")
+"""Options of an environment that give its observations a memory."""
 
 
 def env_name(encoder: str | None) -> str:
@@ -57,23 +59,31 @@ def create_env(
     """The environment creator that is registered with Tune.
 
     Args:
-        config: options of ``heist_encoders.envs.make_env``; ``encoder`` overrides the one of the name. With
-            ``num_envs``, which RLlib adds for ``gym_env_vectorize_mode="vector_entry_point"``, a vector environment.
+        config: options of ``heist_encoders.envs.make_env``, and with an encoder ``frame_stack`` and
+            ``previous_action_reward`` of ``heist_encoders.envs.HistoryEnv``; ``encoder`` overrides the one of the name.
+            With ``num_envs``, which RLlib adds for ``gym_env_vectorize_mode="vector_entry_point"``, a vector
+            environment.
         encoder: the encoder of the name, None for raw frames.
 
     Returns:
-        An environment whose observations are flat encodings, float32 (size,), or frames, uint8 (64, 64, 3).
+        An environment whose observations are flat, float32 (size,), or frames, uint8 (64, 64, 3).
     """
-    from heist_encoders.envs import make_env, make_vector_env
+    from heist_encoders.envs import HistoryEnv, HistoryVectorEnv, make_env, make_vector_env
 
     options = dict(config)
     num_envs = options.pop("num_envs", None)
     chosen = options.pop("encoder", encoder)
+    history = {name: options.pop(name) for name in HISTORY if name in options}
+    wanted = history.get("frame_stack", 1) != 1 or bool(history.get("previous_action_reward"))
     if num_envs is None:
-        env = make_env(chosen, **options)
-        return env if chosen is None else _FlattenEncodings(env)
-    vector_env = make_vector_env(chosen, num_envs=num_envs, **options)
-    return vector_env if chosen is None else _FlattenVectorEncodings(vector_env)
+        env: gym.Env[Any, Any] = make_env(chosen, **options)
+        if chosen is not None:
+            env = _FlattenEncodings(env)
+        return HistoryEnv(env, **history) if wanted else env
+    vector_env: VectorEnv[Any, Any, Any] = make_vector_env(chosen, num_envs=num_envs, **options)
+    if chosen is not None:
+        vector_env = _FlattenVectorEncodings(vector_env)
+    return HistoryVectorEnv(vector_env, **history) if wanted else vector_env
 
 
 def register(*encoders: str) -> list[str]:

@@ -248,10 +248,12 @@ def _environment(config: Any) -> dict[str, Any]:
 def _identity(config: Any) -> dict[str, Any]:
     """What makes two runs the same run, as JSON values."""
     values = {key: getattr(config, key, None) for key in _IDENTITY}
+    values["env_config"] = {key: value for key, value in config.env_config.items() if key != "threads"}
     values["num_envs"] = config.num_envs_per_env_runner * max(1, config.num_env_runners)
     values["algorithm"] = getattr(config.algo_class, "__name__", str(config.algo_class))
     connector = getattr(config, "_env_to_module_connector", None)
-    values["preprocessor"] = getattr(connector, "keywords", None)
+    options = getattr(connector, "keywords", None)
+    values["preprocessor"] = options and {key: value for key, value in options.items() if key != "threads"}
     data: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return data
 

@@ -152,8 +152,8 @@ def _compile(key: _ByHash, precision: str, threads: int) -> Any:
     import openvino
 
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16"}
-    # By default OpenVINO pins the thread that calls to a core while it computes, to core 0 in every process: env runners
-    # on one machine would take turns on it. Without a stream the calling thread computes alone, wherever it runs.
+    # By default OpenVINO pins the thread that calls to a core while it computes, to core 0 in every process: env
+    # runners on one machine would take turns on it. Without a stream the calling thread computes, wherever it runs.
     if threads == 1:
         options |= {"NUM_STREAMS": 0}
     else:

@@ -156,6 +156,8 @@ def test_same_seed_same_training(tiny: Tiny) -> None:
         ({"num_envs": 5, "num_env_runners": 2}, ConfigError, "multiple"),
         ({"num_env_runners": -1}, ConfigError, "num_env_runners"),
         ({"fine_tune": 0.1}, ConfigError, "mode='module'"),
+        ({"frame_stack": 0}, ConfigError, "frame_stack = 0"),
+        ({"frame_stack": 2, "mode": "module"}, ConfigError, "not 'module'"),
         ({"encoder": "vae-alexa"}, UnknownNameError, "did you mean"),
     ],
 )

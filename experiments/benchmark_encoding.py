@@ -1,0 +1,152 @@
+"""How much faster than plain torch does an Encoder encode, with each backend and precision?
+
+Shows: milliseconds a frame of every packaged encoder, on one thread, in batches of 64 and of 1, and how many times
+          faster than plain torch that is (in brackets). Plain torch: the model in eval mode under `inference_mode`,
+          float32, frames widened by `to_input`, NCHW. All ways take turns, so that they meet the same machine; medians
+          over the rounds, a round of 4 calls with 64 frames or 64 calls with one.
+          `differs`: root mean square difference to plain torch's encodings, in their standard deviations.
+          `--compile` adds torch.compile (Inductor, with freezing) and the seconds that it compiles.
+Run:   python experiments/benchmark_encoding.py --compile    (about 6 minutes; 3 without --compile)
+"""
+
+# What came out:
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from processes import machine, table
+
+BAR = 2.5
+PLAIN = "plain torch float32"
+Way = Callable[[np.ndarray], np.ndarray]
+
+
+def played_frames(num: int) -> np.ndarray:
+    """uint8 (num, 64, 64, 3): memory mode, after some random moves."""
+    from heist_encoders.heist.engine import Engine
+
+    with Engine(num) as engine:
+        engine.load_levels(list(range(num)))
+        for actions in np.random.default_rng(0).integers(0, 9, (20, num)):
+            engine.act(actions)
+        return engine.frames.copy()
+
+
+def plain(model: Any) -> Way:
+    import torch
+
+    from heist_encoders.autoencoders import to_input
+
+    def encode(frames: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model.encode(to_input(frames, channels_last=False)).numpy()
+
+    return encode
+
+
+def compiled(model: Any, bfloat16: bool) -> Way:
+    import torch
+
+    class Encode(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model.to(memory_format=torch.channels_last)
+
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            moved = frames.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
+            return self.model.encode(moved * (1 / 255))
+
+    graph = torch.compile(Encode().eval(), options={"freezing": True})
+
+    def encode(frames: np.ndarray) -> np.ndarray:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            return graph(torch.from_numpy(frames)).float().numpy()
+
+    return encode
+
+
+def ways_of(artifact: Any, batch: int, with_compile: bool) -> tuple[dict[str, Way], dict[str, str]]:
+    """Name -> way to encode, and what to add to a name: the backend that auto chose, seconds of compiling."""
+    from heist_encoders import load_encoder
+
+    ways: dict[str, Way] = {PLAIN: plain(artifact.load_model())}
+    notes: dict[str, str] = {}
+    for precision in ("float32", "bfloat16"):
+        for backend in ("torch", "openvino", "auto"):
+            encoder = load_encoder(
+                artifact, device="cpu", backend=backend, precision=precision, threads=1, batch_size=batch
+            )
+            ways[f"{backend} {precision}"] = encoder.encode
+            if backend == "auto":
+                notes[f"{backend} {precision}"] = encoder.backend
+        if with_compile:
+            name = f"torch.compile {precision}"
+            ways[name] = compiled(artifact.load_model(), precision == "bfloat16")
+            start = time.perf_counter()
+            ways[name](played_frames(batch))
+            notes[name] = f"{time.perf_counter() - start:.0f} s"
+    return ways, notes
+
+
+def measure(ways: dict[str, Way], frames: np.ndarray, rounds: int) -> dict[str, float]:
+    """Milliseconds a frame, median over rounds."""
+    calls = 4 if len(frames) > 1 else 64
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for done in range(rounds + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            for _ in range(calls):
+                way(frames)
+            if done:  # the first round warms up
+                spent[name].append((time.perf_counter() - start) / calls / len(frames))
+    return {name: 1e3 * float(np.median(values)) for name, values in spent.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 1])
+    parser.add_argument("--families", nargs="+", help="default: all packaged ones")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler")
+    options = parser.parse_args()
+    import torch
+
+    from heist_encoders import load_encoder
+    from heist_encoders.zoo.lookup import packaged_modes
+    from heist_encoders.zoo.names import families
+
+    torch.set_num_threads(1)
+    names = options.families or [name for name in families() if "memory" in packaged_modes(name)]
+    print(machine())
+    for batch in options.batches:
+        frames = played_frames(batch)
+        rows: list[list[str]] = []
+        head: list[str] = []
+        for name in names:
+            artifact = load_encoder(name, device="cpu", backend="torch").artifact
+            ways, notes = ways_of(artifact, batch, options.compile)
+            found = measure(ways, frames, options.rounds)
+            many = played_frames(64)
+            expected, near = ways[PLAIN](many), ways["auto bfloat16"](many)
+            differs = float(np.sqrt(np.mean(((near - expected) / artifact.std) ** 2)))
+            cells = [f"{found[PLAIN]:.3f}"]
+            best = {"float32": 0.0, "bfloat16": 0.0}
+            for way, value in list(found.items())[1:]:
+                ratio = found[PLAIN] / value
+                if way.startswith("auto"):
+                    best[way.split()[1]] = ratio
+                cells.append(f"{value:.3f} ({ratio:.1f}){' ' + notes[way] if way in notes else ''}")
+            met = [precision for precision, ratio in best.items() if ratio >= BAR]
+            rows.append([name, *cells, f"{differs:.3f}", " and ".join(met) or "none"])
+            head = ["ms a frame", PLAIN, *list(found)[1:], "differs", f"auto at least {BAR} times faster"]
+            print(name, batch, found, flush=True)
+        print(f"\nbatch {batch}, one thread, {options.rounds} rounds\n\n{table(head, rows)}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
