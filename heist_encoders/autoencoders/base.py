@@ -93,4 +93,5 @@ class BaseAutoencoder(nn.Module, ABC):
             kl = by_dimension.detach().sum()
             if beta > 0:
                 total = total + beta * by_dimension.clamp(min=free_bits).sum()
-        return LossTerms(total, pixel.detach(), mse, kl, torch.zeros((), device=pixel.device))
+        none = torch.zeros((), device=pixel.device)
+        return LossTerms(total, pixel.detach(), mse, kl, perceptual=none, element_map=none)

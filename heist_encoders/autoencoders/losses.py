@@ -6,8 +6,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from heist_encoders.elements import FRAME_SIZE
+
+MAP_CELLS = 8
+"""Cells of an element map along each side of the frame."""
+_POSITIVE = 8.0
+"""How often a cell that shows the element counts in ``element_map_loss``: such cells are under 1% of all."""
 
 
 class LossTerms(NamedTuple):
@@ -21,6 +27,7 @@ class LossTerms(NamedTuple):
     kl: Tensor
     """KL divergence from the prior in nats, summed over dimensions, mean over the batch. 0 without a VAE."""
     perceptual: Tensor
+    element_map: Tensor
 
 
 def element_masks(boxes: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,6 +70,31 @@ def element_weights(boxes: Tensor, alpha: float) -> Tensor:
         outside = torch.bmm(rows.transpose(1, 2), columns) == 0
     left = 1.0 - torch.where(present.any(), alpha, 0.0)
     return torch.where(outside, left / outside.sum().clamp(min=1), painted)
+
+
+def element_maps(boxes: Tensor) -> Tensor:
+    """Which cells of a coarse grid an element's box touches.
+
+    Args:
+        boxes: integers (B, 7, 4), see ``element_masks``.
+
+    Returns:
+        float32 (B, 7, 8, 8), 0 or 1.
+    """
+    rows, columns = (functional.max_pool1d(mask, FRAME_SIZE // MAP_CELLS) for mask in element_masks(boxes))
+    return rows.unsqueeze(3) * columns.unsqueeze(2)
+
+
+def element_map_loss(logits: Tensor, boxes: Tensor) -> Tensor:
+    """Mean binary cross-entropy of element maps, in nats; cells that show the element count 8 times.
+
+    Args:
+        logits: float (B, 7 * 8 * 8), of the cells of ``element_maps``.
+        boxes: integers (B, 7, 4), see ``element_masks``.
+    """
+    targets = element_maps(boxes).flatten(1)  # (B, 7 * 8 * 8)
+    weight = torch.tensor(_POSITIVE, device=logits.device)
+    return functional.binary_cross_entropy_with_logits(logits.float(), targets, pos_weight=weight)
 
 
 def pixel_loss(frames: Tensor, reconstruction: Tensor, weights: Tensor | None, power: int) -> tuple[Tensor, Tensor]:

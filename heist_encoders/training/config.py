@@ -20,12 +20,20 @@ class LossConfig(Config):
     """Share (alpha) of the pixel loss that goes to keys, doors and exit; 0 or None: the plain pixel loss."""
     perceptual: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the perceptual loss (AlexNet's first two convolutions); 0 leaves it out."""
+    element_map: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the element map loss: one linear layer must tell from the encoding in which of 8x8 cells each element
+    lies. 0 leaves it out, and then nothing but pixels teaches the encoder."""
     beta: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the KL divergence, summed over dimensions. Only a VAE has one."""
     beta_warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Fraction of the planned training over which beta rises from 0."""
     free_bits: Annotated[float, Field(ge=0)] = 0.0
     """KL in nats a dimension that costs nothing."""
+
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether the loss looks at where the elements are."""
+        return bool(self.element_weight) or self.element_map > 0
 
 
 class TrainConfig(Config):

@@ -28,6 +28,7 @@ class TestResult(NamedTuple):
     mse: float
     kl: float
     perceptual: float
+    element_map: float
     active_units: int
 
 
@@ -52,7 +53,7 @@ def test(
         dtype: bfloat16 for autocast, else float32.
     """
     model.eval()
-    sums = torch.zeros(4, dtype=torch.float64)
+    sums = torch.zeros(5, dtype=torch.float64)
     first = total = squares = torch.zeros((), dtype=torch.float64)
     noise, count = torch.zeros((), dtype=torch.float64), 0
     vae = False
@@ -64,7 +65,8 @@ def test(
             output = model(frames)
             terms = objective(model, frames, output, boxes)
         size = len(frames)
-        sums += size * torch.stack([terms.total, terms.mse, terms.kl, terms.perceptual]).double().cpu()
+        figures = [terms.total, terms.mse, terms.kl, terms.perceptual, terms.element_map]
+        sums += size * torch.stack(figures).double().cpu()
         encoding = output.encoding.flatten(1).double().cpu()  # (B, units)
         if count == 0:
             first = encoding[0]
@@ -75,5 +77,5 @@ def test(
         count += size
     variance = squares / count - (total / count).square()  # (units,)
     active = int((variance > (_ACTIVE_VAE * noise / count if vae else _ACTIVE)).sum())
-    loss, mse, kl, perceptual = (sums / count).tolist()
-    return TestResult(loss, mse, kl, perceptual, active)
+    loss, mse, kl, perceptual, element_map = (sums / count).tolist()
+    return TestResult(loss, mse, kl, perceptual, element_map, active)

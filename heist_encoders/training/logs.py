@@ -9,7 +9,7 @@ from typing import Any
 from heist_encoders.files import write_atomically
 from heist_encoders.training.report import EpochReport
 
-_CURVES = ("train_loss", "test_loss", "mse", "kl", "perceptual", "active_units", "samples_per_second")
+_CURVES = ("train_loss", "test_loss", "mse", "kl", "perceptual", "element_map", "active_units", "samples_per_second")
 
 
 class Logs:

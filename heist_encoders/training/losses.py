@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.losses import LossTerms, element_weights
+from heist_encoders.autoencoders.losses import MAP_CELLS, LossTerms, element_map_loss, element_weights
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
+from heist_encoders.elements import ELEMENTS
 from heist_encoders.training.config import LossConfig
 
 
@@ -23,20 +26,37 @@ class Objective:
 
     Args:
         config: which terms, with which weights.
-        device: where the perceptual network lies, if there is one.
+        device: where the networks of the loss lie, if there are any.
+        encoding_shape: of the autoencoder that is judged; needed where the element map loss has a weight.
     """
 
-    def __init__(self, config: LossConfig, device: str | torch.device = "cpu") -> None:
+    head: nn.Linear | None = None
+    """Reads the element maps from an encoding; it is trained with the autoencoder and not part of it."""
+
+    def __init__(
+        self, config: LossConfig, device: str | torch.device = "cpu", *, encoding_shape: tuple[int, ...] | None = None
+    ) -> None:
         self.config = config
+        if config.element_map > 0:
+            assert encoding_shape is not None, "the element map loss is made for an encoding"
+            self.head = nn.Linear(math.prod(encoding_shape), len(ELEMENTS) * MAP_CELLS**2).to(device)
         self.alpha = config.element_weight or 0.0
         self.perceptual = PerceptualFeatures().to(device) if config.perceptual > 0 else None
         if self.perceptual is not None:
             self.perceptual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    @property
-    def needs_boxes(self) -> bool:
-        """Whether the loss looks at where the elements are."""
-        return self.alpha > 0
+    def parameters(self) -> list[nn.Parameter]:
+        """What is trained along with the autoencoder."""
+        return [] if self.head is None else list(self.head.parameters())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights of what is trained along; empty where nothing is."""
+        return {} if self.head is None else self.head.state_dict()
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what ``state_dict`` gave."""
+        if self.head is not None:
+            self.head.load_state_dict(tensors)
 
     def __call__(
         self,
@@ -46,6 +66,7 @@ class Objective:
         boxes: Tensor | None = None,
         *,
         progress: float = 1.0,
+        part: slice | None = None,
     ) -> LossTerms:
         """Judge a batch.
 
@@ -55,8 +76,13 @@ class Objective:
             output: of ``model(frames)``.
             boxes: integers (B, 7, 4), half open x0 y0 x1 y1; None counts all pixels alike.
             progress: fraction of the planned training that is done, for the warm-up of beta.
+            part: which rows of ``boxes`` (then those of a whole batch) belong to ``frames``; None: all. Elements are
+                then weighted as in the whole batch, so that the mean loss over its equal parts is its loss.
         """
-        weights = element_weights(boxes, self.alpha) if self.needs_boxes and boxes is not None else None
+        weights = element_weights(boxes, self.alpha) if self.alpha > 0 and boxes is not None else None
+        if part is not None and boxes is not None:
+            weights = None if weights is None else weights[part] * (len(boxes) / len(frames))
+            boxes = boxes[part]
         terms = model.loss_function(
             frames,
             output,
@@ -65,7 +91,10 @@ class Objective:
             beta=beta_at(self.config, progress),
             free_bits=self.config.free_bits,
         )
-        if self.perceptual is None:
-            return terms
-        distance = self.perceptual.loss(frames, output.reconstruction)
-        return terms._replace(total=terms.total + self.config.perceptual * distance, perceptual=distance.detach())
+        if self.head is not None and boxes is not None:
+            maps = element_map_loss(self.head(output.encoding.flatten(1)), boxes)
+            terms = terms._replace(total=terms.total + self.config.element_map * maps, element_map=maps.detach())
+        if self.perceptual is not None:
+            distance = self.perceptual.loss(frames, output.reconstruction)
+            terms = terms._replace(total=terms.total + self.config.perceptual * distance, perceptual=distance.detach())
+        return terms

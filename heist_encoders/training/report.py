@@ -40,6 +40,8 @@ class EpochReport:
     """So far, tests included."""
     best: bool
     """Whether the test loss was the lowest until then."""
+    element_map: float = 0.0
+    """Before its weight; 0 if the loss has none."""
 
     @property
     def collapsed(self) -> bool:

@@ -85,8 +85,7 @@ class _Run:
     ) -> None:
         self.config, self.device = config, device
         self.dtype = resolve_precision(config.precision, device)
-        self.objective = Objective(config.loss, device)
-        boxes = self.objective.needs_boxes
+        boxes = config.loss.needs_boxes
         self.feed = make_feed(dataset, seed=config.seed, with_boxes=boxes, device=device)
         self.test_split = Split(dataset, "test", with_boxes=boxes, device=device)
         self.batch_size = min(config.batch_size, self.feed.largest_batch or config.batch_size)
@@ -99,9 +98,12 @@ class _Run:
         self.model: BaseAutoencoder = create_autoencoder(config.autoencoder, config.params).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.units = math.prod(self.model.encoding_shape)
+        self.objective = Objective(config.loss, device, encoding_shape=self.model.encoding_shape)
         self.forward = compiled(self.model, device) if config.compile else self.model
         self.optimizer = Optimizer(
-            self.model.parameters(), learning_rate=config.learning_rate, weight_decay=config.weight_decay
+            [*self.model.parameters(), *self.objective.parameters()],
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
         self.stream = dataset.record() if isinstance(dataset, FrameStream) else None
         self.history: list[EpochReport] = []
@@ -135,10 +137,9 @@ class _Run:
                 f"{checkpoint.folder} holds another training ({key}: {there.get(key)!r} there, {here.get(key)!r} "
                 "here); choose another folder or start anew with resume=False"
             )
-        model = {k.removeprefix("model."): v for k, v in last.items() if k.startswith("model.")}
-        self.model.load_state_dict(model)
-        prefix = "optimizer."
-        self.optimizer.restore({k.removeprefix(prefix): v for k, v in last.items() if k.startswith(prefix)})
+        self.model.load_state_dict(_part(last, "model."))
+        self.objective.load_state_dict(_part(last, "objective."))
+        self.optimizer.restore(_part(last, "optimizer."))
         self.history = [EpochReport(**report) for report in state["history"]]
         self.best_epoch, self.samples, self.seconds = state["best_epoch"], state["samples"], state["seconds"]
 
@@ -258,6 +259,7 @@ class _Run:
             mse=result.mse,
             kl=result.kl,
             perceptual=result.perceptual,
+            element_map=result.element_map,
             active_units=result.active_units,
             units=self.units,
             samples=self.samples,
@@ -270,6 +272,7 @@ class _Run:
         if self.checkpoint is None or self.logs is None:
             return
         last = {f"model.{k}": v for k, v in model_tensors(self.model).items()}
+        last |= {f"objective.{k}": v.detach().clone() for k, v in self.objective.state_dict().items()}
         last |= {f"optimizer.{k}": v for k, v in self.optimizer.tensors().items()}
         state = {
             "epoch": self.history[-1].epoch,
@@ -281,6 +284,10 @@ class _Run:
         }
         self.checkpoint.save(state, last=last, best=self.best, best_epoch=self.best_epoch)
         self.logs.write(self.history)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from heist_encoders.autoencoders.losses import element_masks, element_weights, kl_divergence, pixel_loss
+from heist_encoders.autoencoders.losses import (
+    element_map_loss,
+    element_maps,
+    element_masks,
+    element_weights,
+    kl_divergence,
+    pixel_loss,
+)
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
 
 
@@ -112,3 +119,20 @@ def test_the_perceptual_network_is_frozen_and_lets_gradients_through() -> None:
     network.loss(torch.rand(1, 3, 64, 64), image).backward()
     assert image.grad is not None
     assert image.grad.abs().max() > 0
+
+
+def test_element_maps_mark_the_cells_that_a_box_touches() -> None:
+    boxes = torch.zeros(1, 7, 4, dtype=torch.int16)
+    boxes[0, 2] = torch.tensor([7, 16, 17, 24], dtype=torch.int16)  # columns 0 to 2, row 2
+    maps = element_maps(boxes)
+    assert maps.shape == (1, 7, 8, 8)
+    assert maps[0, 2].nonzero().tolist() == [[2, 0], [2, 1], [2, 2]]
+    assert maps.sum() == 3
+
+
+def test_element_map_loss_by_hand() -> None:
+    boxes = torch.zeros(1, 7, 4, dtype=torch.int16)
+    boxes[0, 0] = torch.tensor([0, 0, 8, 8], dtype=torch.int16)  # one cell of 448
+    # A logit of 0 costs ln 2 everywhere, eight times in the one cell that shows the element.
+    loss = element_map_loss(torch.zeros(1, 448), boxes)
+    assert float(loss) == pytest.approx(math.log(2) * (447 + 8) / 448)

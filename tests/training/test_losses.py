@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from heist_encoders.autoencoders import Output, create_autoencoder
+from heist_encoders.autoencoders.losses import element_map_loss
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
 from heist_encoders.training.config import LossConfig
 from heist_encoders.training.losses import Objective, beta_at
@@ -41,7 +42,7 @@ def test_element_weight_zero_and_none_are_the_plain_loss() -> None:
     plain = (output.reconstruction - frames).square().mean()
     for alpha in (0, None):
         objective = Objective(LossConfig(element_weight=alpha))
-        assert not objective.needs_boxes
+        assert not objective.config.needs_boxes
         torch.testing.assert_close(objective(model, frames, output, boxes).total, plain)
     weighted = Objective(LossConfig(element_weight=0.9))(model, frames, output, boxes)
     error = (output.reconstruction - frames).square().mean(1)
@@ -58,3 +59,19 @@ def test_the_perceptual_term_is_added_with_its_weight() -> None:
     terms = Objective(LossConfig(element_weight=0, perceptual=0.3))(model, frames, output)
     torch.testing.assert_close(terms.perceptual, distance)
     torch.testing.assert_close(terms.total, terms.pixel + 0.3 * distance)
+
+
+def test_the_element_map_term_is_added_with_its_weight() -> None:
+    model, frames = create_autoencoder("conv_maxpool"), torch.rand(2, 3, 64, 64)
+    output = model(frames)
+    boxes = torch.zeros(2, 7, 4, dtype=torch.int16)
+    boxes[1, 3] = torch.tensor([0, 0, 8, 8], dtype=torch.int16)
+    objective = Objective(LossConfig(element_weight=0, element_map=0.5), encoding_shape=model.encoding_shape)
+    assert objective.config.needs_boxes
+    assert objective.head is not None
+    terms = objective(model, frames, output, boxes)
+    torch.testing.assert_close(terms.element_map, element_map_loss(objective.head(output.encoding), boxes))
+    torch.testing.assert_close(terms.total, terms.pixel + 0.5 * terms.element_map)
+    terms.total.backward()
+    assert objective.head.weight.grad is not None
+    assert float(objective.head.weight.grad.abs().sum()) > 0

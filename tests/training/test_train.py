@@ -63,7 +63,10 @@ def test_a_seed_decides_everything(precision: str) -> None:
     assert not same_weights(first, train({**SMALL, "precision": precision, "seed": 1}, DATA))
 
 
-@pytest.mark.parametrize("settings", [{}, {"schedule": "cosine", "weight_decay": 0.01, "loss": {"beta_warmup": 0.5}}])
+MANY: dict[str, Any] = {"schedule": "cosine", "weight_decay": 0.01, "loss": {"beta_warmup": 0.5, "element_map": 0.5}}
+
+
+@pytest.mark.parametrize("settings", [{}, MANY])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_killed_training_ends_as_if_undisturbed(tmp_path: Path, settings: dict[str, Any], precision: str) -> None:
     config = {**SMALL, **settings, "precision": precision}
