@@ -1,4 +1,4 @@
-"""PPO with stacked encodings and the previous action and reward: in both modes, with and without LSTM, from checkpoints."""
+"""PPO with stacked encodings, previous action and reward: in two modes, with and without LSTM, from checkpoints."""
 
 from __future__ import annotations
 
