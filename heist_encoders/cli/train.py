@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, check_folder, examples
+from heist_encoders.cli.options import Address, JsonFlag, check_folder, examples
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
@@ -65,6 +65,17 @@ def train(
     stream_workers: Annotated[
         int, typer.Option("--stream-workers", min=1, max=256, help="Processes that draw. Never changes the frames.")
     ] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=4096,
+            help="Processes that train together, each on its part of every batch, started by Ray Train; with a GPU "
+            "each if there are any.",
+        ),
+    ] = 1,
+    address: Address = None,
     json: JsonFlag = False,
 ) -> None:
     """Train an autoencoder on a dataset, or on an endless stream of fresh frames.
@@ -104,7 +115,10 @@ def train(
             detail = f"epoch {state.epoch + 1}, {state.samples:,} frames, loss {state.loss:.5f}"
             progress.count(state.seconds, state.seconds + state.seconds_left, detail)
 
-        result = train_autoencoder(loaded, dataset, out=out, callback=after_epoch, progress=within_epoch)
+        if workers == 1:
+            result = train_autoencoder(loaded, dataset, out=out, callback=after_epoch, progress=within_epoch)
+        else:
+            result = train_together(loaded, dataset, epochs, workers, out=out, callback=after_epoch, address=address)
         artifact = save_artifact(
             out / "artifact",
             result,
@@ -127,6 +141,21 @@ def train(
     else:
         print(f"{artifact.path}: test loss {result.test_loss:.5f} after epoch {result.best_epoch + 1}")
         output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data or 'DIR'}")
+
+
+def train_together(config: Any, dataset: Any, epochs: int | None, workers: int, **options: Any) -> Any:
+    """``train_distributed`` on the GPUs, if the configuration's device is one or there are any."""
+    import torch
+
+    from heist_encoders.training.distributed import train_distributed
+
+    if epochs is not None and epochs < config.max_epochs:
+        raise ConfigError(
+            f"--workers {workers}: an artifact whose training ended early is trained once more by one process; "
+            "leave --workers out or give --max-epochs"
+        )
+    gpu = config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
+    return train_distributed(config, dataset, workers=workers, use_gpu=gpu, **options)
 
 
 def open_frames(data: str | None, stream: str | None, workers: int, recorded: dict[str, Any] | None) -> Any:

@@ -22,6 +22,7 @@ from heist_encoders.training.checkpoint import Checkpoint, model_tensors, prepar
 from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.data import Batch, FrameSource, Split, make_feed
 from heist_encoders.training.evaluate import TestResult, test
+from heist_encoders.training.group import Alone, moving_statistics
 from heist_encoders.training.hardware import compiled, keep_memory, resolve_device, resolve_precision, torch_threads
 from heist_encoders.training.logs import Logs
 from heist_encoders.training.losses import Objective
@@ -68,12 +69,18 @@ def train(
         device = resolve_device(config.device)
         gpus = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=gpus):
-            run = _Run(config, dataset, device, None if out is None else Path(out), resume)
+            run = Run(config, dataset, device, None if out is None else Path(out), resume)
             return run.go(callback, progress)
 
 
-class _Run:
-    """One training: its state between epochs, and what moves it on."""
+class Run:
+    """One training: its state between epochs, and what moves it on.
+
+    Args:
+        config, dataset, out, resume: see ``train``.
+        device: where the model lies.
+        group: the processes that train together; only the first of them writes.
+    """
 
     def __init__(
         self,
@@ -82,8 +89,10 @@ class _Run:
         device: torch.device,
         out: Path | None,
         resume: bool,
+        group: Alone | None = None,
     ) -> None:
         self.config, self.device = config, device
+        self.group = group or Alone()
         self.dtype = resolve_precision(config.precision, device)
         boxes = config.loss.needs_boxes
         self.feed = make_feed(dataset, seed=config.seed, with_boxes=boxes, device=device)
@@ -123,7 +132,7 @@ class _Run:
                 self._resume(self.checkpoint)
             else:
                 self.checkpoint.discard()
-            self.logs = Logs(out, len(self.history))
+            self.logs = Logs(out, len(self.history)) if self.group.rank == 0 else None
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         loaded = checkpoint.load()
@@ -162,9 +171,7 @@ class _Run:
                     )
                 stopped = bool(callback and callback(report)) or self._out_of_patience()
         finally:
-            self.feed.close()
-            if self.logs is not None:
-                self.logs.close()
+            self.close()
         self.model.load_state_dict(self.best)
         self.model.eval()
         return TrainResult(
@@ -178,6 +185,12 @@ class _Run:
             stopped_early=stopped and not self._spent(),
             stream=self.stream,
         )
+
+    def close(self) -> None:
+        """End what runs in the background; all that is finished is on disk."""
+        self.feed.close()
+        if self.logs is not None:
+            self.logs.close()
 
     def _spent(self) -> bool:
         limit = self.config.max_seconds
@@ -194,12 +207,15 @@ class _Run:
     def _epoch(self, progress: Callable[[Progress], None] | None) -> EpochReport:
         config, epoch, start = self.config, len(self.history), time.monotonic()
         # The noise of an epoch depends on its number alone: no generator's position needs keeping.
-        torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
+        place = [config.seed, epoch, self.group.rank] if self.group.rank else [config.seed, epoch]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         steps = min(self.epoch_steps, max(1, math.ceil((self.planned - self.samples) / self.batch_size)))
         before, loss_sum, told = self.samples, torch.zeros((), device=self.device), start
         self.model.train()
         for step, batch in enumerate(self.feed.batches(self.samples, steps, self.batch_size)):
             elapsed = self.seconds + time.monotonic() - start
+            if config.max_seconds is not None:
+                (elapsed,) = self.group.agree([elapsed])
             if step > 0 and config.max_seconds is not None and elapsed >= config.max_seconds:
                 break
             loss = self._step(batch, self._done(elapsed))
@@ -213,29 +229,35 @@ class _Run:
                 progress(self._progress(epoch, float(loss), now - start, self.samples - before))
         train_loss = loss_sum.item() * self.batch_size / (self.samples - before)
         training_seconds = time.monotonic() - start
+        self.group.average(moving_statistics(self.model))
         result = test(
             self.model, self.test_split, self.test_places, self.objective, device=self.device, dtype=self.dtype
         )
+        seconds = self.seconds + time.monotonic() - start
+        self.seconds, *figures = self.group.agree([seconds, *result])
+        result = TestResult._make([*figures[:-1], int(figures[-1])])
         self._check(torch.tensor(result.loss))
         best = not self.history or result.loss < self.history[self.best_epoch].test_loss
         if best:
             self.best, self.best_epoch = model_tensors(self.model), epoch
-        self.seconds += time.monotonic() - start
         return self._report(epoch, train_loss, result, (self.samples - before) / training_seconds, best)
 
     def _step(self, batch: Batch, done: float) -> Tensor:
         if self.config.schedule == "cosine":
             rate = self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
             self.optimizer.set_learning_rate(rate)
-        frames = to_input(batch.frames, self.device)
+        part = self.group.part(len(batch.frames)) if self.group.size > 1 else None
+        frames = to_input(batch.frames if part is None else batch.frames[part], self.device)
         boxes = None if batch.boxes is None else batch.boxes.to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             output = self.forward(frames)
-            terms = self.objective(self.model, frames, output, boxes, progress=done)
+            terms = self.objective(self.model, frames, output, boxes, progress=done, part=part)
         self.optimizer.zero_grad()
         terms.total.backward()  # type: ignore[no-untyped-call]
+        loss = terms.total.detach()
+        self.group.average([*self.optimizer.gradients(), loss])
         self.optimizer.step()
-        return terms.total.detach()
+        return loss
 
     def _check(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):

@@ -67,6 +67,13 @@ def test_train_on_a_stream(cli: Cli, small_dataset: Dataset, tmp_path: Path) -> 
     assert "--stream data means" in cli("train", "vae_paper", "--stream", "data", "--out", tmp_path / "five").error
 
 
+def test_train_by_several_processes_needs_batches_that_can_be_split(
+    cli: Cli, small_dataset: Dataset, tmp_path: Path
+) -> None:
+    found = cli("train", "conv_maxpool", "--data", small_dataset.path, "--out", tmp_path / "one", "--workers", 3)
+    assert "batch_size = 32 cannot be split evenly over 3 processes" in found.error
+
+
 def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "one"
     arguments = ("train", "conv_maxpool", "--data", small_dataset.path, "--out", out, "--max-epochs", 2, "--json")
