@@ -98,12 +98,7 @@ def _draw_balanced(spec: DatasetSpec, chunk: Chunk, levels: range, rng: np.rando
     finder = _finder_for(engine, cases, -(-chunk.rows // spec.frames_per_level), levels, rng)
     bank = finder.bank
     poses = draw_poses(finder, cases, rng)
-    frames = np.empty((chunk.rows, *FRAME_SHAPE), dtype=np.uint8)
-    for row in range(chunk.rows):
-        writer = bank.writers[poses.level[row]]
-        x, y = poses.xy[row]
-        engine.set_state(0, writer.write(int(poses.progress[row]), x, y, poses.rotation[row]))
-        frames[row] = engine.frames[0]
+    frames = engine.draw(bank.states(*poses))
     labels = pose_labels(bank, poses, spec.distribution_mode)
     labels["case"] = cases
     return Rows(frames, labels)
@@ -282,7 +277,7 @@ def pose_labels(bank: LevelBank, poses: Poses, distribution_mode: str) -> Column
     boxes, fraction = visibility(bank, poses, distribution_mode)
     num_keys = bank.num_keys[poses.level]
     cells = np.floor(poses.xy).astype(np.int64)
-    directions = bank.directions[poses.level, target_index(num_keys, poses.progress), cells[:, 1], cells[:, 0]]
+    directions = bank.directions(poses.level, target_index(num_keys, poses.progress), cells)
     moves, _ = oracle_moves(directions, poses.xy[:, 0], poses.xy[:, 1])
     held = (poses.progress[:, None] >= 2 * np.arange(3) + 1) & (np.arange(3) < num_keys[:, None])
     return _columns(
@@ -384,8 +379,9 @@ class _StateReader:
         xy = np.array([[x, y]], dtype=np.float32)
         boxes, fraction = clip_boxes(painted_boxes(positions, xy, self._spec.distribution_mode, state.world_size))
         num_keys, progress = np.array([state.num_keys], np.int8), np.array([state.progress], np.int8)
-        target = target_index(num_keys, progress)[0]
-        moves, _ = oracle_moves(bank.directions[0, target, int(y), int(x)][None], xy[:, 0], xy[:, 1])
+        level = np.array([0])
+        directions = bank.directions(level, target_index(num_keys, progress), xy.astype(np.int64))
+        moves, _ = oracle_moves(directions, xy[:, 0], xy[:, 1])
         held = np.zeros((1, 3), dtype=bool)
         held[0, : state.ring_size] = state.held
         seeds = np.array([state.level_seed])

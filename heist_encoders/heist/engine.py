@@ -190,6 +190,33 @@ class Engine:
             )
         self._set(self._env._c_env, index, blob, len(blob))
 
+    def draw(self, states: NDArray[np.void]) -> NDArray[np.uint8]:
+        """Draw states of equal length, with game 0, which stays in the last of them.
+
+        Args:
+            states: (N,) of a structured type whose bytes are states of this game, such as ``LevelBank.states`` makes.
+
+        Returns:
+            uint8 (N, 64, 64, 3).
+
+        Raises:
+            EngineError: if one is no state of this game.
+        """
+        size, count = states.dtype.itemsize, len(states)
+        content = np.ascontiguousarray(states).view(np.uint8).reshape(count, size)
+        name = self.game.encode()
+        head = np.frombuffer(_I4.pack(len(name)) + name, np.uint8)
+        end = np.frombuffer(_STATE_END, np.uint8)
+        if size < 512 or (content[:, 4 : 4 + len(head)] != head).any() or (content[:, -4:] != end).any():
+            raise EngineError(f"{count} x {size} bytes that are not all states of {self.game}")
+        frames = np.empty((count, *self.frames.shape[1:]), np.uint8)
+        frame, env, draw = self.frames[0], self._env._c_env, self._set
+        start = self._env._ffi.from_buffer("char[]", content)
+        for row in range(count):
+            draw(env, 0, start + row * size, size)
+            frames[row] = frame
+        return frames
+
     def queue_level(self, index: int, seed: int) -> None:
         """Make the next reset of game ``index`` (act with -1, or the end of its episode) open exactly level ``seed``.
 

@@ -1,20 +1,29 @@
-"""Levels read from the engine once, stacked so that thousands of poses can be drawn from them with array operations."""
+"""Levels, stacked so that thousands of poses can be drawn from them with array operations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.elements import COLORS, ELEMENTS
+from heist_encoders.errors import EngineError
 from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.solver import Maze
-from heist_encoders.heist.state import DOOR, EXIT, KEY, WALL, PoseWriter, State, parse_state
+from heist_encoders.heist.generation import make_levels
+from heist_encoders.heist.state import DOOR, EXIT, KEY, LEVEL_SEEDS, SPACE, WALL, compact, parse_state
 
 NUM_TARGETS = 7
 """What an agent may be on its way to, in the order of progress: key blue, door blue, key green, ..., exit (last)."""
 UNREACHABLE = 127
+
+_TARGETS = np.array([0, 2, 4, 1, 3, 5, 6])
+"""Which target each of ``ELEMENTS`` is."""
+_GATES = np.array([1, 3, 5, 2, 4, 6, UNREACHABLE], dtype=np.int8)
+"""The progress from which on the cell of each of ``ELEMENTS`` can be walked through."""
+_OUTSIDE = -9.0
+_templates: WeakKeyDictionary[Engine, NDArray[np.void]] = WeakKeyDictionary()
 
 NEIGHBOURS = ((-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1))
 """(dx, dy) of the 8 neighbours of a cell; bit ``i`` of a wall code is set where neighbour ``i`` is closed."""
@@ -23,35 +32,88 @@ NEIGHBOURS = ((-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 
 class LevelBank:
     """A stack of ``L`` levels of Heist.
 
+    Args:
+        engine: games of Heist, in the distribution mode that is wanted. The first bank that an engine serves opens a
+            level in it.
+        seeds: level seeds.
+
+    Raises:
+        EngineError: if the engine makes other levels than ``generation.make_levels``.
+
     Attributes:
         seeds: int64 (L,).
         num_keys: int8 (L,), keys in the level, 0 to 3, and as many doors: always the first colours.
         positions: float32 (L, 7, 2), x and y of each element in cells, NaN where the level has none.
         gates: int8 (L, size, size), the progress from which on each cell can be reached; 127 for walls.
         wall_codes: uint8 (L, size, size), which of the 8 neighbours are walls (see ``NEIGHBOURS``).
-        directions: int8 (L, 7, size, size), direction code towards each target (see ``solver.STEPS``).
-        writers: the levels' ``PoseWriter``.
         world_size: side of the world in cells.
     """
 
     def __init__(self, engine: Engine, seeds: Sequence[int]) -> None:
+        if engine not in _templates:
+            _templates[engine] = _template(engine)
         self.seeds = np.array(seeds, dtype=np.int64)
-        states: list[State] = []
-        for start in range(0, len(seeds), engine.num):
-            part = [int(seed) for seed in seeds[start : start + engine.num]]
-            engine.load_levels(dict(enumerate(part)))
-            states += [parse_state(engine.get_state(i)) for i in range(len(part))]
-        levels = [_read(state) for state in states]
-        self.num_keys = np.array([state.num_keys for state in states], dtype=np.int8)
-        self.positions = np.stack([level[0] for level in levels])
-        self.gates = np.stack([level[1] for level in levels])
-        self.directions = np.stack([level[2] for level in levels])
-        self.wall_codes = wall_codes(np.stack([state.grid for state in states]) == WALL)
-        self.writers = [PoseWriter(state) for state in states]
-        self.world_size = states[0].world_size
+        levels = make_levels(engine.distribution_mode, self.seeds)
+        self.num_keys, self.positions = levels.num_keys, levels.positions
+        self.world_size = levels.free.shape[-1]
+        self.wall_codes = wall_codes(~levels.free)
+        self._tree = levels.tree
+        level, element = np.nonzero(~np.isnan(self.positions[..., 0]))
+        cells = self._tree.cells(level, self.positions[level, element].astype(np.int64))
+        gates = np.where(np.pad(levels.free, ((0, 0), (1, 1), (1, 1))), 0, UNREACHABLE).astype(np.int8).ravel()
+        gates[cells] = _GATES[element]
+        self.gates = self._tree.unflatten(self._tree.largest_on_the_way(gates))
+        targets = np.zeros(gates.size, np.uint8)
+        targets[cells] = 1 << _TARGETS[element]
+        self._targets_below = self._tree.bits_below(targets)
+        self._states = np.repeat(_templates[engine], len(self.seeds))
+        self._states["middle"][:, LEVEL_SEEDS] = self.seeds[:, None]
+        self._states["grid"] = np.where(levels.free, SPACE, WALL)
+        self._states["background"], self._states["background_offset"] = levels.backgrounds, levels.background_offsets
+        elements = self._states["entities"][:, 1 : 1 + len(ELEMENTS)]
+        elements["x"], elements["y"] = self.positions[..., 0], self.positions[..., 1]
 
     def __len__(self) -> int:
         return len(self.seeds)
+
+    def states(
+        self,
+        level: NDArray[np.int64],
+        progress: NDArray[np.int8],
+        xy: NDArray[np.float32],
+        rotation: NDArray[np.float32],
+    ) -> NDArray[np.void]:
+        """States for ``Engine.draw``. A frame without background is a function of just these.
+
+        Args:
+            level: int64 (N,), index into the bank.
+            progress: int8 (N,), 0 to twice the number of the level's keys.
+            xy: float32 (N, 2), the agent's position in cells.
+            rotation: float32 (N,), the agent's, in radians.
+
+        Returns:
+            (N,) of ``state.compact_dtype``. What is gone lies far outside of the world, marked to be erased.
+        """
+        states = self._states[level]
+        agents, elements = states["entities"][:, 0], states["entities"][:, 1 : 1 + len(ELEMENTS)]
+        agents["x"], agents["y"], agents["rotation"] = xy[:, 0], xy[:, 1], rotation
+        gone = ~present(self.num_keys[level], progress)
+        for name, value in (("x", _OUTSIDE), ("y", _OUTSIDE), ("will_erase", 1)):
+            elements[name][gone] = value
+        states["held"] = progress[:, None] >= 2 * np.arange(len(COLORS)) + 1
+        return states
+
+    def directions(
+        self, level: NDArray[np.int64], target: NDArray[np.int64], cells: NDArray[np.int64]
+    ) -> NDArray[np.int8]:
+        """Direction codes (see ``solver.STEPS``), int8 (N,), from cells towards targets.
+
+        Args:
+            level: int64 (N,), index into the bank.
+            target: int64 (N,), see ``NUM_TARGETS``; the level must have it.
+            cells: int64 (N, 2), x and y.
+        """
+        return self._tree.directions(self._targets_below, self._tree.cells(level, cells), target)
 
 
 def present(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -79,20 +141,25 @@ def wall_codes(walls: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return codes
 
 
-def _read(state: State) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.int8]]:
-    positions = np.full((len(ELEMENTS), 2), np.nan, dtype=np.float32)
-    keys, doors = state.positions(KEY), state.positions(DOOR)
-    gates: dict[tuple[int, int], int] = {}
-    for first, found, gate in ((0, keys, 1), (3, doors, 2)):
-        for color, (x, y) in found.items():
-            positions[first + color] = x, y
-            gates[int(x), int(y)] = 2 * color + gate
-    positions[6] = state.positions(EXIT)[0]
-    gates[int(positions[6, 0]), int(positions[6, 1])] = UNREACHABLE
-    x, y, _ = state.agent
-    maze = Maze(state.grid, (int(x), int(y)))
-    directions = np.zeros((NUM_TARGETS, *state.grid.shape), dtype=np.int8)
-    for element in np.flatnonzero(~np.isnan(positions[:, 0])):
-        index = 6 if element == 6 else 2 * (element % 3) + element // 3
-        directions[index] = maze.directions(*positions[element].astype(int))
-    return positions, maze.gates(gates), directions
+def _template(engine: Engine) -> NDArray[np.void]:
+    """A level with three keys as the engine itself makes it, compared with what ``make_levels`` makes of its seed."""
+    seeds = np.arange(100)
+    levels = make_levels(engine.distribution_mode, seeds)
+    seed = int(np.argmax(levels.num_keys))
+    engine.load_levels({0: seed})
+    state = parse_state(engine.get_state(0))
+    expected = levels.positions[seed].tolist()
+    background = int(levels.backgrounds[seed]), float(levels.background_offsets[seed])
+    same = (
+        np.array_equal(state.grid != WALL, levels.free[seed])
+        and state.agent == (*(levels.starts[seed] + 0.5).tolist(), 0)
+        and state.background == background
+        and [state.positions(kind) for kind in (KEY, DOOR, EXIT)]
+        == [dict(enumerate(map(tuple, places))) for places in (expected[:3], expected[3:6], expected[6:])]
+    )
+    if not same:
+        raise EngineError(
+            f"level {seed} of this build of procgen is not as expected; install procgen==0.10.7 (Python 3.10) or "
+            "procgen-mirror==0.10.7 (Python 3.11, 3.12)"
+        )
+    return compact(state)

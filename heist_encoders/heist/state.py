@@ -1,4 +1,4 @@
-"""States of Heist as procgen serialises them: read one, and write any pose in any level as a short one.
+"""States of Heist as procgen serialises them: read one, or lay it out so that thousands are written at once.
 
 All numbers are little-endian, packed and unaligned. The layout was found by experiment on procgen 0.10.7; the
 same bytes come out of its rebuilds for later Pythons.
@@ -26,8 +26,10 @@ _MID_SIZE, _BAG1_SIZE, _BAG2_SIZE = 68, 76, 48
 _MID_LEVEL_SEED, _MID_N_ENTITIES = 5 * 4, 16 * 4
 _EMPTY_RNG = struct.pack("<ii", 1, 0)
 """A generator text of no length: the receiver keeps its own generator. Five times faster to set than a full one."""
-_NEVER = 99
-"""A progress that no game reaches."""
+_ELEMENTS, _MAX_KEYS = 7, 3
+_BACKGROUND = struct.Struct("<iiff")
+LEVEL_SEEDS = slice(5, 7)
+"""Of the numbers of ``middle``: the level in view and the one before."""
 
 ENTITY = np.dtype(
     [(n, "<f4") for n in ("x", "y", "vx", "vy", "rx", "ry")]
@@ -79,6 +81,12 @@ class State:
         """(x, y, rotation) of the agent; rotation in radians as the engine stores it."""
         agent = self.entities[0]
         return float(agent["x"]), float(agent["y"]), float(agent["rotation"])
+
+    @property
+    def background(self) -> tuple[int, float]:
+        """Which picture is behind the level, and where in it, [0, 1); drawn only with backgrounds."""
+        _, number, _, offset = _BACKGROUND.unpack_from(self.bag1)
+        return number, offset
 
     def positions(self, kind: int) -> dict[int, tuple[float, float]]:
         """Colour (0 blue, 1 green, 2 red) -> (x, y) of the present entities of a type (``KEY``, ``DOOR``, ``EXIT``)."""
@@ -144,38 +152,49 @@ def _skip_rng(blob: bytes, at: int) -> int:
     return at + 8 + int(size)
 
 
-class PoseWriter:
-    """Writes states of one level: any progress, any pose. A frame without background is a function of just these.
+def compact_dtype(world_size: int) -> np.dtype[np.void]:
+    """A state without generators' texts and with places for all that any level can hold, always as many bytes.
 
-    Args:
-        state: the level's state at progress 0 (right after its reset).
+    The entities are the agent, the 7 of ``ELEMENTS`` and the 3 keys on the ring.
     """
-
-    def __init__(self, state: State) -> None:
-        self._agent = state.entities[:1].tobytes()
-        self._tail_of_agent = self._agent[8:52]
-        self._after_rotation = self._agent[56:]
-        self._by_progress: list[tuple[bytes, bytes]] = []
-        end = state.bag1 + _EMPTY_RNG + state.bag2 + state.grid.tobytes()
-        start = state.head + _EMPTY_RNG + _EMPTY_RNG
-        rest = state.entities[1:]
-        # Each entity's bytes, and the progress from which on it is gone.
-        last = [
-            2 * color + 1 if kind == KEY else 2 * color + 2 if kind == DOOR else _NEVER
-            for kind, color in zip(rest["type"].tolist(), rest["image_theme"].tolist(), strict=True)
+    return np.dtype(
+        [
+            ("head", f"V{_HEAD_SIZE}"),
+            ("generators", f"V{2 * len(_EMPTY_RNG)}"),
+            ("middle", "<i4", _MID_SIZE // 4),
+            ("entities", ENTITY, 1 + _ELEMENTS + _MAX_KEYS),
+            ("before_background", "<i4"),
+            ("background", "<i4"),
+            ("before_offset", "<f4"),
+            ("background_offset", "<f4"),
+            ("bag1", f"V{_BAG1_SIZE - _BACKGROUND.size}"),
+            ("asset_generator", f"V{len(_EMPTY_RNG)}"),
+            ("bag2", f"V{_BAG2_SIZE}"),
+            ("grid", "<i4", (world_size, world_size)),
+            ("ring", "<i4", 3),
+            ("held", "<i4", _MAX_KEYS),
+            ("end", "<u4"),
         ]
-        size = ENTITY.itemsize
-        content = rest.tobytes()
-        for progress in range(2 * state.num_keys + 1):
-            kept = [content[i * size : (i + 1) * size] for i, gone in enumerate(last) if progress < gone]
-            middle = bytearray(state.middle)
-            struct.pack_into("<i", middle, _MID_N_ENTITIES, len(kept) + 1)
-            held = [int(progress >= 2 * color + 1) for color in range(state.ring_size)]
-            tail = struct.pack(f"<iii{len(held)}iI", state.ring_size, state.world_size, len(held), *held, 0xCAFECAFE)
-            self._by_progress.append((start + bytes(middle), b"".join(kept) + end + tail))
+    )
 
-    def write(self, progress: int, x: float, y: float, rotation: float) -> bytes:
-        """The state at ``progress`` (0 to 2 * num_keys) with the agent at (x, y), in cells, turned by ``rotation``."""
-        before, after = self._by_progress[progress]
-        pose = struct.pack("<ff", x, y) + self._tail_of_agent + struct.pack("<f", rotation) + self._after_rotation
-        return before + pose + after
+
+def compact(state: State) -> NDArray[np.void]:
+    """A state of a level with 3 keys, none of them taken, as an array () of ``compact_dtype``."""
+    places = [(AGENT, 0), *((kind, color) for kind in (KEY, DOOR) for color in range(_MAX_KEYS)), (EXIT, 0)]
+    places += [(KEY_ON_RING, color) for color in range(_MAX_KEYS)]
+    columns = (state.entities[name].tolist() for name in ("type", "image_theme"))
+    found = {place: index for index, place in enumerate(zip(*columns, strict=True))}
+    out = np.zeros((), compact_dtype(state.world_size))
+    middle = np.frombuffer(state.middle, "<i4").copy()
+    middle[_MID_N_ENTITIES // 4] = len(places)
+    out["head"], out["middle"], out["bag2"] = state.head, middle, state.bag2
+    out["generators"], out["asset_generator"] = 2 * _EMPTY_RNG, _EMPTY_RNG
+    names = ("before_background", "background", "before_offset", "background_offset")
+    for name, value in zip(names, _BACKGROUND.unpack_from(state.bag1), strict=True):
+        out[name] = value
+    out["bag1"] = state.bag1[_BACKGROUND.size :]
+    out["entities"] = state.entities[[found[place] for place in places]]
+    out["grid"] = state.grid
+    out["ring"] = _MAX_KEYS, state.world_size, _MAX_KEYS
+    out["end"] = 0xCAFECAFE
+    return out

@@ -19,7 +19,7 @@ from heist_encoders.data.verify import repair, verify
 from heist_encoders.elements import CASES, ELEMENTS, TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.errors import ConfigError, DatasetError, ResourceError, UnknownNameError
 from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import LevelBank
+from tests.data.redraw import states_of
 
 GOLDEN = "77aecd28f943bbe2f79d786d6ce19ae99558a88e805f76ad18ebfe5824e603ae"
 
@@ -51,47 +51,24 @@ def test_every_pixel_of_an_element_lies_in_its_box(mode: str) -> None:
     """Erase one element from the level, draw the same pose again: only pixels of its box change."""
     spec = DatasetSpec(distribution_mode=mode, size=150, test_fraction=0.0, seed=3)
     rows = draw_chunk(spec, spec.chunks()[0])
-    seeds = np.unique(rows.labels["level_seed"]).tolist()
-    changed = 0
     with Engine(8, distribution_mode=mode) as engine:
-        bank = LevelBank(engine, seeds)
-        for row in range(0, 150, 3):
-            level = seeds.index(int(rows.labels["level_seed"][row]))
-            pose = [float(rows.labels[f"agent_{name}"][row]) for name in ("x", "y", "rotation")]
-            progress = int(rows.labels["progress"][row])
-            blob = bank.writers[level].write(progress, *pose)
-            engine.set_state(0, blob)
-            np.testing.assert_array_equal(engine.frames[0], rows.frames[row])
-            for index, element in enumerate(ELEMENTS):
-                kind, theme = (9, 0) if element == "exit" else (2 - index // 3, index % 3)
-                without = _without(blob, kind, theme)
-                if without is None:
-                    assert rows.labels[f"visible_{element}"][row] == 0
-                    continue
-                engine.set_state(0, without)
-                differs = (engine.frames[0] != rows.frames[row]).any(axis=-1)
-                x0, y0, x1, y1 = (int(rows.labels[f"{element}_{side}"][row]) for side in ("x0", "y0", "x1", "y1"))
-                inside = np.zeros((64, 64), dtype=bool)
-                inside[y0:y1, x0:x1] = True
-                assert not (differs & ~inside).any()
-                changed += bool(differs.any())
-                if rows.labels[f"visible_{element}"][row] >= 0.5:
-                    assert differs.any()
-    assert changed > 40
-
-
-def _without(blob: bytes, kind: int, theme: int) -> bytes | None:
-    """The state with one entity moved far off, None if it has none such."""
-    from heist_encoders.heist.state import ENTITY, parse_state
-
-    state = parse_state(blob)
-    entities = state.entities.copy()
-    found = np.flatnonzero((entities["type"] == kind) & (entities["image_theme"] == theme))
-    if not len(found):
-        return None
-    entities["x"][found] = 1000.0
-    at = blob.index(state.entities.tobytes())
-    return blob[:at] + entities.tobytes() + blob[at + len(entities) * ENTITY.itemsize :]
+        states = states_of(engine, rows.labels)
+        np.testing.assert_array_equal(engine.draw(states), rows.frames)
+        changed = 0
+        for index, element in enumerate(ELEMENTS):
+            visible = rows.labels[f"visible_{element}"]
+            without = states.copy()
+            entities = without["entities"][:, 1 + index]
+            assert (visible[entities["will_erase"] == 1] == 0).all()
+            entities["x"] = 1000.0
+            differs = (engine.draw(without) != rows.frames).any(axis=-1)
+            x0, y0, x1, y1 = (rows.labels[f"{element}_{side}"][:, None] for side in ("x0", "y0", "x1", "y1"))
+            pixels = np.arange(64)
+            inside = ((pixels >= y0) & (pixels < y1))[:, :, None] & ((pixels >= x0) & (pixels < x1))[:, None, :]
+            assert not (differs & ~inside).any()
+            assert differs[visible >= 0.5].any(axis=(1, 2)).all()
+            changed += int(differs.any(axis=(1, 2)).sum())
+    assert changed > 120
 
 
 @pytest.mark.parametrize("mode", ["easy", "memory"])
@@ -101,15 +78,12 @@ def test_oracle_goes_on_from_drawn_states(mode: str) -> None:
 
     spec = DatasetSpec(distribution_mode=mode, size=28, test_fraction=0.0, seed=9)
     rows = draw_chunk(spec, spec.chunks()[0])
-    seeds = np.unique(rows.labels["level_seed"]).tolist()
     oracle = Oracle()
     with Engine(8, distribution_mode=mode) as engine:
-        bank = LevelBank(engine, seeds)
+        states = states_of(engine, rows.labels)
         for row in range(28):
-            level = seeds.index(int(rows.labels["level_seed"][row]))
-            pose = [float(rows.labels[f"agent_{name}"][row]) for name in ("x", "y", "rotation")]
-            engine.load_levels({0: seeds[level]})
-            engine.set_state(0, bank.writers[level].write(int(rows.labels["progress"][row]), *pose))
+            engine.load_levels({0: int(rows.labels["level_seed"][row])})
+            engine.set_state(0, states[row].tobytes())
             moves = int(rows.labels["oracle_moves"][row])
             if moves:
                 assert moves >> oracle.action(engine.get_state(0)) & 1
@@ -138,14 +112,7 @@ def test_played_balances_have_exact_labels(balance: str, tmp_path: Path) -> None
     data = generate_local(spec, tmp_path / "a")
     labels, frames = data.labels("train"), data.frames("train")
     with Engine(8) as engine:
-        seeds = np.unique(labels["level_seed"]).tolist()
-        bank = LevelBank(engine, seeds)
-        for row in range(0, 160, 5):
-            label = {name: column[row] for name, column in labels.items()}
-            writer = bank.writers[seeds.index(int(label["level_seed"]))]
-            pose = (label["agent_x"], label["agent_y"], label["agent_rotation"])
-            engine.set_state(0, writer.write(int(label["progress"]), *pose))
-            np.testing.assert_array_equal(engine.frames[0], frames[row])
+        np.testing.assert_array_equal(engine.draw(states_of(engine, labels)), frames)
     assert generate_local(spec, tmp_path / "b").hash == data.hash
 
 

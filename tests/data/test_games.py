@@ -13,7 +13,7 @@ from heist_encoders.data.sampler import draw_chunk
 from heist_encoders.data.schema import columns
 from heist_encoders.elements import GAMES, TRAIN_LEVELS
 from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import LevelBank
+from tests.data.redraw import states_of
 
 MODES = ("easy", "hard", "memory")
 
@@ -42,15 +42,8 @@ def test_natural_play_by_each_policy(mode: str, policy: str) -> None:
     """Labels read in play are those by which the frame can be drawn again."""
     spec = DatasetSpec(distribution_mode=mode, balance="natural", policy=policy, size=96, seed=2, test_fraction=0.0)
     rows = draw_chunk(spec, spec.chunks()[0])
-    seeds = np.unique(rows.labels["level_seed"]).tolist()
     with Engine(4, distribution_mode=mode) as engine:
-        bank = LevelBank(engine, seeds)
-        for row in range(0, 96, 8):
-            label = {name: column[row] for name, column in rows.labels.items()}
-            writer = bank.writers[seeds.index(int(label["level_seed"]))]
-            pose = (float(label[f"agent_{name}"]) for name in ("x", "y", "rotation"))
-            engine.set_state(0, writer.write(int(label["progress"]), *pose))
-            np.testing.assert_array_equal(engine.frames[0], rows.frames[row])
+        np.testing.assert_array_equal(engine.draw(states_of(engine, rows.labels)), rows.frames)
     assert (rows.labels["case"] == -1).all()
 
 
@@ -69,14 +62,8 @@ def test_backgrounds(mode: str, balance: str) -> None:
     was_black = (black.frames == 0).all(axis=-1)
     assert was_black.mean() > 0.2
     assert (rows.frames[was_black] > 0).any(axis=-1).mean() > 0.95
-    seeds = np.unique(rows.labels["level_seed"]).tolist()
     with Engine(4, distribution_mode=mode, use_backgrounds=True) as engine:
-        bank = LevelBank(engine, seeds)
-        for row in range(0, 56, 5):
-            writer = bank.writers[seeds.index(int(rows.labels["level_seed"][row]))]
-            pose = (float(rows.labels[f"agent_{name}"][row]) for name in ("x", "y", "rotation"))
-            engine.set_state(0, writer.write(int(rows.labels["progress"][row]), *pose))
-            np.testing.assert_array_equal(engine.frames[0], rows.frames[row])
+        np.testing.assert_array_equal(engine.draw(states_of(engine, rows.labels)), rows.frames)
 
 
 def test_default_policy_depends_on_the_game(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ MODES = ("easy", "hard", "memory")
 def test_drawn_frame_is_the_played_frame(mode: str) -> None:
     """Every played frame is rebuilt, to the pixel, from (level, progress, pose) alone."""
     games, compared, progresses = 8, 0, set()
-    with Engine(games, distribution_mode=mode) as engine, Engine(2, distribution_mode=mode) as scratch:
+    with Engine(games, distribution_mode=mode) as engine, Engine(1, distribution_mode=mode) as scratch:
         play = Play(engine, TRAIN_LEVELS, "mixed", np.random.default_rng(3))
         banks: dict[int, LevelBank] = {}
         for _ in range(120):
@@ -30,9 +30,13 @@ def test_drawn_frame_is_the_played_frame(mode: str) -> None:
                 state = parse_state(engine.get_state(i))
                 if state.level_seed not in banks:
                     banks[state.level_seed] = LevelBank(scratch, [state.level_seed])
-                writer = banks[state.level_seed].writers[0]
-                scratch.set_state(1, writer.write(state.progress, *state.agent))
-                np.testing.assert_array_equal(scratch.frames[1], engine.frames[i])
+                *xy, rotation = np.array(state.agent, np.float32)
+                drawn = scratch.draw(
+                    banks[state.level_seed].states(
+                        np.array([0]), np.array([state.progress], np.int8), np.array([xy]), np.array([rotation])
+                    )
+                )
+                np.testing.assert_array_equal(drawn[0], engine.frames[i])
                 compared += 1
                 progresses.add(state.progress)
     assert compared == games * 120
@@ -86,7 +90,7 @@ def test_oracle_moves_by_hand() -> None:
     ]
 
 
-def test_pose_writer_refuses_nothing_it_wrote() -> None:
+def test_what_is_no_state_is_refused() -> None:
     with Engine(1) as engine:
         engine.load_levels([8])
         blob = engine.get_state(0)
@@ -96,6 +100,12 @@ def test_pose_writer_refuses_nothing_it_wrote() -> None:
         for bad in (blob[:200], blob[:-4] + b"\0\0\0\0", b"", blob[:5000]):
             with pytest.raises(EngineError, match="no state of heist"):
                 parse_state(bad)
+        pose = np.zeros(2, np.int64), np.zeros(2, np.int8), np.ones((2, 2), np.float32), np.zeros(2, np.float32)
+        states = LevelBank(engine, [8]).states(*pose)
+        assert parse_state(states[1].tobytes()).level_seed == 8
+        states["end"][1] = 0
+        with pytest.raises(EngineError, match="not all states of heist"):
+            engine.draw(states)
 
 
 def _poses(mode: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
