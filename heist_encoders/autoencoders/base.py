@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from heist_encoders.autoencoders.losses import LossTerms, kl_divergence, pixel_loss
+from heist_encoders.autoencoders.losses import MAP_CELLS, LossTerms, kl_divergence, pixel_loss
 from heist_encoders.config import Config
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.elements import ELEMENTS, FRAME_SIZE
 
 
 class Output(NamedTuple):
@@ -53,6 +54,14 @@ class BaseAutoencoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, frames: Tensor) -> Output:
         """float32 (B, 3, 64, 64) in [0, 1] -> reconstruction and encoding."""
+
+    def map_reader(self) -> nn.Module:
+        """A fresh layer that reads element maps from encodings: (B, *encoding_shape) -> logits (B, 7 * 8 * 8).
+
+        The element map loss trains it along with the autoencoder, of which it is no part. It is linear; a family whose
+        encoding says places in another way overrides this.
+        """
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(self.encoding_shape), len(ELEMENTS) * MAP_CELLS**2))
 
     @property
     def encoding_shape(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import LatentSize, UpDecoder, Width, Widths3, initialise
+from heist_encoders.autoencoders.layers import LatentSize, UpDecoder, Width, Widths3, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -51,6 +51,7 @@ class ConvMaxpoolBig(BaseAutoencoder):
             nn.ReLU() if params.bottleneck_activation == "relu" else nn.Identity(),
         )
         initialise(self.encoder)
+        initialise_colours(self.encoder)
         self.decoder = UpDecoder(params.latent_size, params.decoder_channels)
 
     def encode(self, frames: Tensor) -> Tensor:

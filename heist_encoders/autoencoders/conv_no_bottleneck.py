@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import UpDecoder, Widths3, Widths4, initialise
+from heist_encoders.autoencoders.layers import UpDecoder, Widths3, Widths4, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -48,6 +48,7 @@ class ConvNoBottleneck(BaseAutoencoder):
             nn.Conv2d(third, fourth, 3, stride=2, dilation=2),  # -> (B, c3, 1, 1)
         )
         initialise(self.encoder)
+        initialise_colours(self.encoder)
         self.decoder = UpDecoder(fourth, params.decoder_channels)
 
     def encode(self, frames: Tensor) -> Tensor:

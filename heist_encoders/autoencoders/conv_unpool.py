@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import Widths3
+from heist_encoders.autoencoders.layers import Widths3, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -73,6 +73,7 @@ class ConvUnpool(BaseAutoencoder):
         self.down = nn.ModuleList(
             [_block(3, first, first), _block(first, second, second), _block(second, third, third)]
         )
+        initialise_colours(self.down)
         self.up = nn.ModuleList([_block(third, second, third), _block(second, first, second)])
         self.last = nn.Sequential(
             nn.Conv2d(first, first, 3, padding=1, bias=False),

@@ -43,6 +43,26 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
+_OPPONENT = ((0.9, 0.9, 0.9), (5.0, -5.0, 0.0), (-2.5, -2.5, 5.0))
+"""Rows: brightness, red against green, blue against yellow, each scaled to about unit variance over Heist's frames."""
+_MEAN = 0.48
+"""The mean of all channels over Heist's frames, in [0, 1]."""
+
+
+def initialise_colours(encoder: nn.Module) -> None:
+    """Turn the fresh weights of an encoder's first convolution into weights that weigh opponent colours alike.
+
+    Walls and floor are grey and make nearly all of a frame's variance; keys, doors and the exit are coloured. With
+    equal weights for red, green and blue the first features show walls, and it takes long to leave that start.
+    """
+    first = next(layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d))
+    with torch.no_grad():
+        to_rgb = torch.tensor(_OPPONENT)
+        first.weight.copy_(torch.einsum("oihw,ic->ochw", first.weight, to_rgb))
+        if first.bias is not None:
+            first.bias.sub_(_MEAN * first.weight.sum((1, 2, 3)))
+
+
 class PixelToMap(nn.ConvTranspose2d):
     """A transposed convolution of a map of one pixel: float (B, C, 1, 1) -> float (B, C', k, k).
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.layers import LatentSize, PixelToMap, Widths4
+from heist_encoders.autoencoders.layers import LatentSize, PixelToMap, Widths4, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 
@@ -44,6 +44,7 @@ class _Vae(BaseAutoencoder):
                 nn.LeakyReLU(inplace=True),
             ]
         self.encoder = nn.Sequential(*down, nn.Flatten())
+        initialise_colours(self.encoder)
         features = params.channels[-1] * 2 * 2
         self.mean = nn.Linear(features, params.latent_size)
         self.log_variance = nn.Linear(features, params.latent_size)

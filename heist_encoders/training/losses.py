@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
-from heist_encoders.autoencoders.losses import MAP_CELLS, LossTerms, element_map_loss, element_weights
+from heist_encoders.autoencoders.losses import LossTerms, element_map_loss, element_weights
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.training.config import LossConfig
 
 
@@ -27,19 +24,19 @@ class Objective:
     Args:
         config: which terms, with which weights.
         device: where the networks of the loss lie, if there are any.
-        encoding_shape: of the autoencoder that is judged; needed where the element map loss has a weight.
+        model: the autoencoder that is judged; needed where the element map loss has a weight.
     """
 
-    head: nn.Linear | None = None
-    """Reads the element maps from an encoding; it is trained with the autoencoder and not part of it."""
+    reader: nn.Module | None = None
+    """Reads the element maps from encodings; trained along with the autoencoder."""
 
     def __init__(
-        self, config: LossConfig, device: str | torch.device = "cpu", *, encoding_shape: tuple[int, ...] | None = None
+        self, config: LossConfig, device: str | torch.device = "cpu", *, model: BaseAutoencoder | None = None
     ) -> None:
         self.config = config
         if config.element_map > 0:
-            assert encoding_shape is not None, "the element map loss is made for an encoding"
-            self.head = nn.Linear(math.prod(encoding_shape), len(ELEMENTS) * MAP_CELLS**2).to(device)
+            assert model is not None, "the element map loss reads encodings of one autoencoder"
+            self.reader = model.map_reader().to(device)
         self.alpha = config.element_weight or 0.0
         self.perceptual = PerceptualFeatures().to(device) if config.perceptual > 0 else None
         if self.perceptual is not None:
@@ -47,16 +44,16 @@ class Objective:
 
     def parameters(self) -> list[nn.Parameter]:
         """What is trained along with the autoencoder."""
-        return [] if self.head is None else list(self.head.parameters())
+        return [] if self.reader is None else list(self.reader.parameters())
 
     def state_dict(self) -> dict[str, Tensor]:
         """The weights of what is trained along; empty where nothing is."""
-        return {} if self.head is None else self.head.state_dict()
+        return {} if self.reader is None else self.reader.state_dict()
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         """Take over what ``state_dict`` gave."""
-        if self.head is not None:
-            self.head.load_state_dict(tensors)
+        if self.reader is not None:
+            self.reader.load_state_dict(tensors)
 
     def __call__(
         self,
@@ -91,8 +88,8 @@ class Objective:
             beta=beta_at(self.config, progress),
             free_bits=self.config.free_bits,
         )
-        if self.head is not None and boxes is not None:
-            maps = element_map_loss(self.head(output.encoding.flatten(1)), boxes)
+        if self.reader is not None and boxes is not None:
+            maps = element_map_loss(self.reader(output.encoding), boxes)
             terms = terms._replace(total=terms.total + self.config.element_map * maps, element_map=maps.detach())
         if self.perceptual is not None:
             distance = self.perceptual.loss(frames, output.reconstruction)

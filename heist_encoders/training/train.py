@@ -107,7 +107,7 @@ class Run:
         self.model: BaseAutoencoder = create_autoencoder(config.autoencoder, config.params).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.units = math.prod(self.model.encoding_shape)
-        self.objective = Objective(config.loss, device, encoding_shape=self.model.encoding_shape)
+        self.objective = Objective(config.loss, device, model=self.model)
         self.forward = compiled(self.model, device) if config.compile else self.model
         self.optimizer = Optimizer(
             [*self.model.parameters(), *self.objective.parameters()],

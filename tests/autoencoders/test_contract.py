@@ -73,7 +73,7 @@ def test_a_batch_is_its_frames_one_by_one(model: BaseAutoencoder) -> None:
     with torch.no_grad():
         together = model.encode(frames)
         alone = torch.cat([model.encode(frame[None]) for frame in frames])
-    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
 def test_memory_order_does_not_matter(model: BaseAutoencoder) -> None:

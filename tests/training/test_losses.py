@@ -66,12 +66,12 @@ def test_the_element_map_term_is_added_with_its_weight() -> None:
     output = model(frames)
     boxes = torch.zeros(2, 7, 4, dtype=torch.int16)
     boxes[1, 3] = torch.tensor([0, 0, 8, 8], dtype=torch.int16)
-    objective = Objective(LossConfig(element_weight=0, element_map=0.5), encoding_shape=model.encoding_shape)
+    objective = Objective(LossConfig(element_weight=0, element_map=0.5), model=model)
     assert objective.config.needs_boxes
-    assert objective.head is not None
+    assert objective.reader is not None
     terms = objective(model, frames, output, boxes)
-    torch.testing.assert_close(terms.element_map, element_map_loss(objective.head(output.encoding), boxes))
+    torch.testing.assert_close(terms.element_map, element_map_loss(objective.reader(output.encoding), boxes))
     torch.testing.assert_close(terms.total, terms.pixel + 0.5 * terms.element_map)
     terms.total.backward()
-    assert objective.head.weight.grad is not None
-    assert float(objective.head.weight.grad.abs().sum()) > 0
+    assert all(float(p.grad.abs().sum()) > 0 for p in objective.parameters() if p.grad is not None)
+    assert all(p.grad is not None for p in (*objective.parameters(), *model.encoder.parameters()))
