@@ -51,9 +51,14 @@ class Trial:
         self.history: list[dict[str, Any]] = []
 
     def run(self, checkpoint: Path | None = None) -> dict[str, Any]:
-        """Train to the end, from ``checkpoint`` (a folder that was reported earlier) if given; the last figures."""
+        """Train to the end, from ``checkpoint`` (a folder that was reported earlier) if given; the last figures.
+
+        A checkpoint of a finished training is reported as it is: population-based training may ask for that.
+        """
         from heist_encoders.training.train import train
 
+        if checkpoint is not None and not (checkpoint / TRAINING).is_dir():
+            return self._report_finished(checkpoint)
         self.figures = measure_encoder(self.config, self.objective)
         if self.objective.excess(self.figures["encoding_size"], self.figures["latency_ms"]) > 1:
             # Known before any training: no encoder over a limit can win.
@@ -61,7 +66,7 @@ class Trial:
             self._send({**zeros, "test_loss": 1e9}, None, complete=True)
             return self.figures
         work = self.folder / TRAINING
-        if checkpoint is not None and (checkpoint / TRAINING).is_dir():
+        if checkpoint is not None:
             shutil.rmtree(work, ignore_errors=True)
             shutil.copytree(checkpoint / TRAINING, work)
             adopt(work, self.config, self.dataset)
@@ -115,6 +120,14 @@ class Trial:
             _link_tree(work, out / TRAINING)
         self.report(self.figures, out)
         shutil.rmtree(out, ignore_errors=True)
+
+    def _report_finished(self, checkpoint: Path) -> dict[str, Any]:
+        from heist_encoders.zoo.artifact import load_artifact
+
+        trial = load_artifact(checkpoint / ARTIFACT).metrics["trial"]
+        self.figures = {**{key: value for key, value in trial.items() if key != "elements"}, "complete": True}
+        self.report(self.figures, checkpoint)
+        return self.figures
 
     def _send(self, figures: dict[str, Any], checkpoint: Path | None, *, complete: bool) -> None:
         self._complete_figures(figures, complete)
