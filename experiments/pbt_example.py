@@ -6,8 +6,8 @@ Shows: tune.Tuner over heist_encoders.tuning.trainable with PopulationBasedTrain
 Run:   python experiments/pbt_example.py --data DIR          (about a minute on 2 cores)
 """
 
-# What came out (22 Nov 2026, 20,000 frames, one shared core of an Intel Xeon, Python 3.11.7, load average 6.6 from other
-# work):
+# What came out (22 Nov 2026, 20,000 frames, one shared core of an Intel Xeon, Python 3.11.7, load average 6.6 from
+# other work):
 #
 # | trial       | F1    | test loss | taken over | epochs | learning rate at the end | element weight |
 # |-------------|-------|-----------|------------|--------|--------------------------|----------------|

@@ -39,6 +39,21 @@ def test_every_family_has_a_space() -> None:
     assert space_names() == FAMILIES
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_shipped_spaces_search_all_that_matters(family: str) -> None:
+    wanted = {
+        "learning_rate", "batch_size", "weight_decay", "schedule", "precision",
+        "params.channels", "loss.pixel", "loss.element_weight",
+    }  # fmt: skip
+    if family.startswith("vae"):
+        wanted |= {"loss.beta", "loss.beta_warmup"}
+    if family == "vae_alex":
+        wanted |= {"loss.perceptual"}
+    if family not in ("conv_no_bottleneck", "conv_unpool"):  # theirs is the last of the channels
+        wanted |= {"params.latent_size"}
+    assert wanted <= set(load_space(family).searched)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_shipped_spaces_sample_what_training_accepts(family: str, preset: str) -> None:
