@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heist_encoders.envs.options import check_num_envs, resolve_options
+from heist_encoders.envs.options import resolve_options
 from heist_encoders.envs.single import HeistEnv
 from heist_encoders.envs.vector import HeistVectorEnv
 
@@ -116,6 +116,5 @@ def make_vector_env(
         precision=precision,
         threads=threads,
         render_mode=render_mode,
-        num_envs=check_num_envs(num_envs),
     )
     return HeistVectorEnv(num_envs, options, frames_in_info=frames_in_info)

@@ -81,11 +81,8 @@ def resolve_options(
     precision: str = "float32",
     threads: int | None = None,
     render_mode: str | None = None,
-    num_envs: int = 1,
 ) -> EnvOptions:
     """Check options, fill in what was left open from the encoder's artifact, and load the encoder.
-
-    ``num_envs`` is the number of frames that the encoder will get in a call; the others are those of ``make_env``.
 
     Raises:
         UnknownNameError: for an unknown encoder, game, distribution_mode, action set, backend or render_mode.
@@ -101,8 +98,9 @@ def resolve_options(
     if render_mode not in (None, "rgb_array", "human"):
         raise unknown_name("render_mode", str(render_mode), ("rgb_array", "human"))
     _check_levels(num_levels, start_level)
+    # Not the number of games: on one machine, ``auto`` is the same backend in single and vector environments.
     compute = {"device": device, "backend": backend, "precision": precision, "threads": threads}
-    found = None if encoder is None else _find(encoder, game, distribution_mode, {**compute, "batch_size": num_envs})
+    found = None if encoder is None else _find(encoder, game, distribution_mode, compute)
     artifact = found.artifact if found else None
     game = game or (artifact.game if artifact else "heist")
     if distribution_mode is None:

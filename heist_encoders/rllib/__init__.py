@@ -27,6 +27,7 @@ _LAZY = {
     "evaluation_function": "evaluation",
     "PolicyEvaluation": "evaluation",
     "RLlibPlayer": "player",
+    "share": "sharing",
 }
 
 __all__ = [*_LAZY]
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from heist_encoders.rllib.preprocessor import EncodeObservations as EncodeObservations
     from heist_encoders.rllib.registration import env_name as env_name
     from heist_encoders.rllib.registration import register as register
+    from heist_encoders.rllib.sharing import share as share
     from heist_encoders.rllib.training import PPOResult as PPOResult
     from heist_encoders.rllib.training import train_ppo as train_ppo
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+import heist_encoders.rllib.sharing  # noqa: F401 - finds encoders on nodes without the driver's disk
 from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
 from heist_encoders.rllib.resources import check_resources, limit_threads
+from heist_encoders.rllib.sharing import references_of, share
 from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class EncodedPPOConfig(PPOConfig):
         if isinstance(name, str) and name.startswith(PREFIX):
             register(name.removeprefix(PREFIX))
         check_resources(self)
+        for reference in references_of(self):
+            share(reference)
         return super().build_algo(env, use_copy)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv, VectorObservationWrapper
 from gymnasium.vector.utils import batch_space
 
+import heist_encoders.rllib.sharing  # noqa: F401 - finds encoders on nodes without the driver's disk
+
 PREFIX = "heist-"
 PIXELS = "heist-pixels"
 HISTORY = ("frame_stack", "previous_action_reward")

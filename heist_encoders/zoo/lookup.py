@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ from heist_encoders.zoo.remote import fetch
 
 PACKAGED = Path(__file__).parent / "packaged"
 _DEFAULT_MODE = "memory"
+_sources: list[Callable[[Mapping[str, str]], Path | None]] = []
+
+
+def add_source(source: Callable[[Mapping[str, str]], Path | None]) -> None:
+    """Ask ``source`` too for references whose weights are not on this machine: it gives a local folder, or None."""
+    if source not in _sources:
+        _sources.append(source)
 
 
 def packaged_modes(family: str) -> list[str]:
@@ -81,7 +88,7 @@ def _find(reference: str | Path) -> Artifact:
 
 
 def _find_again(reference: Mapping[str, str]) -> Artifact:
-    """Resolve ``Artifact.reference``, maybe on another machine: by place, then by name; the weights must agree."""
+    """Resolve ``Artifact.reference``, maybe on another machine: by place, name, further sources; weights must agree."""
     try:
         name, uri, sha256 = reference["name"], reference["uri"], reference["sha256"]
     except KeyError as error:
@@ -96,9 +103,12 @@ def _find_again(reference: Mapping[str, str]) -> Artifact:
             continue
         if artifact.sha256 == sha256:
             return artifact
+    for source in _sources:
+        if (folder := source(reference)) and (artifact := load_artifact(folder)).sha256 == sha256:
+            return artifact
     raise ArtifactError(
         f"encoder {name!r} with weights {sha256[:12]}... is neither at {uri} nor in the zoo of this machine; "
-        "copy it there or give the encoder as a URI that every node can read"
+        "copy it there, or call heist_encoders.rllib.share(encoder) in the driver after ray.init"
     )
 
 

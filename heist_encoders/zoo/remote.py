@@ -1,9 +1,12 @@
-"""Artifacts by URI: copied once into a cache that is addressed by content."""
+"""Artifacts from elsewhere (a URI, a cluster): copied once into a cache that is addressed by content."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,21 @@ def fetch(uri: str, cache: Path) -> Path:
     except (ArrowException, OSError, ValueError) as error:
         raise ArtifactError(f"cannot open {uri}: {_line(error)}; expected a URI such as file:///folder") from None
     config = _read(filesystem, root, CONFIG, uri)
+    return keep(cache, config, lambda name: _read(filesystem, root, name, uri), uri)
+
+
+def keep(cache: Path, config: bytes, read: Callable[[str], bytes], where: str) -> Path:
+    """Copy an artifact to ``cache`` unless the same content lies there whole; return its local folder.
+
+    Args:
+        cache: see ``fetch``.
+        config: content of the artifact's ``config.json``.
+        read: gives the content of another file of it.
+        where: where it comes from, for errors.
+
+    Raises:
+        ArtifactError: if it is none, a hash does not agree, or the cache cannot be written.
+    """
     folder = cache / hashlib.sha256(config).hexdigest()
     try:
         verify(folder)
@@ -40,15 +58,29 @@ def fetch(uri: str, cache: Path) -> Path:
     try:
         names = [str(name) for name in json.loads(config)["files"]]
     except (ValueError, KeyError, TypeError):
-        raise ArtifactError(f"{uri}/{CONFIG} is no artifact's; expected a folder that save_artifact wrote") from None
+        raise ArtifactError(f"{where}: {CONFIG} is no artifact's; expected a folder that save_artifact wrote") from None
     if any(Path(name).name != name for name in names):
-        raise ArtifactError(f"{uri}/{CONFIG} lists files outside its folder: {names}")
-    with whole_folder(folder, replace=True) as temporary:
-        (temporary / CONFIG).write_bytes(config)
-        for name in names:
-            (temporary / name).write_bytes(_read(filesystem, root, name, uri))
-        verify(temporary)
+        raise ArtifactError(f"{where}: {CONFIG} lists files outside its folder: {names}")
+    with _one_at_a_time(cache):
+        with contextlib.suppress(HeistEncodersError):
+            verify(folder)  # another process of this machine was faster
+            return folder
+        with whole_folder(folder, replace=True) as temporary:
+            (temporary / CONFIG).write_bytes(config)
+            for name in names:
+                (temporary / name).write_bytes(read(name))
+            verify(temporary)
     return folder
+
+
+@contextlib.contextmanager
+def _one_at_a_time(cache: Path) -> Iterator[None]:
+    """Keep the processes of this machine from replacing what another has just begun to read."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # whole_folder says what is wrong with the folder
+            cache.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context((cache / ".lock").open("a")), fcntl.LOCK_EX)
+        yield
 
 
 def _read(filesystem: Any, root: str, name: str, uri: str) -> bytes:
