@@ -27,6 +27,9 @@ def evaluate(
         typer.Option("--out", metavar="DIR", help="Where figures and pictures go. Default: into your artifact."),
     ] = None,
     seed: Seed = 0,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=100, help="Train the probes so often, to say how sure the figures are.")
+    ] = 5,
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Also write pictures, plots and a video.")
     ] = True,
@@ -54,11 +57,13 @@ def evaluate(
             parts.append(part)
             progress.count(len(parts) - 1, 4, part)
 
-        metrics = evaluate_artifact(found, dataset, out=out, seed=seed, pictures=pictures, progress=listen)
+        metrics = evaluate_artifact(found, dataset, out=out, seed=seed, seeds=seeds, pictures=pictures, progress=listen)
     if json:
         output.print_json({"artifact": found.name, "path": found.path, "dataset": dataset.hash, "metrics": metrics})
         return
     names = ("linear_f1", "mlp_f1", "oracle_move_accuracy", "mse", "element_mse", "psnr", "ssim")
-    rows = [(name, find_figure(metrics, name)) for name in names]
-    output.print_table(("figure", "value"), [row for row in rows if row[1] is not None], title=found.name)
+    spread = (metrics.get("usefulness") or {}).get("std") or {}
+    rows = [(name, find_figure(metrics, name), spread.get(name)) for name in names]
+    heads = ("figure", "value", f"deviation over {seeds} seeds")
+    output.print_table(heads, [row for row in rows if row[1] is not None], title=found.name)
     output.note(f"All figures and pictures: {metrics['folder']}")

@@ -44,7 +44,7 @@ def encode_function(encoder: Encodable) -> Callable[[Frames], Floats]:
     return call
 
 
-def encode_frames(encoder: Encodable, frames: Frames, rows: Indices | None = None, *, batch_size: int = 256) -> Floats:
+def encode_frames(encoder: Encodable, frames: Frames, rows: Indices | None = None, *, batch_size: int = 64) -> Floats:
     """Encode frames, or some rows of them.
 
     Args:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 METRICS, EXAMPLES, LOSSES = "metrics.json", "examples.npz", "metrics.npz"
 TEST_FRAMES = 4_000
 """Test frames that reconstructions are compared on, at most."""
+SEEDS = 5
+"""Seeds that the probes are trained with, for their means and deviations."""
 
 
 def evaluate(
@@ -41,7 +43,7 @@ def evaluate(
     *,
     out: str | Path | None = None,
     seed: int = 0,
-    seeds: int = 1,
+    seeds: int = SEEDS,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
@@ -55,7 +57,8 @@ def evaluate(
         out: folder for ``metrics.json`` and the pictures. None: the figures go into the artifact (its card shows them)
             and the pictures into its folder ``evaluation``; of a packaged artifact, which is never changed, into
             ``evaluations/<name>-<mode>`` in the user's folder.
-        seed: of the probes. seeds: probes are trained for so many seeds; means and deviations are reported.
+        seed: of the probes. seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std``
+            holds the deviations.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
         references: also train probes on an untrained encoder of the family and on raw pixels (about a minute more).

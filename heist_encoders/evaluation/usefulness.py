@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from heist_encoders.evaluation.probes import (
     train_probe,
 )
 from heist_encoders.evaluation.targets import Floats, Indices, LabelledFrames, Targets, load_targets
+from heist_encoders.ray_session import cpu_count
+from heist_encoders.training.hardware import torch_threads
 
 FAST_TRAIN, FAST_TEST = 5_000, 2_000
 """Frames that ``fast=True`` uses."""
@@ -112,7 +115,7 @@ def usefulness(
     train_limit: int = 20_000,
     test_limit: int = 20_000,
     fast: bool = False,
-    batch_size: int = 256,
+    batch_size: int = 64,
     device: str = "auto",
 ) -> Usefulness:
     """Train the probes on frozen encodings of the train split and judge them on the test split.
@@ -167,7 +170,15 @@ def probe_encodings(
     z_train = standardise(torch.from_numpy(rows).to(device))
     z_test = standardise(torch.from_numpy(rows_test).to(device))
 
-    runs = [_probe_once(z_train, train, z_test, test, seed + i, fast) for i in range(max(1, seeds))]
+    def run(number: int) -> _Scores:
+        return _probe_once(z_train, train, z_test, test, number, fast)
+
+    numbers = range(seed, seed + max(1, seeds))
+    # One thread of torch a seed, several seeds at once: faster than several threads a seed, for the products are small,
+    # and the figures do not depend on the number of cores.
+    at_once = min(len(numbers), cpu_count()) if device == "cpu" else 1
+    with torch_threads(1 if device == "cpu" else None), ThreadPoolExecutor(at_once, "probes") as pool:
+        runs = list(pool.map(run, numbers)) if at_once > 1 else [run(number) for number in numbers]
     scores = {name: [run[0][name] for run in runs] for name in runs[0][0]}
     elements = {
         element: {name: float(np.mean([run[1][element][name] for run in runs])) for name in runs[0][1][element]}
@@ -189,9 +200,10 @@ def probe_encodings(
     )
 
 
-def _probe_once(
-    x: torch.Tensor, train: Targets, x_test: torch.Tensor, test: Targets, seed: int, fast: bool
-) -> tuple[dict[str, float], dict[str, dict[str, float]], Floats]:
+_Scores: TypeAlias = "tuple[dict[str, float], dict[str, dict[str, float]], Floats]"
+
+
+def _probe_once(x: torch.Tensor, train: Targets, x_test: torch.Tensor, test: Targets, seed: int, fast: bool) -> _Scores:
     """All probes for one seed: the scores, the scores of each element, the MLP's probabilities (M, 7)."""
     scores: dict[str, float] = {}
     elements: dict[str, dict[str, float]] = {element: {} for element in ELEMENTS}

@@ -185,7 +185,7 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
         artifact = load_artifact(winner["artifact"])
         with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
-            metrics = evaluate(artifact, job.dataset(), out=folder, seed=job.options.seed, progress=listen)
+            metrics = evaluate(artifact, job.dataset(), out=folder, seed=job.options.seed, seeds=1, progress=listen)
         update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
         usefulness = metrics.get("usefulness", {})
         return {

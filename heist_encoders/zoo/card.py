@@ -82,8 +82,16 @@ def _kept(usefulness: Mapping[str, Any]) -> list[str]:
     for element, figures in elements.items():
         cells = [f"{figures[key]:,.4g}" if figures.get(key) is not None else "-" for key in columns]
         lines.append(f"| {element} | " + " | ".join(cells) + " |")
-    mean = [f"{usefulness[key]:.4g}" if usefulness.get(key) is not None else "-" for key in ("mlp_f1", "linear_f1")]
-    return [*lines, f"| mean | {mean[0]} | | {mean[1]} | | |", ""]
+    spread = usefulness.get("std") or {}
+    mean = [
+        (f"{usefulness[key]:.4g}" if usefulness.get(key) is not None else "-")
+        + (f" ± {spread[key]:.2g}" if spread.get(key) is not None else "")
+        for key in ("mlp_f1", "linear_f1")
+    ]
+    lines.append(f"| mean | {mean[0]} | | {mean[1]} | | |")
+    if spread:
+        lines += ["", f"± is the standard deviation over {usefulness.get('seeds')} seeds of the probes."]
+    return [*lines, ""]
 
 
 def _without(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,9 @@ def test_figures_are_in_range(evaluated: tuple[Artifact, dict[str, Any]]) -> Non
     assert reconstruction["test_loss"] > 0
     assert metrics["speed"]["cpu"]["encoder"]["1"]["median_ms"] > 0
     assert metrics["references"]["majority"]["mlp_f1"] == 0
+    assert useful["seeds"] == 5
+    assert useful["std"]["mlp_f1"] > 0
+    assert f"± {useful['std']['mlp_f1']:.2g}" in evaluated[0].card
 
 
 def test_examples_carry_the_probes_beliefs(evaluated: tuple[Artifact, dict[str, Any]], small_dataset: Any) -> None:

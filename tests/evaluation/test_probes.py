@@ -125,6 +125,22 @@ def test_several_seeds_give_mean_and_deviation() -> None:
     assert found.std["mlp_f1"] == pytest.approx(np.std(single))
 
 
+def test_cores_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    import heist_encoders.evaluation.usefulness as module
+
+    rng = np.random.default_rng(0)
+    train, test = make_targets(600, rng), make_targets(200, rng)
+    x, x_test = planted(train, rng), planted(test, rng)
+    found = []
+    for cores in (1, 3):
+        monkeypatch.setattr(module, "cpu_count", lambda cores=cores: cores)
+        found.append(probe_encodings(x, train, x_test, test, seeds=3))
+    first, second = (f.to_dict() | {"seconds": 0} for f in found)
+    assert first == second
+    assert np.array_equal(found[0].probabilities, found[1].probabilities)
+    assert set(first["std"]) >= {"mlp_f1", "linear_f1", "position_error_px", "oracle_move_accuracy"}
+
+
 def test_partly_visible_rows_neither_teach_nor_count() -> None:
     visible = np.array([[0.0, 0.5, 0.49, 1.0, 0.01, 0.0, 0.75]], np.float32)
     labels, known = visibility_labels(visible)
