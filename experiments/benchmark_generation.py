@@ -4,7 +4,8 @@ Shows: balanced, exactly labelled frames/s of 1 and 2 Ray workers (steady; start
        Ray, beside the original's two generators, written anew in its spirit, and raw procgen stepping, in one run.
 Run:   pip install 'opencv-python-headless<4.12' && python experiments/benchmark_generation.py    (about 4 minutes)
 
-The rows are measured in turn, `--rounds` times over, and the medians are taken, so that a busy machine hits all alike.
+The rows are measured in turn, `--rounds` times over, so that a busy machine hits all alike; rates are medians over the
+rounds, ratios the medians of each round's own ratio.
 "Steady" is the time from the end of the first chunk of each worker to the end of the last.
 The original's basic generator: for each sample a new single-level environment, 10 random moves. Its balanced one: draw
 one of 14 cases, then new levels and 10 random moves until template matching finds the wanted element (for the 7 cases
@@ -240,7 +241,6 @@ def main() -> None:
         found[f"balanced, {workers} Ray worker{'s' * (workers > 1)}, steady"] = [result["rate"] for result in results]
     median = {name: statistics.median(values) for name, values in found.items()}
     slow = median["original, balanced"]
-    one, two = (median[f"balanced, {name}, steady"] for name in ("1 Ray worker", "2 Ray workers"))
     load = f"load average before the rows {min(loads):.1f}-{max(loads):.1f}"
     print(f"{options.rounds} rounds, medians. {machine()}; {load}\n")
     rates = [
@@ -248,13 +248,22 @@ def main() -> None:
         for name, values in found.items()
     ]
     print(table(["generator", "frames/s", "lowest-highest", "x original balanced"], rates))
-    per_core = median["balanced, 1 process without Ray"] / median["raw stepping, 1 process"]
+
+    def ratio(one: str, other: str) -> str:
+        """Median over the rounds, each of which hits both alike."""
+        return f"{statistics.median(a / b for a, b in zip(found[one], found[other], strict=True)):,.2f}"
+
+    with_1, with_2 = (f"balanced, {name}, steady" for name in ("1 Ray worker", "2 Ray workers"))
     startup = " and ".join(f"{statistics.median(run['startup'] for run in runs[w]):.1f} s" for w in runs)
     bars = [
-        ["2 workers / original's balanced rate", f"{two / slow:,.0f}", "3,000"],
-        ["2 workers / raw stepping in 2 processes", f"{two / median['raw stepping, 2 processes']:.2f}", "0.25"],
-        ["1 process without Ray / raw stepping in 1 process", f"{per_core:.2f}", "0.25"],
-        ["2 workers / 1 worker (idle machine)", f"{two / one:.2f}", "1.7"],
+        ["2 workers / original's balanced rate", ratio(with_2, "original, balanced"), "3,000"],
+        ["2 workers / raw stepping in 2 processes", ratio(with_2, "raw stepping, 2 processes"), "0.25"],
+        [
+            "1 process without Ray / raw stepping in 1 process",
+            ratio("balanced, 1 process without Ray", "raw stepping, 1 process"),
+            "0.25",
+        ],
+        ["2 workers / 1 worker (idle machine)", ratio(with_2, with_1), "1.7"],
         ["bytes a frame on disk, with labels, manifest and card", f"{runs[2][0]['bytes']:,.0f}", "at most 1,000"],
         ["start-up until the first chunks are done, 1 and 2 workers", startup, "-"],
     ]

@@ -175,11 +175,10 @@ class CaseFinder:
         (progress, y, x)."""
         case = case if case in _CASE_ELEMENT else len(CASES) - 1
         if case not in self._found:
-            where = self._where(case).reshape(len(self.bank), -1)
-            counts = where.sum(axis=1)
-            levels = np.flatnonzero(counts)
-            starts = np.concatenate([[0], np.cumsum(counts[levels])])
-            self._found[case] = (levels, starts, np.flatnonzero(where) % where.shape[1])
+            where = self._where(case)
+            level, pairs = np.divmod(np.flatnonzero(where), where[0].size)
+            levels, starts = np.unique(level, return_index=True)
+            self._found[case] = (levels, np.append(starts, len(level)), pairs)
         return self._found[case]
 
     def _where(self, case: int) -> NDArray[np.bool_]:

@@ -14,21 +14,25 @@ from heist_encoders.data.storage import Storage
 from heist_encoders.errors import DatasetError
 
 MANIFEST = "manifest.json"
-_ROW_GROUP = 512
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 1
+_PAGE_BYTES = 2**18
+"""Of a column's pages before compression: small enough for a processor's cache."""
 
 
 def make_shard(spec: DatasetSpec, chunk: Chunk, storage: Storage) -> tuple[Shard, Rows]:
     """Draw a chunk and write its shard; the caller enters it in the manifest."""
     rows = draw_chunk(spec, chunk)
+    table = to_table(spec.game, rows.frames, rows.labels)
     sink = pa.BufferOutputStream()
     pq.write_table(
-        to_table(spec.game, rows.frames, rows.labels),
+        table,
         sink,
-        row_group_size=_ROW_GROUP,
+        row_group_size=chunk.rows,
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
         use_dictionary=False,
+        write_statistics=[name for name in table.column_names if name != FRAME],
+        data_page_size=_PAGE_BYTES,
     )
     data = memoryview(sink.getvalue())
     storage.write(chunk.file, data)

@@ -17,6 +17,11 @@ from heist_encoders.heist.levels import NEIGHBOURS
 ROTATIONS = np.array([k * np.pi / 4 for k in range(-4, 4)], dtype=np.float32)
 """float32 (8,): the rotations that an agent can have, in radians."""
 
+_BITS = np.zeros((3, 3), dtype=np.uint8)
+"""The bit of a neighbour in a wall code, by (dy, dx), -1 to 1, where -1 is the last row and column; 0 in the middle."""
+for _bit, (_dx, _dy) in enumerate(NEIGHBOURS):
+    _BITS[_dy, _dx] = 1 << _bit
+
 
 class PoseTable:
     """Poses by wall code.
@@ -76,7 +81,6 @@ def closed_codes(
     for color in range(3):
         closed = (progress <= 2 * color) & (color < num_keys) & ~np.isnan(doors[:, color, 0])
         offset = np.floor(np.nan_to_num(doors[:, color], nan=-9.0)).astype(np.int64) - cells
-        for bit, (dx, dy) in enumerate(NEIGHBOURS):
-            hit = closed & (offset[:, 0] == dx) & (offset[:, 1] == dy)
-            codes[hit] |= np.uint8(1 << bit)
+        beside = closed & (np.abs(offset) <= 1).all(axis=1)
+        codes[beside] |= _BITS[offset[beside, 1], offset[beside, 0]]
     return codes

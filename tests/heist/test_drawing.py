@@ -9,7 +9,7 @@ from heist_encoders.data.play import Play
 from heist_encoders.elements import TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.errors import EngineError
 from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import LevelBank, wall_codes
+from heist_encoders.heist.levels import NEIGHBOURS, LevelBank, wall_codes
 from heist_encoders.heist.poses import closed_codes, pose_table
 from heist_encoders.heist.solver import Maze, Oracle, oracle_moves
 from heist_encoders.heist.state import DOOR, WALL, parse_state
@@ -156,3 +156,16 @@ def test_classifier_cannot_tell_drawn_from_played_poses(mode: str) -> None:
     uniform = x.copy()
     uniform[len(played) :, :2] = np.random.default_rng(1).random((len(drawn), 2))
     assert auc(uniform) > 0.9, "the classifier must be able to tell poses that are not played"
+
+
+def test_closed_codes_name_each_closed_neighbour() -> None:
+    """A door in each of the 24 places around a cell: only the 8 neighbours count, only while the door is closed."""
+    places = [(dx, dy) for dx in range(-2, 3) for dy in range(-2, 3) if (dx, dy) != (0, 0)]
+    count = len(places)
+    doors = np.full((count, 3, 2), np.nan, np.float32)
+    doors[:, 1] = np.array(places) + 5.5
+    walls, cells = np.zeros(count, np.uint8), np.full((count, 2), 5)
+    keys = np.full(count, 2, np.int8)
+    closed = closed_codes(walls, cells, doors, keys, np.full(count, 2, np.int8))
+    assert closed.tolist() == [1 << NEIGHBOURS.index(place) if place in NEIGHBOURS else 0 for place in places]
+    assert not closed_codes(walls, cells, doors, keys, np.full(count, 3, np.int8)).any()
