@@ -14,6 +14,7 @@ Run:   python experiments/rllib_cluster.py          (about a minute on 2 cores)
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -33,7 +34,7 @@ failed: list[str] = []
 
 
 def say(passed: bool, what: str) -> None:
-    print(f"{'PASS' if passed else 'FAIL'}  {what}", flush=True)
+    print(f"{'PASS' if passed else 'FAIL'}  {what}", file=sys.__stdout__, flush=True)
     if not passed:
         failed.append(what)
 
@@ -156,9 +157,12 @@ def main() -> int:
         finally:
             ray.shutdown()
             cluster.shutdown()
-    print(machine())
+    print(machine(), file=sys.__stdout__)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What Ray says about the nodes and processes that it lost goes to stderr.
+    with contextlib.redirect_stdout(sys.stderr):
+        status = main()
+    sys.exit(status)

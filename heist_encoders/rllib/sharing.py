@@ -67,7 +67,8 @@ def share(encoder: str | Path | Artifact | Mapping[str, str]) -> None:
     if artifact.path.is_relative_to(PACKAGED):
         return
     if store is None:
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # Hard: the actor lives as long as its maker anyway, and softly it may be put on a node that is lost before.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": ACTOR, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 4}
         store = ray.remote(ArtifactStore).options(**options, scheduling_strategy=here).remote()
         _held[:] = [store]

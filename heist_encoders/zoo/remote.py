@@ -56,19 +56,26 @@ def keep(cache: Path, config: bytes, read: Callable[[str], bytes], where: str) -
     except HeistEncodersError:
         pass
     try:
-        names = [str(name) for name in json.loads(config)["files"]]
-    except (ValueError, KeyError, TypeError):
+        hashes = {str(name): str(value) for name, value in json.loads(config)["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ArtifactError(f"{where}: {CONFIG} is no artifact's; expected a folder that save_artifact wrote") from None
-    if any(Path(name).name != name for name in names):
-        raise ArtifactError(f"{where}: {CONFIG} lists files outside its folder: {names}")
+    if any(Path(name).name != name for name in hashes):
+        raise ArtifactError(f"{where}: {CONFIG} lists files outside its folder: {list(hashes)}")
     with _one_at_a_time(cache):
         with contextlib.suppress(HeistEncodersError):
             verify(folder)  # another process of this machine was faster
             return folder
         with whole_folder(folder, replace=True) as temporary:
             (temporary / CONFIG).write_bytes(config)
-            for name in names:
-                (temporary / name).write_bytes(read(name))
+            for name, expected in hashes.items():
+                content = read(name)
+                found = hashlib.sha256(content).hexdigest()
+                if found != expected:
+                    raise ArtifactError(
+                        f"{where}: {name} is truncated or altered: sha256 {found[:12]}..., {CONFIG} says "
+                        f"{expected[:12]}...; save the artifact there again"
+                    )
+                (temporary / name).write_bytes(content)
             verify(temporary)
     return folder
 

@@ -1,9 +1,10 @@
-"""Encoders reach nodes by bytes, checked; lost env runners come back, on a real cluster in a process apart."""
+"""Encoders reach nodes by bytes, checked; a lost env runner comes back."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,6 @@ from heist_encoders.rllib.sharing import ACTOR, fetch_shared, references_of
 from heist_encoders.zoo import find_artifact
 from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.making import make_artifact
-
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def moved(artifact: Artifact) -> dict[str, str]:
@@ -91,11 +90,24 @@ def test_references_of_a_configuration(tiny: Callable[..., Any], artifact: Artif
     assert references_of(tiny(mode=mode)) == [artifact.reference]
 
 
-@pytest.mark.timeout(600)
-def test_nodes_without_the_drivers_disk_and_lost_env_runners() -> None:
-    done = subprocess.run(
-        [sys.executable, str(EXPERIMENTS / "rllib_cluster.py")], capture_output=True, text=True, timeout=580
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("PASS", "FAIL"))]
-    assert done.returncode == 0, "\n".join([*lines, done.stderr[-2000:]])
-    assert len(lines) == 6
+@pytest.mark.usefixtures("ray_local")
+def test_a_killed_env_runner_comes_back(tiny: Callable[..., Any]) -> None:
+    """The loss of a whole node, on a cluster, is in experiments/rllib_cluster.py."""
+
+    def processes() -> set[int]:
+        return set(group.foreach_env_runner(lambda runner: os.getpid(), local_env_runner=False))
+
+    algorithm = tiny(num_env_runners=2).build_algo()
+    try:
+        group = algorithm.env_runner_group
+        before = processes()
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+        deadline = time.monotonic() + 120
+        while not (len(processes()) == 2 and min(before) not in processes()):
+            # The batch is full whoever is missing.
+            assert algorithm.train()["env_runners"]["num_env_steps_sampled"] >= 64
+            assert time.monotonic() < deadline
+        assert max(before) in processes()
+    finally:
+        algorithm.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,25 @@ def test_remote_env_runners_and_lstm(tiny: Tiny) -> None:
                 np.testing.assert_array_equal(value.numpy(), learned[name])
     finally:
         algorithm.stop()
+
+
+@pytest.mark.parametrize("num_env_runners", [0, 1])
+def test_threads_are_capped_where_games_are_played_and_learned(tiny: Tiny, num_env_runners: int) -> None:
+    before = torch.get_num_threads()
+    options = {"backend": "openvino"} if importlib.util.find_spec("openvino") else {}
+    # Ray gives env runners OMP_NUM_THREADS=1, so that 2 must come from the option.
+    algorithm = tiny(num_env_runners=num_env_runners, torch_threads=2, **options).build_algo()
+    try:
+
+        def threads(runner: Any) -> tuple[int, int]:
+            return torch.get_num_threads(), runner.env.unwrapped.encoder.threads
+
+        found = algorithm.env_runner_group.foreach_env_runner(threads, local_env_runner=num_env_runners == 0)
+        assert found == [(2, 2)]
+        assert torch.get_num_threads() == 2
+    finally:
+        algorithm.stop()
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("fine_tune", [None, 0.1])
