@@ -33,6 +33,13 @@ def evaluate(
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Also write pictures, plots and a video.")
     ] = True,
+    references: Annotated[
+        bool,
+        typer.Option(
+            "--references/--no-references",
+            help="Also probe an untrained encoder of the family and the raw pixels, for comparison (a minute more).",
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Measure an encoder on a dataset: reconstruction, usefulness to probes, speed.
@@ -57,7 +64,9 @@ def evaluate(
             parts.append(part)
             progress.count(len(parts) - 1, 4, part)
 
-        metrics = evaluate_artifact(found, dataset, out=out, seed=seed, seeds=seeds, pictures=pictures, progress=listen)
+        metrics = evaluate_artifact(
+            found, dataset, out=out, seed=seed, seeds=seeds, pictures=pictures, references=references, progress=listen
+        )
     if json:
         output.print_json({"artifact": found.name, "path": found.path, "dataset": dataset.hash, "metrics": metrics})
         return

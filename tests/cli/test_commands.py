@@ -84,8 +84,13 @@ def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tm
 
     found = cli.ok("evaluate", out / "artifact", "--data", small_dataset.path, "--no-pictures", "--json").json
     assert 0 <= found["metrics"]["usefulness"]["mlp_f1"] <= 1
-    text = cli.ok("evaluate", out / "artifact", "--data", small_dataset.path, "--no-pictures").out
+    rest = ("--data", small_dataset.path, "--no-pictures", "--seeds", 2, "--references")
+    text = cli.ok("evaluate", out / "artifact", *rest).out
     assert "mlp_f1" in text
+    assert "deviation over 2 seeds" in text
+    stored = json.loads((out / "artifact" / "metrics.json").read_text())
+    assert set(stored["references"]) == {"majority", "untrained", "raw_pixels"}
+    found = {"metrics": stored}
 
     assert cli.ok("promote", out / "artifact", "--name", "promoted-cli", "--json").json["name"] == "promoted-cli"
     assert "promoted-cli" in cli("promote", out / "artifact", "--name", "promoted-cli").error

@@ -194,6 +194,14 @@ def test_collapse_is_noticed() -> None:
     assert result.history[-1].active_units == 0
 
 
+@pytest.mark.parametrize(
+    ("active", "units", "collapsed"), [(6, 64, True), (7, 64, False), (0, 5, True), (1, 10, False)]
+)
+def test_collapsed_means_under_a_tenth(active: int, units: int, collapsed: bool) -> None:
+    report = EpochReport(0, 1.0, 1.0, 0.1, 0.0, 0.0, active, units, 1, 1.0, 1.0, True)
+    assert report.collapsed == collapsed
+
+
 def test_a_loss_that_is_not_finite_ends_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     from heist_encoders.autoencoders.vae import VaePaper
 
