@@ -15,6 +15,8 @@ from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning.options import Objective
 from heist_encoders.tuning.results import ARTIFACT, TRAINING
 
+PROBE_BATCH = 64
+"""Frames encoded at a time; more would decide how much memory a trial of small batches takes."""
 STATISTICS_FRAMES = 1024
 """Frames behind mean and deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
 
@@ -95,7 +97,13 @@ class Trial:
         device = next(model.parameters()).device.type
         frames = self.objective.probe_frames
         probe = usefulness(
-            model, self.dataset, train_limit=frames, test_limit=max(256, frames // 2), fast=True, device=device
+            model,
+            self.dataset,
+            train_limit=frames,
+            test_limit=max(256, frames // 2),
+            fast=True,
+            batch_size=PROBE_BATCH,
+            device=device,
         )
         self.probing += time.monotonic() - started
         figures = {**figures, "mlp_f1": _known(probe.mlp_f1), "linear_f1": _known(probe.linear_f1)}

@@ -30,7 +30,7 @@ FORMAT_VERSION: Final = 1
 CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.json", "README.md"
 MEAN_KEY, STD_KEY = "encoding.mean", "encoding.std"
 _STATISTICS_FRAMES = 20_000
-_STATISTICS_BATCH = 256
+_STATISTICS_BATCH = 64
 PICKLES: Final = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
 
