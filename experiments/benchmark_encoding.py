@@ -4,6 +4,8 @@ Shows: milliseconds a frame of every packaged encoder, on one thread, in batches
           faster than plain torch that is (in brackets). Plain torch: the model in eval mode under `inference_mode`,
           float32, frames widened by `to_input`, NCHW. All ways take turns, so that they meet the same machine; medians
           over the rounds, a round of 4 calls with 64 frames or 64 calls with one.
+          MFLOP: floating-point operations of one encoding; with the rate of a large float32 matrix product, which is
+          printed first, they say how near a float32 way is to what the core can do at all.
           `differs`: root mean square difference to plain torch's encodings, in their standard deviations.
           `--compile` adds torch.compile (Inductor, with freezing) and the seconds that it compiles.
 Run:   python experiments/benchmark_encoding.py --compile    (about 6 minutes; 3 without --compile)
@@ -14,6 +16,7 @@ Run:   python experiments/benchmark_encoding.py --compile    (about 6 minutes; 3
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -72,6 +75,8 @@ def compiled(model: Any, bfloat16: bool) -> Way:
 
 def ways_of(artifact: Any, batch: int, with_compile: bool) -> tuple[dict[str, Way], dict[str, str]]:
     """Name -> way to encode, and what to add to a name: the backend that auto chose, seconds of compiling."""
+    import torch
+
     from heist_encoders import load_encoder
 
     ways: dict[str, Way] = {PLAIN: plain(artifact.load_model())}
@@ -85,12 +90,37 @@ def ways_of(artifact: Any, batch: int, with_compile: bool) -> tuple[dict[str, Wa
             if backend == "auto":
                 notes[f"{backend} {precision}"] = encoder.backend
         if with_compile:
+            torch._dynamo.reset()  # else it gives up after a few families
             name = f"torch.compile {precision}"
             ways[name] = compiled(artifact.load_model(), precision == "bfloat16")
             start = time.perf_counter()
             ways[name](played_frames(batch))
             notes[name] = f"{time.perf_counter() - start:.0f} s"
     return ways, notes
+
+
+def megaflops(artifact: Any) -> float:
+    """Floating-point operations of one encoding, in millions."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = artifact.load_model()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.encode(torch.zeros(1, 3, 64, 64))
+    return counter.get_total_flops() / 1e6
+
+
+def matrix_product() -> float:
+    """GFLOP/s of the best of 50 float32 products of 1,024 x 1,024 matrices."""
+    import torch
+
+    left, right = torch.rand(2, 1024, 1024).unbind()
+    best = float("inf")
+    for _ in range(50):
+        start = time.perf_counter()
+        left @ right
+        best = min(best, time.perf_counter() - start)
+    return 2 * 1024**3 / best / 1e9
 
 
 def measure(ways: dict[str, Way], frames: np.ndarray, rounds: int) -> dict[str, float]:
@@ -114,6 +144,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", help="default: all packaged ones")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler")
     options = parser.parse_args()
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # to see how long compiling takes
     import torch
 
     from heist_encoders import load_encoder
@@ -122,7 +153,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     names = options.families or [name for name in families() if "memory" in packaged_modes(name)]
-    print(machine())
+    print(f"{machine()}; float32 matrix product {matrix_product():.0f} GFLOP/s")
     for batch in options.batches:
         frames = played_frames(batch)
         rows: list[list[str]] = []
@@ -142,8 +173,8 @@ def main() -> None:
                     best[way.split()[1]] = ratio
                 cells.append(f"{value:.3f} ({ratio:.1f}){' ' + notes[way] if way in notes else ''}")
             met = [precision for precision, ratio in best.items() if ratio >= BAR]
-            rows.append([name, *cells, f"{differs:.3f}", " and ".join(met) or "none"])
-            head = ["ms a frame", PLAIN, *list(found)[1:], "differs", f"auto at least {BAR} times faster"]
+            rows.append([name, f"{megaflops(artifact):.1f}", *cells, f"{differs:.3f}", " and ".join(met) or "none"])
+            head = ["ms a frame", "MFLOP", PLAIN, *list(found)[1:], "differs", f"auto at least {BAR} times faster"]
             print(name, batch, found, flush=True)
         print(f"\nbatch {batch}, one thread, {options.rounds} rounds\n\n{table(head, rows)}\n", flush=True)
 

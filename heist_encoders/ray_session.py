@@ -47,7 +47,8 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
     address = address or os.environ.get("RAY_ADDRESS")
     if not address or address == "local":
         count = max(cpus, cpu_count())
-        ray.init(address="local", num_cpus=count, include_dashboard=False, _node_ip_address="127.0.0.1", **options)
+        with _loopback():
+            ray.init(address="local", num_cpus=count, include_dashboard=False, **options)
         return True
     try:
         ray.init(address=address, **options)
@@ -57,6 +58,28 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
             f"no Ray cluster answers at {address!r} ({reason}); start one with 'ray start --head', or name none"
         ) from None
     return True
+
+
+@contextlib.contextmanager
+def _loopback() -> Iterator[None]:
+    """A Ray that is started in the block listens on 127.0.0.1 alone.
+
+    ``_node_ip_address="127.0.0.1"`` does not do it: Ray puts the machine's address in its place, and its servers listen
+    on all interfaces. This is the switch by which it keeps to the loopback interface on Windows and macOS.
+    """
+    from ray._private import ray_constants
+
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before, enabled = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False  # for Ray's processes, and for this one
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager

@@ -150,7 +150,8 @@ def test_fresh_process(artifact: Artifact) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout.split()[-1]) == 256
+    # A game that opens its next level plays no step meanwhile, so that one of the two may be ahead at the end.
+    assert 256 <= float(done.stdout.split()[-1]) <= 257
 
 
 def test_same_seed_same_training(tiny: Tiny) -> None:
