@@ -22,6 +22,7 @@ _LAZY = {
     "train_ppo": "training",
     "PPOResult": "training",
     "EncodeObservations": "preprocessor",
+    "ArrayEnvRunner": "env_runner",
     "EncoderPPOCatalog": "module",
     "evaluate_policy": "evaluation",
     "evaluation_function": "evaluation",
@@ -33,6 +34,7 @@ _LAZY = {
 __all__ = [*_LAZY]
 
 if TYPE_CHECKING:
+    from heist_encoders.rllib.env_runner import ArrayEnvRunner as ArrayEnvRunner
     from heist_encoders.rllib.evaluation import PolicyEvaluation as PolicyEvaluation
     from heist_encoders.rllib.evaluation import evaluate_policy as evaluate_policy
     from heist_encoders.rllib.evaluation import evaluation_function as evaluation_function

@@ -79,6 +79,7 @@ def ppo_config(
     backend: str = "auto",
     precision: str = "float32",
     torch_threads: int | None = 1,
+    array_env_runner: bool = True,
     seed: int | None = 0,
 ) -> PPOConfig:
     """A PPOConfig on encoded Heist; Ray is started by its ``build_algo``, not here.
@@ -112,6 +113,8 @@ def ppo_config(
         precision: of the encoder's arithmetic in these modes: ``float32``, or ``bfloat16`` for speed.
         torch_threads: cap on torch's and OpenVINO's threads in the driver and the env runners, None to leave them
             alone.
+        array_env_runner: play with ``ArrayEnvRunner`` in the mode ``env``: the same episodes, faster; False: with
+            RLlib's own env runner.
         seed: of the environments, the sampling and the initial weights.
 
     Raises:
@@ -186,6 +189,10 @@ def ppo_config(
         )
         .debugging(seed=seed)
     )
+    if array_env_runner and mode == "env":
+        from heist_encoders.rllib.env_runner import ArrayEnvRunner
+
+        config.env_runners(env_runner_cls=ArrayEnvRunner)
     if torch_threads is not None:
         config.callbacks(
             on_algorithm_init=functools.partial(_limit_threads, threads=torch_threads),
