@@ -32,7 +32,7 @@ from heist_encoders.zoo import load_artifact
 
 ORIGINAL: dict[str, Any] = {
     "learning_rate": 1e-3, "weight_decay": 0.0, "batch_size": 32, "schedule": "constant",
-    "loss": {"pixel": "mse", "element_weight": 0.0, "beta_warmup": 0.0, "free_bits": 0.0},
+    "loss": {"pixel": "mse", "element_weight": 0.0, "element_map": 0.0, "beta_warmup": 0.0, "free_bits": 0.0},
 }  # fmt: skip
 """With the family's own beta and perceptual weight, which only the VAEs have."""
 
