@@ -5,7 +5,8 @@ Shows: a loop of one's own needs `gymnasium.make_vec` and torch, and what gymnas
              loss;
           2. an episode that was cut by the time limit is bootstrapped with the value of its last observation, one that
              ended at the exit is not.
-       Says how many steps a second that made and what the episodes gave.
+       Says how many steps a second that made and what the episodes gave. The first episodes to end are the successes:
+          the mean return starts at 10 and says nothing before every game has had 1,000 steps, its time limit.
 Run:   python experiments/cleanrl_ppo.py --steps 100000
 """
 

@@ -3,7 +3,8 @@
 Shows: nothing of this package but the id is needed. Trains and says how many steps a second that made and what the
           episodes gave. Stable-Baselines3 steps single environments one after the other, and so encodes one frame a
           call: `cleanrl_ppo.py` and `heist_encoders.rllib` encode a batch. A few thousand steps show that it runs, not
-          what it learns; that takes millions.
+          what it learns; that takes millions. The first episodes to end are the successes: their mean return says
+          nothing before every game has had 1,000 steps, its time limit.
 Run:   pip install stable-baselines3
        python experiments/sb3_ppo.py --steps 20000
 """
