@@ -1,4 +1,4 @@
-"""Why does it work? One thing changed at a time: the data's balance, element weighting, perceptual loss, latent size.
+"""Why does it work? One thing changed at a time: balance of the data, terms of the loss, latent size.
 
 Shows: what linear and MLP probes read from encoders that differ in one setting, all trained from the same seed on
        equally many frames and probed on the same balanced frames; the test levels appear in no training.
@@ -6,6 +6,7 @@ Shows: what linear and MLP probes read from encoders that differ in one setting,
          each with and without element weighting;
        - element weighting: the share alpha of the pixel loss that goes to the elements' pixels, 0, .3, .5, .9;
        - perceptual loss: on and off, with and without element weighting;
+       - element map loss (the encoding must tell where elements lie): on and off, with and without element weighting;
        - latent size: 16, 32, 64, 128, 256.
        Writes docs/ablation.md and docs/ablation.png; prints the table (--json: also as JSON).
 Run:   python experiments/ablation.py --work runs/ablation                          (prints the time it will take first)
@@ -39,11 +40,12 @@ class Cell:
     alpha: float = 0.9
     perceptual: float = 0.1
     latent: int = 64
+    element_map: float = 0.0
 
     @property
     def key(self) -> str:
         """A name for files."""
-        return f"{self.balance}-a{self.alpha:g}-p{self.perceptual:g}-l{self.latent}"
+        return f"{self.balance}-a{self.alpha:g}-p{self.perceptual:g}-l{self.latent}-m{self.element_map:g}"
 
 
 BASE = Cell()
@@ -51,6 +53,7 @@ GROUPS: dict[str, list[Cell]] = {
     "balance of the data": [Cell(balance=b, alpha=a) for b in ("natural", "elements") for a in (0.0, 0.9)],
     "element weighting": [Cell(alpha=a) for a in ALPHAS],
     "perceptual loss": [Cell(perceptual=p, alpha=a) for a in (0.0, 0.9) for p in (0.0, 0.1)],
+    "element map loss": [Cell(element_map=m, alpha=a) for a in (0.0, 0.9) for m in (0.0, 1.0)],
     "latent size": [Cell(latent=n) for n in LATENTS],
 }
 
@@ -67,7 +70,7 @@ def config_of(cell: Cell, family: str, samples: int, seed: int) -> Any:
     return default_config(
         family,
         params={"latent_size": cell.latent},
-        loss={"element_weight": cell.alpha, "perceptual": cell.perceptual},
+        loss={"element_weight": cell.alpha, "perceptual": cell.perceptual, "element_map": cell.element_map},
         max_samples=samples,
         epoch_samples=max(1, samples // 8),
         max_epochs=100,
@@ -169,6 +172,7 @@ def describe(title: str, cell: Cell) -> str:
         "balance of the data": f"{data}, alpha {cell.alpha:g}",
         "element weighting": f"alpha {cell.alpha:g}",
         "perceptual loss": f"{'on' if cell.perceptual else 'off'}, alpha {cell.alpha:g}",
+        "element map loss": f"{'on' if cell.element_map else 'off'}, alpha {cell.alpha:g}",
         "latent size": f"{cell.latent} numbers",
     }[title]
     return f"**{words}**" if cell == BASE else words
@@ -181,7 +185,7 @@ def plot(rows: dict[Cell, dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(GROUPS), figsize=(15, 4.2), sharey=True)
+    figure, axes = pyplot.subplots(1, len(GROUPS), figsize=(17, 4.2), sharey=True)
     for axis, (title, group) in zip(axes, GROUPS.items(), strict=True):
         shown = [cell for cell in group if cell in rows]
         labels = [describe(title, cell).strip("*").replace(", ", "\n") for cell in shown]
@@ -212,8 +216,9 @@ def page(rows: dict[Cell, dict[str, Any]], options: Any) -> str:
 One setting is changed at a time. Every encoder is a `{options.family}` trained on {options.samples:,} frames of
 {options.mode} mode from the same seed, then frozen; probes are trained on its encodings of balanced frames and judged
 on balanced frames of levels that no training saw. **Bold** is the common cell: balanced data, alpha {BASE.alpha:g},
-perceptual loss {BASE.perceptual:g}, {BASE.latent} numbers. The deviations are over {options.probe_seeds} seeds of the
-probes, of one training each: differences of a few hundredths between trainings mean little.
+perceptual loss {BASE.perceptual:g}, no element map loss, {BASE.latent} numbers. The deviations are over
+{options.probe_seeds} seeds of the probes, of one training each: differences of a few hundredths between trainings mean
+little.
 
 ![F1 of the probes by setting](ablation.png)
 
