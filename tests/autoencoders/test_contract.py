@@ -174,6 +174,7 @@ CUSTOM = [
     ("conv_unpool", {"channels": [4, 8, 6]}, (6, 6, 6)),
     ("vae_paper", {"channels": [8, 8, 16, 12], "latent_size": 5}, (5,)),
     ("vae_alex", {"channels": [3, 5, 7, 9], "latent_size": 130}, (130,)),
+    ("compact", {"channels": [4, 8, 6], "points": 5, "context": 3, "decoder_channels": [8, 8, 4]}, (18,)),
 ]
 
 

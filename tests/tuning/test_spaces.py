@@ -15,7 +15,9 @@ from heist_encoders.tuning.options import Objective
 from heist_encoders.tuning.plan import place_of
 from heist_encoders.tuning.spaces import PRESETS, configs_folder
 
-FAMILIES = ["conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_alex", "vae_paper"]
+FAMILIES = [
+    "compact", "conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_alex", "vae_paper"
+]  # fmt: skip
 
 
 def draw(param_space: dict, seed: int, count: int = 5) -> list[dict]:
@@ -43,13 +45,13 @@ def test_every_family_has_a_space() -> None:
 def test_shipped_spaces_search_all_that_matters(family: str) -> None:
     wanted = {
         "learning_rate", "batch_size", "weight_decay", "schedule", "precision",
-        "params.channels", "loss.pixel", "loss.element_weight",
+        "params.channels", "loss.pixel", "loss.element_weight", "loss.element_map",
     }  # fmt: skip
     if family.startswith("vae"):
         wanted |= {"loss.beta", "loss.beta_warmup"}
     if family == "vae_alex":
         wanted |= {"loss.perceptual"}
-    if family not in ("conv_no_bottleneck", "conv_unpool"):  # theirs is the last of the channels
+    if family not in ("compact", "conv_no_bottleneck", "conv_unpool"):  # theirs follows from other sizes
         wanted |= {"params.latent_size"}
     assert wanted <= set(load_space(family).searched)
 
