@@ -145,6 +145,7 @@ class ArrayEnvRunner(_Runner):
         if num_episodes is not None:
             self._needs_initial_reset = True
 
+        self.module.eval()  # else every forward pass switches all of its parts there and back
         done: list[Any] = []
         fragment = _Fragment(self)
         ts = 0
