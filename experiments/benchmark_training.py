@@ -11,7 +11,7 @@ Shows: samples/s for each of the six families with its default configuration.
 Run:   python experiments/benchmark_training.py DATASET      (5 minutes; DATASET: memory mode, 5,000 frames or more)
 """
 
-# What came out: see the end of the output of a run; the figures of the last one on an idle machine are in the README.
+# What came out: not run on an idle machine yet.
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def plain_rate(family: str, dataset: Any, samples: int, batch_size: int) -> floa
     torch.manual_seed(0)
     config = default_config(family)
     model = create_autoencoder(family, config.params)
-    objective = Objective(config.loss)
+    objective = Objective(config.loss, model=model)
     if objective.perceptual is not None:
         objective.perceptual.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.Adam([*model.parameters(), *objective.parameters()], lr=config.learning_rate)
     frames, boxes = dataset.frames("train"), dataset.boxes("train")
     order = np.random.default_rng(0).permutation(len(frames))
     started, count = 0.0, 0
