@@ -48,7 +48,7 @@ class Together(Alone):
         flat = torch.cat([tensor.detach().float().reshape(-1) for tensor in tensors]).to(self._device)
         torch.distributed.all_reduce(flat)
         flat /= self.size
-        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view(tensor.shape))
 
     def agree(self, values: Sequence[float]) -> list[float]:
