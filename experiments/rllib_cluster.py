@@ -15,8 +15,8 @@ Run:   python experiments/rllib_cluster.py          (about a minute on 2 cores)
 #
 # PASS  an encoder that is on no disk reached both nodes; 256 steps played
 # PASS  the configuration is 12,201 bytes when pickled, the weights are 845,980
-# PASS  altered bytes are refused, nothing stays: the cluster's copy of encoder 'far_away': model.safetensors is truncated
-#       or altered: sha256 499ae7f14793..., config.json says a2f6fca1672d...; save the artifact there again
+# PASS  altered bytes are refused, nothing stays: the cluster's copy of encoder 'far_away': model.safetensors is
+#       truncated or altered: sha256 499ae7f14793..., config.json says a2f6fca1672d...; save the artifact there again
 # PASS  kill -9 of env runner 9472: training went on, 256 steps or more in each of 11 iterations, then 2 env runners,
 #       one of them new
 # PASS  loss of a node: training went on with 1 env runner; 11 iterations after another node had joined there were 2
