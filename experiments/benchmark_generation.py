@@ -13,37 +13,32 @@ without: no key and no lock). Both render 512x512 pictures at every step, on whi
 are cut from such pictures at run time.
 """
 
-# What came out (22 Nov 2026, 3 rounds, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.1-2.0 before the rows):
+# What came out (23 Nov 2026, 3 rounds, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.3-2.0 before the rows):
 #
 # | generator                       | frames/s | lowest-highest    | x original balanced |
 # |---------------------------------|----------|-------------------|---------------------|
-# | original, basic                 | 57.9     | 57.7-58.1         | 20                  |
-# | original, balanced              | 2.9      | 2.3-3.2           | 1                   |
-# | raw stepping, 1 process         | 45,212.4 | 45,172.0-46,696.1 | 15,705              |
-# | raw stepping, 2 processes       | 74,608.3 | 45,971.2-89,917.4 | 25,917              |
-# | balanced, 1 process without Ray | 8,458.9  | 8,348.9-8,565.2   | 2,938               |
-# | balanced, 1 Ray worker, steady  | 8,515.0  | 7,914.3-8,578.6   | 2,958               |
-# | balanced, 2 Ray workers, steady | 11,040.9 | 9,873.0-15,680.8  | 3,835               |
+# | original, basic                 | 57.8     | 56.3-58.3         | 22                  |
+# | original, balanced              | 2.6      | 2.2-3.2           | 1                   |
+# | raw stepping, 1 process         | 45,224.8 | 44,711.4-45,577.9 | 17,197              |
+# | raw stepping, 2 processes       | 90,709.1 | 89,375.9-92,071.9 | 34,492              |
+# | balanced, 1 process without Ray | 11,892.4 | 11,545.2-12,116.2 | 4,522               |
+# | balanced, 1 Ray worker, steady  | 11,776.5 | 11,761.3-11,887.5 | 4,478               |
+# | balanced, 2 Ray workers, steady | 21,909.7 | 21,751.3-22,355.5 | 8,331               |
 #
 # |                                                           | measured        | wanted        |
 # |-----------------------------------------------------------|-----------------|---------------|
-# | 2 workers / original's balanced rate                      | 3,835           | 3,000         |
-# | 2 workers / raw stepping in 2 processes                   | 0.15            | 0.25          |
-# | 1 process without Ray / raw stepping in 1 process         | 0.19            | 0.25          |
-# | 2 workers / 1 worker (idle machine)                       | 1.30            | 1.7           |
-# | bytes a frame on disk, with labels, manifest and card     | 664             | at most 1,000 |
-# | start-up until the first chunks are done, 1 and 2 workers | 4.9 s and 7.5 s | -             |
+# | 2 workers / original's balanced rate                      | 8,500.66        | 3,000         |
+# | 2 workers / raw stepping in 2 processes                   | 0.245           | 0.25          |
+# | 1 process without Ray / raw stepping in 1 process         | 0.263           | 0.25          |
+# | 2 workers / 1 worker (idle machine)                       | 1.86            | 1.7           |
+# | bytes a frame on disk, with labels, manifest and card     | 666             | at most 1,000 |
+# | start-up until the first chunks are done, 1 and 2 workers | 6.1 s and 5.8 s | -             |
 #
-# The second core was not free all the time: raw stepping in 2 processes went from 45,971 to 89,917. In round 1, when
-# it was, 2 workers made 15,681 frames/s, 1.83 times 1 worker, 6,800 times the original of that round and 0.35 of raw
-# stepping in one process. Core for core (0.19) the bar of 0.25 is missed: of the 118 us a frame that a core takes, 36
-# are set_state, 38 the reading of a level once in 16 frames (half of it the engine's own reset), 19 Parquet with
-# zstd, 8 the hash of the content; stepping takes 22.
-#
-# Runs of the same script on the same day under more load (2 workers: frames/s; x the original; / raw stepping in 2
-# processes; / 1 worker): 9,681, 4,214, 0.29, 1.36 (load 5.3-7.3); 7,664, 4,585, 0.10, 0.99 (2.5-4.5); 7,952, 2,843,
-# 0.18, 1.10 (1.8-3.4, another process held a core). The factor over the original is mostly the original's own spread:
-# its balanced generator made 1.7 to 2.9 samples/s here.
+# One core makes a frame in 84 us, the engine steps one in 22. Of the 84, 36 are set_state (half of it the engine's
+# drawing), 20 Parquet with zstd, 9 the hash of the content, 6 the levels, which are worked out from their seeds for 63
+# levels at once instead of being asked of the engine, and 5 the choice of cases and poses. Ratios are medians of each
+# round's own ratio. The factor over the original has the original's own spread: its balanced generator made 2.2 to 3.2
+# samples/s here.
 
 from __future__ import annotations
 
@@ -251,7 +246,7 @@ def main() -> None:
 
     def ratio(one: str, other: str) -> str:
         """Median over the rounds, each of which hits both alike."""
-        return f"{statistics.median(a / b for a, b in zip(found[one], found[other], strict=True)):,.2f}"
+        return f"{statistics.median(a / b for a, b in zip(found[one], found[other], strict=True)):,.3f}"
 
     with_1, with_2 = (f"balanced, {name}, steady" for name in ("1 Ray worker", "2 Ray workers"))
     startup = " and ".join(f"{statistics.median(run['startup'] for run in runs[w]):.1f} s" for w in runs)
