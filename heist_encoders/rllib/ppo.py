@@ -13,13 +13,15 @@ from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from heist_encoders.elements import DISTRIBUTION_MODES, MAX_LEVEL_SEED
+from heist_encoders.elements import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
 from heist_encoders.envs.history import check_frame_stack
+from heist_encoders.envs.options import ACTIONS
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
 from heist_encoders.rllib.resources import check_resources, limit_threads
 from heist_encoders.rllib.sharing import references_of, share
+from heist_encoders.zoo.backends import BACKENDS, PRECISIONS
 from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:
@@ -118,10 +120,20 @@ def ppo_config(
         seed: of the environments, the sampling and the initial weights.
 
     Raises:
-        UnknownNameError, ArtifactError: for an encoder or mode that does not exist.
+        UnknownNameError, ArtifactError: for an encoder, mode or another name that does not exist.
         ConfigError: for options that do not go together.
     """
-    _check(mode, distribution_mode, num_levels, start_level, num_envs, num_env_runners, fine_tune)
+    for option, given, known in (
+        ("mode", mode, get_args(Mode)),
+        ("distribution_mode", distribution_mode, DISTRIBUTION_MODES),
+        ("game", game, GAMES),
+        ("actions", actions, ACTIONS),
+        ("backend", backend, BACKENDS),
+        ("precision", precision, PRECISIONS),
+    ):
+        if given not in known:
+            raise unknown_name(option, given, known)
+    _check(mode, num_levels, start_level, num_envs, num_env_runners, fine_tune)
     check_frame_stack(frame_stack)
     history: dict[str, Any] = {}
     if frame_stack > 1 or previous_action_reward:
@@ -245,18 +257,8 @@ def _limit_threads(*, threads: int, **_: Any) -> None:
 
 
 def _check(
-    mode: str,
-    distribution_mode: str,
-    num_levels: int,
-    start_level: int,
-    num_envs: int,
-    num_env_runners: int,
-    fine_tune: float | None,
+    mode: str, num_levels: int, start_level: int, num_envs: int, num_env_runners: int, fine_tune: float | None
 ) -> None:
-    if mode not in get_args(Mode):
-        raise unknown_name("mode", mode, get_args(Mode))
-    if distribution_mode not in DISTRIBUTION_MODES:
-        raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
     if num_levels < 0 or not 0 <= start_level <= MAX_LEVEL_SEED:
         raise ConfigError(
             f"num_levels = {num_levels}, start_level = {start_level}: expected num_levels >= 0 (0 = all levels) "
