@@ -10,7 +10,11 @@ Shows: a loop of one's own needs `gymnasium.make_vec` and torch, and what gymnas
 Run:   python experiments/cleanrl_ppo.py --steps 100000
 """
 
-# What came out:
+# What came out (23 Nov 2026, one core of an Intel Xeon, Python 3.11.7, load average 1.3; some of its lines):
+#
+#    8,192 steps    3,080/s  loss  0.1452  return of the last 100 episodes 10.00
+#   65,536 steps    3,080/s  loss -0.0154  return of the last 100 episodes 3.19
+#  106,496 steps    3,101/s  loss -0.0059  return of the last 100 episodes 3.51
 
 from __future__ import annotations
 
