@@ -14,7 +14,7 @@ Run:   python experiments/ablation.py --work runs/ablation                      
        A cell that is finished is not done again; one that was interrupted goes on at its last epoch.
 """
 
-# What came out: docs/ablation.md.
+# What came out: not run yet; a run writes docs/ablation.md and docs/ablation.png.
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ _USER_ERRNOS = (
 
 app = typer.Typer(
     name="heist-encoders",
-    help="What did my autoencoder throw away? Balanced, exactly labelled frames of Procgen's Heist, sweeps of six "
+    help="What did my autoencoder throw away? Balanced, exactly labelled frames of Procgen's Heist, sweeps of "
     "autoencoders on Ray Tune, and the winners as environments and preprocessors for RLlib.",
     epilog="Start with 'heist-encoders doctor' (what works here?) and 'heist-encoders run' (the whole chain, "
-    "10 minutes). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
+    "a quarter of an hour). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Run the whole chain: data, a sweep of each family, winners, PPO on the best of them, a report.
 
-    On defaults it takes about 10 minutes on two cores without a GPU. Stop it with Ctrl-C whenever you like: the same
+    On defaults it takes a quarter of an hour on two cores without a GPU. Stop it with Ctrl-C when you like: the same
     command goes on where it was, and what is done is never done twice.
 
     The default mode is easy: the whole maze is in view, so that a policy without memory can solve it. 100,000 steps

@@ -1,1 +1,1 @@
-"""The whole chain as one resumable job: data, six sweeps, winners, PPO, report. What ``heist-encoders run`` calls."""
+"""The whole chain as one resumable job: data, a sweep a family, winners, PPO, report. It is ``heist-encoders run``."""

@@ -85,7 +85,8 @@ class ArrayEnvRunner(_Runner):
     For what its arrays cannot do it runs RLlib's own loop instead, and logs why once: connectors of the user's (they
     work on single episodes), ``on_episode_*`` callbacks (they get an episode that grows step by step), another
     framework than torch, other spaces than Box and Discrete, an autoreset other than ``NEXT_STEP``, and
-    ``episodes_to_numpy=False``; also for ``sample(random_actions=True)``. All other callbacks are called as ever.
+    ``episodes_to_numpy=False``; also, unlogged, for ``sample(random_actions=True)``. All other callbacks are
+    called as ever.
 
     Two things differ on purpose. The timers of single connectors are not logged, for they do not run. And the metrics
     of an episode that was cut are kept as numbers: RLlib keeps the chunks themselves, which a learner in the same
