@@ -220,13 +220,13 @@ def _process(settings: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     from heist_encoders.training.group import Together
-    from heist_encoders.training.hardware import keep_memory, torch_threads
+    from heist_encoders.training.hardware import denormals_as_zero, keep_memory, torch_threads
     from heist_encoders.training.train import Run
 
     config = TrainConfig.from_dict({**settings["config"], "device": "auto"})
     device = get_device()
     assert isinstance(device, torch.device)
-    with torch_threads(1), keep_memory():
+    with torch_threads(1), keep_memory(), denormals_as_zero():
         group = Together(device)
         run = Run(config, _open(settings["source"]), device, Path(settings["folder"]), True, group)
         run.go(None, None)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -99,6 +100,24 @@ def keep_memory() -> Iterator[None]:
         for option, default in (_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX):
             libc.mallopt(option, default)
         libc.malloc_trim(0)
+
+
+@contextmanager
+def denormals_as_zero() -> Iterator[None]:
+    """Count float32 numbers below 1.2e-38 as 0 in the block, in this thread and in those that it starts.
+
+    A silent unit has gradients of exactly 0, so Adam's moments of its weights shrink at each step until they are
+    denormal, where arithmetic takes many times as long: with half of conv_maxpool's units silent, a third of its
+    training went into that.
+    """
+    for dtype in (np.float32, np.float64):
+        np.finfo(dtype)  # numpy keeps what it finds, and must not find it here
+    before = bool((torch.tensor([1e-40]) * 1.0).item() == 0.0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 @contextmanager

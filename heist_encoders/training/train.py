@@ -23,7 +23,14 @@ from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.data import Batch, FrameSource, Split, make_feed
 from heist_encoders.training.evaluate import TestResult, test
 from heist_encoders.training.group import Alone, moving_statistics
-from heist_encoders.training.hardware import compiled, keep_memory, resolve_device, resolve_precision, torch_threads
+from heist_encoders.training.hardware import (
+    compiled,
+    denormals_as_zero,
+    keep_memory,
+    resolve_device,
+    resolve_precision,
+    torch_threads,
+)
 from heist_encoders.training.logs import Logs
 from heist_encoders.training.losses import Objective
 from heist_encoders.training.optimizer import Optimizer
@@ -65,7 +72,7 @@ def train(
         ResourceError: if a GPU is asked for and there is none.
     """
     config = as_config(config)
-    with torch_threads(config.threads), keep_memory():
+    with torch_threads(config.threads), keep_memory(), denormals_as_zero():
         device = resolve_device(config.device)
         gpus = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=gpus):
