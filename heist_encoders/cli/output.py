@@ -7,8 +7,9 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, TextIO
+
+from heist_encoders.json_text import plain
 
 _resume_hint = "run the same command again"
 
@@ -37,23 +38,6 @@ def resume_hint() -> str:
 def print_json(data: Any) -> None:
     """Print ONE JSON object on stdout: numpy values become plain ones, paths strings, NaN and infinity null."""
     print(json.dumps(plain(data), indent=2, allow_nan=False), flush=True)
-
-
-def plain(value: Any) -> Any:
-    """The value as something that ``json.dumps`` takes."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "to_dict"):
-        return plain(value.to_dict())
-    if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def cell(value: Any) -> str:

@@ -24,6 +24,7 @@ from heist_encoders.evaluation.metrics import reconstruction_metrics
 from heist_encoders.evaluation.speed import speeds
 from heist_encoders.evaluation.targets import LabelledFrames, has_targets
 from heist_encoders.evaluation.usefulness import Usefulness, usefulness
+from heist_encoders.json_text import plain
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -113,7 +114,7 @@ def evaluate(
     _write_examples(model, labelled, found, folder, pictures)
     if pictures:
         _write_pictures(model, artifact, labelled, folder)
-    metrics = cast("dict[str, Any]", _plain(metrics))
+    metrics = cast("dict[str, Any]", plain(metrics, 6))
     _write_metrics(artifact, metrics, folder, into_artifact=out is None)
     return {**metrics, "folder": str(folder)}
 
@@ -292,14 +293,3 @@ def _write_metrics(artifact: Artifact, metrics: dict[str, Any], folder: Path, *,
         from heist_encoders.zoo.artifact import update_metrics
 
         update_metrics(artifact, metrics)
-
-
-def _plain(value: Any) -> Any:
-    """Values as JSON has them: floats rounded to 6 digits, NaN and infinity as None."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from heist_encoders.evaluation.probes import (
     train_probe,
 )
 from heist_encoders.evaluation.targets import Floats, Indices, LabelledFrames, Targets, load_targets
+from heist_encoders.json_text import plain
 from heist_encoders.ray_session import cpu_count
 from heist_encoders.training.hardware import torch_threads
 
@@ -86,17 +86,9 @@ class Usefulness:
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON-serialisable values, NaN as None."""
-        plain = asdict(self)
-        del plain["probabilities"], plain["test_rows"]
-        return _jsonable(plain)  # type: ignore[no-any-return]
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
+        figures = asdict(self)
+        del figures["probabilities"], figures["test_rows"]
+        return plain(figures, 6)  # type: ignore[no-any-return]
 
 
 def sample_rows(count: int, limit: int, seed: int = 0) -> Indices:

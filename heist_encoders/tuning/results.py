@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import plain
 from heist_encoders.tuning.sampling import flattened
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class SweepResult:
         if not len(self.table):
             return None
         rows = self.table[self.table["feasible"] & (self.table["checkpoint"] != "")]
-        return None if not len(rows) else _plain(rows.iloc[0].to_dict())
+        return None if not len(rows) else _rows(rows.head(1))[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -63,7 +64,7 @@ class SweepResult:
             "path": str(self.path),
             "finished": self.finished,
             "best": self.best,
-            "trials": [_plain(row) for row in self.table.to_dict("records")],
+            "trials": _rows(self.table),
         }
 
     def save(self) -> None:
@@ -174,13 +175,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Numpy scalars as Python values, NaN and NA as None."""
-    import pandas as pd
-
-    plain: dict[str, Any] = {}
-    for key, value in row.items():
-        value = value.item() if hasattr(value, "item") else value
-        missing = value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
-        plain[key] = None if missing else value
-    return plain
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows with Python's values; NaN and NA as None."""
+    rows: list[dict[str, Any]] = plain(table.astype(object).where(table.notna(), None).to_dict("records"))
+    return rows

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
-import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from heist_encoders.errors import ArtifactError
 
@@ -26,28 +23,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: numpy scalars and arrays, tuples and paths converted, NaN and infinity as None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value
-
-
-def to_json(data: Mapping[str, Any]) -> str:
-    """Readable JSON text of a mapping."""
-    return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sync(path: Path) -> None:
@@ -96,6 +71,9 @@ def whole_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
 
 
 def _take_place(temporary: Path, folder: Path) -> None:
+    if _exchange(temporary, folder):  # what was there is deleted under the temporary name
+        sync(folder.parent)
+        return
     old = temporary.with_name(temporary.name + ".old")
     with contextlib.suppress(FileNotFoundError):
         folder.rename(old)
@@ -107,3 +85,16 @@ def _take_place(temporary: Path, folder: Path) -> None:
         raise
     sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, so that a kill finds the old or the new one; False where that can't be done.
+
+    It can on Linux (``renameat2``, glibc 2.28 and later) on most file systems, if both are there.
+    """
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError):
+        return False
+    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)

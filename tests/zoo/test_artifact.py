@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def test_saving_again_replaces(tmp_path: Path) -> None:
     assert first.sha256 != second.sha256
     assert load_artifact(tmp_path / "a").sha256 == second.sha256
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_that_is_replaced_is_never_missing(copy: Path) -> None:
+    seen, done = set(), threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add((copy / "config.json").exists())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for _ in range(50):
+        update_metrics(load_artifact(copy), {"usefulness": {}})
+    done.set()
+    looking.join()
+    assert seen == {True}
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
 
 
 def test_new_metrics_keep_weights_and_pictures(copy: Path) -> None:
