@@ -12,6 +12,7 @@ Shows: what linear and MLP probes read from encoders that differ in one setting,
 Run:   python experiments/ablation.py --work runs/ablation                          (prints the time it will take first)
        python experiments/ablation.py --work runs/ablation --family vae_paper --samples 50000
        A cell that is finished is not done again; one that was interrupted goes on at its last epoch.
+       --processes 2 trains two cells at once, each with one thread.
 """
 
 # What came out: not run yet; a run writes docs/ablation.md and docs/ablation.png.
@@ -22,7 +23,9 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +95,18 @@ def datasets(work: Path, mode: str, size: int) -> dict[str, Any]:
     return found
 
 
-def measure(cell: Cell, options: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Train one cell and ask the probes, always on the balanced dataset."""
+def measure(cell: Cell, options: Any) -> dict[str, Any]:
+    """Train one cell and ask the probes, always on the balanced dataset; keeps the row in a file."""
     import numpy as np
+    import torch
 
     from heist_encoders.evaluation.metrics import reconstruction_metrics
     from heist_encoders.evaluation.usefulness import usefulness
     from heist_encoders.training.train import train
 
+    torch.set_num_threads(1)
     started = time.monotonic()
+    data = datasets(options.work, options.mode, options.frames)
     config = config_of(cell, options.family, options.samples, options.seed)
     result = train(config, data[cell.balance], out=options.work / "train" / _name(cell, options))
     judge = data["elements"]
@@ -109,7 +115,7 @@ def measure(cell: Cell, options: Any, data: dict[str, Any]) -> dict[str, Any]:
     pixels = reconstruction_metrics(
         result.model, np.array(judge.frames("test")[shown]), np.array(judge.boxes("test")[shown])
     )
-    return {
+    row = {
         **asdict(cell),
         "family": options.family,
         "samples": result.samples,
@@ -124,10 +130,37 @@ def measure(cell: Cell, options: Any, data: dict[str, Any]) -> dict[str, Any]:
         "active_units": pixels["active_units"],
         "seconds": round(time.monotonic() - started, 1),
     }
+    write_atomically(result_file(cell, options), json.dumps(row, indent=1))
+    return row
+
+
+def measure_all(missing: list[Cell], options: Any, each: float) -> None:
+    """Measure cells in ``options.processes`` processes; ``each`` is the seconds that one will probably take."""
+    started, left = time.monotonic(), list(missing)
+    running: dict[Future[dict[str, Any]], Cell] = {}
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        while left or running:
+            late = options.max_minutes and time.monotonic() - started + each > options.max_minutes * 60
+            while left and not late and len(running) < options.processes:
+                cell = left.pop(0)
+                running[pool.submit(measure, cell, options)] = cell
+            if not running:
+                print(f"{len(left)} cells left for another time")
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                cell, row = running.pop(future), future.result()
+                each = row["seconds"]
+                told = f"MLP F1 {row['mlp_f1']:.3f}, linear F1 {row['linear_f1']:.3f}, {each:.0f} s"
+                print(f"{cell.key}: {told}", flush=True)
 
 
 def _name(cell: Cell, options: Any) -> str:
     return f"{options.family}-{options.mode}-{options.samples}-s{options.seed}-{cell.key}"
+
+
+def result_file(cell: Cell, options: Any) -> Path:
+    """Where a cell's row is kept."""
+    return Path(options.work / "results" / f"{_name(cell, options)}.json")
 
 
 def estimate(options: Any, data: dict[str, Any]) -> float:
@@ -248,6 +281,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--mode", default="memory")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probe-seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=1, help="cells at once, a thread each")
     parser.add_argument("--max-minutes", type=float, help="begin no cell that would probably end later")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where ablation.md and ablation.png go")
     parser.add_argument("--json", action="store_true")
@@ -256,27 +290,15 @@ def main(arguments: Iterable[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)
-    started = time.monotonic()
     data = datasets(options.work, options.mode, options.frames)
-    results = options.work / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    files = {cell: results / f"{_name(cell, options)}.json" for cell in cells()}
+    files = {cell: result_file(cell, options) for cell in cells()}
+    files[BASE].parent.mkdir(parents=True, exist_ok=True)
     missing = [cell for cell, file in files.items() if not file.exists()]
-    each = estimate(options, data) if missing else 0.0
-    print(
-        f"{len(missing)} of {len(files)} cells to do, about {each:.0f} s each: {each * len(missing) / 60:.0f} minutes"
-    )
-    for number, cell in enumerate(missing):
-        if options.max_minutes is not None and time.monotonic() - started + each > options.max_minutes * 60:
-            print(f"{len(missing) - number} cells left for another time")
-            break
-        row = measure(cell, options, data)
-        write_atomically(files[cell], json.dumps(row, indent=1))
-        each = row["seconds"]
-        print(
-            f"{cell.key}: MLP F1 {row['mlp_f1']:.3f}, linear F1 {row['linear_f1']:.3f}, {row['seconds']:.0f} s",
-            flush=True,
-        )
+    if missing:
+        each = estimate(options, data)
+        minutes = each * len(missing) / 60 / options.processes
+        print(f"{len(missing)} of {len(files)} cells, {each:.0f} s each: {minutes:.0f} minutes or more", flush=True)
+        measure_all(missing, options, each)
     rows = {cell: json.loads(file.read_text()) for cell, file in files.items() if file.exists()}
     if rows:
         report(rows, options)
