@@ -1,9 +1,9 @@
-"""The README's picture and its table of encoders.
+"""The README's picture and its tables of encoders.
 
 Shows: originals beside what each packaged encoder's decoder makes of them, one frame for each element; and the figures
        on the artifacts' cards (experiments/packaged_artifacts.py measured them).
-Run:   python experiments/readme_figures.py        (20 s; writes docs/reconstructions.png, prints the table)
-What came out is the picture and the table in the README.
+Run:   python experiments/readme_figures.py        (20 s; writes docs/reconstructions.png, prints the tables)
+What came out is the picture and the tables in the README.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PICTURE = Path(__file__).parent.parent / "docs" / "reconstructions.png"
 SCALE, GAP, LABEL = 2, 4, 180
 
 
-def packaged() -> list[Artifact]:
-    """The packaged artifacts of memory mode, the most useful first."""
-    found = [a for a in list_artifacts() if a.name == a.family and a.distribution_mode == "memory"]
+def packaged(mode: str) -> list[Artifact]:
+    """The packaged artifacts of a distribution mode, the most useful first."""
+    found = [a for a in list_artifacts() if a.name == a.family and a.distribution_mode == mode]
     return sorted(found, key=lambda artifact: -artifact.metrics["usefulness"]["mlp_f1"])
 
 
@@ -59,7 +59,7 @@ def picture(artifacts: list[Artifact]) -> Image.Image:
 
 
 def table(artifacts: list[Artifact]) -> str:
-    """The README's table of encoders, as Markdown."""
+    """A table of the README, as Markdown."""
     head = "| name | id | numbers | F1, linear probe | F1, MLP probe | keys | doors | exit | next move | ms a frame |"
     lines = [head, "|---|---|---|---|---|---|---|---|---|---|"]
     for artifact in artifacts:
@@ -77,10 +77,10 @@ def table(artifacts: list[Artifact]) -> str:
 
 
 def main() -> None:
-    artifacts = packaged()
+    artifacts = packaged("memory")
     PICTURE.parent.mkdir(exist_ok=True)
     picture(artifacts).save(PICTURE, optimize=True)
-    print(table(artifacts))
+    print(f"memory mode\n\n{table(artifacts)}\n\neasy mode\n\n{table(packaged('easy'))}")
 
 
 if __name__ == "__main__":
