@@ -4,10 +4,10 @@ Shows: best usefulness (mean F1 of an MLP probe for the 7 elements) against wall
        over the family's packaged search space, as many trials at once as there are cores, one thread each, and (b) one
        training with the original's hyperparameters, with a thread a core: plain mean squared error, no weight on
        elements, the original's sizes, Adam at 1e-3. What wins is all that the package adds, not the search alone: the
-       first trial of (a) is the search space's start point, whose loss uses the labels' boxes. Both are Tune trials of this package, with the same probes at
-       growing intervals. The budget of (b) counts training alone: its start and its probes come on top. At the end
-       both winners are judged anew by probes on more frames and with another seed, since the best of many trials is
-       partly luck.
+       first trial of (a) is the search space's start point, whose loss uses the labels' boxes.
+       Both are Tune trials of this package, with the same probes at growing intervals. The budget of (b) counts
+       training alone: its start and its probes come on top. At the end both winners are judged anew by probes on more
+       frames and with another seed, since the best of many trials is partly luck.
 Run:   python experiments/sweep_benchmark.py --data DIR --family vae_paper --seconds 900       (twice 15 minutes)
 """
 
