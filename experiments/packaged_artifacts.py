@@ -1,6 +1,8 @@
 """Train, measure and package the artifacts that come with heist-encoders.
 
-Shows: how each packaged artifact was made; running it again makes it again (bit for bit on the same CPU and torch).
+Shows: how each packaged artifact was made: by 1,000,000 frames of an endless stream, each seen once, judged on levels
+       that the stream leaves out. Running it again makes an artifact again, bit for bit on the same CPU and torch, at
+       the commit that its card names. Artifacts whose card has no stream were trained on the dataset itself.
 Run:   python experiments/packaged_artifacts.py --work runs/packaged            (hours on one core; resumes)
        python experiments/packaged_artifacts.py --work runs/packaged vae_alex   (one family)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<family>/<mode>/README.md;
@@ -10,6 +12,7 @@ What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<family>/<
 from __future__ import annotations
 
 import argparse
+import subprocess
 from pathlib import Path
 
 import torch
@@ -17,6 +20,7 @@ import torch
 import heist_encoders
 from heist_encoders.data.generate import generate
 from heist_encoders.data.manifest import DatasetSpec
+from heist_encoders.data.stream import FrameStream
 from heist_encoders.evaluation.evaluate import evaluate
 from heist_encoders.training.train import train
 from heist_encoders.zoo import save_artifact, update_metrics
@@ -38,16 +42,20 @@ TRAININGS: dict[str, dict[str, object]] = {
 }
 EASY = ("compact", "conv_unpool", "vae_paper", "vae_alex")
 """Families that also have an artifact of easy mode; every family has one of memory mode."""
-TRAINED_AT = "7a002b4"
-"""The commit whose code trains the packaged weights. An artifact whose card names another one was trained by an earlier
-version of this script, for fewer samples: those of the six families that have not been trained anew yet."""
+
+
+def commit() -> str:
+    """The commit that is checked out."""
+    command = ["git", "-C", str(PACKAGED), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def package(family: str, mode: str, work: Path) -> None:
     """Make the packaged artifact of a family and mode; what is done already in ``work`` is kept."""
     data = generate(DatasetSpec(size=FRAMES, seed=DATA_SEED, distribution_mode=mode), work / f"data-{mode}")
     config = {"autoencoder": family, **COMMON, **TRAININGS[family]}
-    result = train(config, data, out=work / f"{family}-{mode}", callback=lambda report: print(report, flush=True))
+    stream = FrameStream(data.spec, data)
+    result = train(config, stream, out=work / f"{family}-{mode}", callback=lambda report: print(report, flush=True))
     artifact = save_artifact(
         PACKAGED / family / mode,
         result,
@@ -57,7 +65,7 @@ def package(family: str, mode: str, work: Path) -> None:
         provenance={
             "script": "experiments/packaged_artifacts.py",
             "dataset": data.spec.to_dict(),
-            "heist_encoders": f"{heist_encoders.__version__}, commit {TRAINED_AT}",
+            "heist_encoders": f"{heist_encoders.__version__}, commit {commit()}",
             "torch": torch.__version__,
             "hardware": "2 cores of a shared Intel Xeon (AMX), no GPU",
         },
