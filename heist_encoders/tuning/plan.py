@@ -44,9 +44,21 @@ def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float
 
 
 def place_of(dataset: Any) -> str:
-    """Where a dataset lies, for processes with other working folders: an absolute path, or its URI as it is."""
+    """Where a dataset lies, for processes with other working folders: an absolute path, or its URI as it is.
+
+    Raises:
+        ConfigError: if the URI holds credentials, which a sweep's files would keep.
+    """
     place = str(dataset.path)
-    return place if "://" in place else os.path.abspath(place)
+    if "://" not in place:
+        return os.path.abspath(place)
+    if re.search(r"://[^/@]*@", place):
+        shown = re.sub(r"://[^/@]*@", "://...@", place)
+        raise ConfigError(
+            f"dataset {shown}: a sweep writes down where its dataset lies, and expects no credentials there; put them "
+            "into the environment of all nodes (AWS_ACCESS_KEY_ID, ...)"
+        )
+    return place
 
 
 def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepResult | None:
@@ -67,9 +79,8 @@ def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepRes
                 "resume it with the options it was started with, or choose a new folder"
             )
     if old["dataset"]["hash"] != plan["dataset"]["hash"]:
-        place = re.sub(r"://[^/@]*@", "://", old["dataset"]["path"])  # no credentials in errors
         raise ConfigError(
-            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({place}), not "
+            f"out = {folder}: its sweep used the dataset {old['dataset']['hash'][:12]} ({old['dataset']['path']}), not "
             f"{plan['dataset']['hash'][:12]}; give that dataset or choose a new folder"
         )
     return load_result(folder)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -277,3 +278,8 @@ def test_bad_folders_and_options(small_dataset: Any, tmp_path: Path) -> None:
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", num_samples=0)
     with pytest.raises(ConfigError, match="holds no sweep"):
         load_result(tmp_path)
+    elsewhere = SimpleNamespace(path="s3://key:secret@bucket/heist", hash="0" * 64, frames=small_dataset.frames)
+    with pytest.raises(ConfigError, match="no credentials there") as caught:
+        sweep("conv_maxpool", elsewhere, out=tmp_path / "s")
+    assert "secret" not in str(caught.value)
+    assert not (tmp_path / "s").exists()
