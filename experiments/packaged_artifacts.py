@@ -30,12 +30,13 @@ PACKAGED = Path(heist_encoders.__file__).parent / "zoo" / "packaged"
 
 COMMON = {"max_samples": 1_000_000, "schedule": "cosine", "epoch_samples": 20_000, "patience": 100, "threads": 1}
 LOSS = {"element_weight": 0.9, "element_map": 1.0}
+MAP_LOSS = {"element_weight": 0.9, "element_map": 3.0}
 VAE_LOSS = {**LOSS, "beta": 1e-6}
 TRAININGS: dict[str, dict[str, object]] = {
     "compact": {"loss": LOSS},
     "conv_maxpool": {"params": {"channels": [32, 16], "latent_size": 256}, "loss": LOSS},
-    "conv_maxpool_big": {"params": {"hidden_size": 256, "latent_size": 256}, "loss": LOSS},
-    "conv_no_bottleneck": {"params": {"channels": [16, 32, 64, 256]}, "loss": LOSS},
+    "conv_maxpool_big": {"params": {"hidden_size": 256, "latent_size": 256}, "loss": MAP_LOSS},
+    "conv_no_bottleneck": {"params": {"channels": [16, 32, 64, 256]}, "loss": MAP_LOSS},
     "conv_unpool": {"loss": LOSS},
     "vae_paper": {"params": {"latent_size": 128}, "loss": VAE_LOSS},
     "vae_alex": {"params": {"latent_size": 64}, "loss": {**VAE_LOSS, "perceptual": 0.1}},
