@@ -35,8 +35,11 @@ VAE_LOSS = {**LOSS, "beta": 1e-6}
 TRAININGS: dict[str, dict[str, object]] = {
     "compact": {"loss": LOSS},
     "conv_maxpool": {"params": {"channels": [32, 16], "latent_size": 256}, "loss": LOSS},
-    "conv_maxpool_big": {"params": {"hidden_size": 256, "latent_size": 256}, "loss": MAP_LOSS},
-    "conv_no_bottleneck": {"params": {"channels": [16, 32, 64, 256]}, "loss": MAP_LOSS},
+    "conv_maxpool_big": {
+        "params": {"hidden_size": 400, "latent_size": 256, "bottleneck_activation": "none"},
+        "loss": MAP_LOSS,
+    },
+    "conv_no_bottleneck": {"params": {"channels": [16, 32, 128, 256]}, "loss": MAP_LOSS},
     "conv_unpool": {"loss": LOSS},
     "vae_paper": {"params": {"latent_size": 128}, "loss": VAE_LOSS},
     "vae_alex": {"params": {"latent_size": 64}, "loss": {**VAE_LOSS, "perceptual": 0.1}},
