@@ -51,7 +51,7 @@ def say(passed: bool, what: str) -> None:
 
 def weights_in(home: Path) -> set[str]:
     """SHA-256 of the weights in the cache of a user's folder."""
-    from heist_encoders.zoo.files import sha256_of
+    from heist_encoders.files import sha256_of
 
     return {sha256_of(path) for path in home.glob("cache/*/model.safetensors")}
 

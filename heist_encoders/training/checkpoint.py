@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from heist_encoders.errors import ArtifactError, ConfigError
-from heist_encoders.files import write_atomically
+from heist_encoders.files import sha256_of, whole_file, write_atomically
 
 STATE = "checkpoint.json"
 FORMAT_VERSION = 1
@@ -55,7 +54,7 @@ class Checkpoint:
         self.folder = folder
 
     def save(self, state: dict[str, Any], *, last: dict[str, Tensor], best: dict[str, Tensor], best_epoch: int) -> None:
-        """Commit an epoch: its tensors, the best epoch's weights (written only if new) and ``state``."""
+        """Commit an epoch: its tensors (contiguous), the best epoch's weights (written only if new) and ``state``."""
         files = {f"last-{state['epoch']:05d}.safetensors": last, f"best-{best_epoch:05d}.safetensors": best}
         hashes = {}
         known = self._read_state().get("files", {}) if (self.folder / STATE).exists() else {}
@@ -63,9 +62,9 @@ class Checkpoint:
             if name in known and name.startswith("best") and (self.folder / name).exists():
                 hashes[name] = known[name]
                 continue
-            content = save(tensors)
-            write_atomically(self.folder / name, content)
-            hashes[name] = hashlib.sha256(content).hexdigest()
+            with whole_file(self.folder / name) as temporary:
+                save_file(tensors, temporary)
+                hashes[name] = sha256_of(temporary)
         document = {"format_version": FORMAT_VERSION, **state, "files": hashes}
         write_atomically(self.folder / STATE, json.dumps(document, indent=1).encode())
         self._remove(keep=set(files))
@@ -79,20 +78,25 @@ class Checkpoint:
         if not (self.folder / STATE).exists():
             return None
         state = self._read_state()
-        tensors = {}
-        for name, expected in state["files"].items():
-            path = self.folder / name
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                raise ArtifactError(f"{path}: {error.strerror}; delete {self.folder} to train anew") from None
-            if hashlib.sha256(content).hexdigest() != expected:
+        return state, self._tensors(state, "last"), self._tensors(state, "best")
+
+    def load_best(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """State and best weights of a checkpoint that is there. Raises ArtifactError as ``load`` does."""
+        state = self._read_state()
+        return state, self._tensors(state, "best")
+
+    def _tensors(self, state: dict[str, Any], kind: str) -> dict[str, Tensor]:
+        name = next((name for name in state["files"] if name.startswith(f"{kind}-")), f"{kind}-?.safetensors")
+        path = self.folder / name
+        try:
+            if sha256_of(path) != state["files"].get(name):
                 raise ArtifactError(f"{path} was altered or truncated; delete {self.folder} to train anew")
-            try:
-                tensors[name.split("-")[0]] = load(content)
-            except SafetensorError as error:
-                raise ArtifactError(f"{path}: {error}; delete {self.folder} to train anew") from None
-        return state, tensors["last"], tensors["best"]
+            tensors: dict[str, Tensor] = load_file(path)
+        except OSError as error:
+            raise ArtifactError(f"{path}: {error.strerror}; delete {self.folder} to train anew") from None
+        except SafetensorError as error:
+            raise ArtifactError(f"{path}: {error}; delete {self.folder} to train anew") from None
+        return tensors
 
     def discard(self) -> None:
         """Remove the checkpoint."""

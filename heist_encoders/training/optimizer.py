@@ -57,12 +57,15 @@ class Optimizer:
         self._adamw.step()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Copies of the state on the CPU, ``<index of parameter>.<name of state>``, shaped as the parameter is."""
+        """The state on the CPU, ``<index of parameter>.<name of state>``, contiguous and shaped as the parameter is.
+
+        May share memory with the state: for use before the next step.
+        """
         found = {}
         for index, (view, permuted) in enumerate(zip(self._views, self._permuted, strict=True)):
             for key, value in self._adamw.state.get(view, {}).items():
                 shaped = value.permute(_TO_NCHW) if permuted and value.shape == view.shape else value
-                found[f"{index}.{key}"] = shaped.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+                found[f"{index}.{key}"] = shaped.detach().cpu().contiguous()
         return found
 
     def restore(self, tensors: dict[str, Tensor]) -> None:

@@ -300,8 +300,8 @@ class Run:
     def _commit(self) -> None:
         if self.checkpoint is None or self.logs is None:
             return
-        last = {f"model.{k}": v for k, v in model_tensors(self.model).items()}
-        last |= {f"objective.{k}": v.detach().clone() for k, v in self.objective.state_dict().items()}
+        last = {f"model.{k}": v.cpu().contiguous() for k, v in self.model.state_dict().items()}
+        last |= {f"objective.{k}": v.cpu().contiguous() for k, v in self.objective.state_dict().items()}
         last |= {f"optimizer.{k}": v for k, v in self.optimizer.tensors().items()}
         state = {
             "epoch": self.history[-1].epoch,

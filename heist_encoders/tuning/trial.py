@@ -195,12 +195,10 @@ def best_model(config: TrainConfig, work: Path) -> tuple[Any, list[dict[str, Any
     from heist_encoders.training.checkpoint import Checkpoint
     from heist_encoders.training.hardware import resolve_device
 
-    loaded = Checkpoint(work).load()
-    if loaded is None:
-        raise RuntimeError(f"{work}: training reported an epoch but saved no checkpoint")
+    state, best = Checkpoint(work).load_best()
     model = create_autoencoder(config.autoencoder, config.params)
-    model.load_state_dict(loaded[2])
-    return model.eval().to(resolve_device(config.device)), loaded[0]["history"]
+    model.load_state_dict(best)
+    return model.eval().to(resolve_device(config.device)), state["history"]
 
 
 def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:

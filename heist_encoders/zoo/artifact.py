@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
 from heist_encoders.zoo.card import make_card
-from heist_encoders.zoo.files import sha256_of, whole_folder
+from heist_encoders.zoo.files import whole_folder
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder

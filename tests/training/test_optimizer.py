@@ -45,7 +45,8 @@ def test_it_goes_on_where_it_was() -> None:
     weights = some_weights()
     optimizer = Optimizer(weights, learning_rate=0.1, weight_decay=0.0)
     trained(optimizer, weights, range(3))
-    middle, tensors = [w.detach().clone() for w in weights], optimizer.tensors()
+    middle = [w.detach().clone() for w in weights]
+    tensors = {name: tensor.clone() for name, tensor in optimizer.tensors().items()}
     assert all(tensors[f"{i}.exp_avg"].shape == w.shape for i, w in enumerate(weights))
     assert all(tensor.is_contiguous() for tensor in tensors.values())
     trained(optimizer, weights, range(3, 6))
