@@ -13,7 +13,7 @@ from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.training.data import Split
 from heist_encoders.training.losses import Objective
 
-_BATCH = 256
+_BATCH = 128
 _ACTIVE_VAE = 1e-2
 """A VAE's unit is active if its mean's variance over frames exceeds this part of the variance of its noise (Burda et
 al. 2016, where the noise of an idle unit has variance 1)."""
