@@ -73,6 +73,7 @@ def package(family: str, mode: str, work: Path) -> None:
             "torch": torch.__version__,
             "hardware": "2 cores of a shared Intel Xeon (AMX), no GPU",
         },
+        half=True,
     )
     metrics = evaluate(artifact, data, out=work / "evaluation" / f"{family}-{mode}", progress=print)
     update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})

@@ -11,7 +11,13 @@ Shows: best usefulness (mean F1 of an MLP probe for the 7 elements) against wall
 Run:   python experiments/sweep_benchmark.py --data DIR --family vae_paper --seconds 900       (twice 15 minutes)
 """
 
-# What came out: to be filled in from a quiet run.
+# What came out (2026-11-23, 2 quiet cores of a Xeon with AMX, memory mode, 60,000 frames, --seconds 600):
+# |                                | trials | F1 in the sweep | F1 judged anew | linear F1 | oracle's move | numbers |
+# | sweep of this package          | 8      | 0.850           | 0.888          | 0.833     | 0.569         | 256     |
+# | the original's hyperparameters | 1      | 0.040           | 0.047          | 0.027     | 0.714         | 22      |
+# The sweep's best was .57 after about 20 s, .72 after 45 s, .82 after 165 s (docs/sweep.png). The best of (b) was its
+# first checkpoint: it keeps the maze, from which the next move is told, and drops the elements.
+# Probes took 3.6% to 7.3% of a trial.
 
 from __future__ import annotations
 
@@ -53,6 +59,12 @@ def curve(result: SweepResult, began: float) -> list[tuple[float, float]]:
         best = max(best, objective)
         points.append((seconds, best))
     return points
+
+
+def trained(result: SweepResult) -> int:
+    """Frames that all trials were trained on, whatever became of them."""
+    folders = [folder for folder in result.path.iterdir() if folder.is_dir()]
+    return sum(max((report.get("samples", 0) for report in reports(folder)), default=0) for folder in folders)
 
 
 def judged(result: SweepResult, dataset: Any) -> dict[str, Any]:
@@ -118,7 +130,7 @@ def main() -> None:
             best, again = result.best, judged(result, dataset)
             assert best is not None
             rows.append([
-                name, str(len(result.table)), f"{result.table['samples'].sum():,}", f"{points[-1][0]:,.0f} s",
+                name, str(len(result.table)), f"{trained(result):,}", f"{points[-1][0]:,.0f} s",
                 f"{best['objective']:.3f}", f"{again['mlp_f1']:.3f}", f"{again['linear_f1']:.3f}",
                 f"{again['oracle_move_accuracy']:.3f}", f"{best['encoding_size']}", f"{best['latency_ms']:.2f}",
             ])  # fmt: skip

@@ -5,7 +5,7 @@ Shows: the peak memory of 4 trials at once, in Pss (pages that processes share c
 Run:   python experiments/sweep_memory.py --data DIR          (60,000 frames; about 10 minutes on 2 quiet cores)
 """
 
-# What came out: to be filled in from a quiet run.
+# PLACE
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ An artifact has four files: ``config.json`` (what it is, and the SHA-256 of the 
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import shutil
@@ -190,6 +191,7 @@ def save_artifact(
     training: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> Artifact:
     """Write an artifact: whole or not at all. An artifact that lies at ``folder`` is replaced.
 
@@ -201,10 +203,13 @@ def save_artifact(
         training: how it was trained (configuration, samples, seconds, ...), kept as it is.
         metrics: figures of an evaluation.
         provenance: where it comes from.
+        half: store matrices and kernels as float16, rounded to 11 significant bits, which halves the file. They are
+            float32 again when loaded. The encodings' mean and deviation are those of the rounded weights.
 
     Raises:
         ArtifactError: if ``folder`` holds something else or cannot be written.
     """
+    import torch
     from safetensors.torch import save_file
     from torch import nn
 
@@ -212,8 +217,12 @@ def save_artifact(
     model: BaseAutoencoder = cast(Any, result if isinstance(result, nn.Module) else result.model)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
         raise ArtifactError(f"{folder} holds other files and no artifact; choose a new or empty folder")
-    mean, std = encoding_statistics(model, dataset.frames("train"))
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    if half:
+        state = {key: value.to(torch.float16) if value.ndim > 1 else value for key, value in state.items()}
+        model = copy.deepcopy(model)
+        model.load_state_dict(state)
+    mean, std = encoding_statistics(model, dataset.frames("train"))
     state |= {MEAN_KEY: _tensor(mean), STD_KEY: _tensor(std)}
     config = {
         "format_version": FORMAT_VERSION,

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from heist_encoders.autoencoders import autoencoder_names, create_autoencoder
+from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.errors import ArtifactError
 from heist_encoders.zoo import load_artifact, save_artifact, update_metrics, verify
 from heist_encoders.zoo.artifact import Artifact, encoding_statistics
@@ -38,6 +39,20 @@ def test_weights_come_back_bit_equal(family: str, tmp_path: Path) -> None:
     for (name, value), (other_name, other) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
         assert name == other_name
         assert torch.equal(value, other)
+
+
+def test_half_the_size(tmp_path: Path) -> None:
+    whole, half = (make_artifact(tmp_path / str(half), half=half) for half in (False, True))
+    sizes = [(artifact.path / "model.safetensors").stat().st_size for artifact in (whole, half)]
+    assert 0.45 < sizes[1] / sizes[0] < 0.55
+    frames = played_frames(8)
+    encodings = []
+    for artifact in (whole, half):
+        model = artifact.load_model()
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+        encodings.append(model.encode(to_input(frames)))
+    assert not torch.equal(*encodings)
+    torch.testing.assert_close(encodings[1], encodings[0], rtol=0.02, atol=0.01 * float(encodings[0].std()))
 
 
 def test_what_was_given_is_kept(tmp_path: Path) -> None:
