@@ -6,8 +6,8 @@ Run:   python experiments/sweep_memory.py --data DIR          (60,000 frames; ab
 """
 
 # What came out (2026-11-23, 2 quiet cores of a Xeon with AMX, vae_paper, memory mode, 60,000 frames):
-# 4 trials at once, with --samples 16384: all processes 3,887 MB, of it the trials 3,267 MB, of that backed by files 782 MB
-# (all decoded frames: 737 MB); the largest trial as top shows it 1,485 MB.
+# 4 trials at once, with --samples 16384: all processes 3,887 MB, of it the trials 3,267 MB, of that backed by files 782
+# (all decoded frames: 737); the largest trial as top shows it 1,485 MB.
 # The same 2 trials of 32,768 samples: one after the other 114.0 s with 1 thread and 72.3 s with 2; at once 61.2 s.
 # (The times are of the commit before checkpoints were made leaner, when all processes took 4,511 MB.)
 
