@@ -12,6 +12,7 @@ from typing import Any
 from pyarrow import fs
 
 from heist_encoders.errors import DatasetError
+from heist_encoders.files import sync
 
 _TEMPORARY = ".writing-"
 
@@ -100,7 +101,7 @@ class Storage:
                     os.fsync(local.fileno())
             self._fs.move(temporary, self._at(name))
             if self.path is not None:
-                _flush_folder(self.path)
+                sync(self.path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._remove(temporary)
@@ -135,11 +136,3 @@ class Storage:
 
 def _reason(error: OSError) -> str:
     return " ".join((error.strerror or str(error)).split())[:200]
-
-
-def _flush_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
