@@ -34,10 +34,24 @@ def promote_winner(
     from heist_encoders.zoo import promote
 
     result = sweep if isinstance(sweep, SweepResult) else load_result(sweep)
-    row = _row(result, rank)
+    source, provenance = winner_of(result, rank)
     plan = result.plan
-    source = result.path / row["checkpoint"] / ARTIFACT
-    provenance = {
+    name = name or f"{plan['autoencoder']}-{result.path.resolve().name}"
+    same = _promoted_before(name, provenance)
+    if same is not None:
+        return same
+    artifact = promote(source, name, provenance=provenance, overwrite=overwrite)
+    return _with_full_statistics(artifact, plan)
+
+
+def winner_of(result: SweepResult, rank: int = 1) -> tuple[Path, dict[str, Any]]:
+    """The artifact's folder of a trial of ``result``, and the provenance for a card: which trial of which sweep.
+
+    Raises:
+        ConfigError: if no trial of that rank lies within the limits.
+    """
+    row, plan = _row(result, rank), result.plan
+    return result.path / row["checkpoint"] / ARTIFACT, {
         "sweep": result.path.resolve().name,
         "space": plan["space"],
         "trial": int(row["trial"]),
@@ -52,12 +66,6 @@ def promote_winner(
         "config": {key: row[key] for key in plan["searched"]},
         "versions": plan["versions"],
     }
-    name = name or f"{plan['autoencoder']}-{result.path.resolve().name}"
-    same = _promoted_before(name, provenance)
-    if same is not None:
-        return same
-    artifact = promote(source, name, provenance=provenance, overwrite=overwrite)
-    return _with_full_statistics(artifact, plan)
 
 
 def _row(result: SweepResult, rank: int) -> dict[str, Any]:
