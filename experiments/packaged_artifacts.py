@@ -63,7 +63,7 @@ def searched(family: str, mode: str, data: Any, work: Path) -> tuple[dict[str, A
     """The hyperparameters that win a quick sweep, and which trial that was. Resumes; wants the machine for itself."""
     limits = {"max_encoding_size": EASY[family], "max_latency_ms": 5.0}
     folder = work / f"sweep-{family}-{mode}"
-    result = sweep(family, data, out=folder, preset="quick", seed=1, objective=limits, resume=True, progress=print)
+    result = sweep(family, data, out=folder, preset="quick", seed=1, objective=limits, resume=True)
     source, found_by = winner_of(result)
     config = load_artifact(source).training["config"]
     return {key: config[key] for key in ("params", "loss", "batch_size", "learning_rate", "weight_decay")}, found_by
