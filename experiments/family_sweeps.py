@@ -1,0 +1,71 @@
+"""What a quick sweep finds for each family, beside the configuration of its packaged artifact.
+
+Shows: for each family the winner of a sweep of preset quick, and one training of the same length with the packaged
+       artifact's hyperparameters (experiments/packaged_artifacts.py), both judged anew by probes on more frames and
+       with another seed than the sweep's. Sweeps that are finished are not run again.
+Run:   python experiments/family_sweeps.py --data DIR --work runs/family-sweeps        (4 to 6 minutes a family)
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from packaged_artifacts import MOST_NUMBERS, TRAININGS
+from processes import machine, table
+from sweep_benchmark import judged
+
+from heist_encoders.autoencoders import autoencoder_class
+from heist_encoders.data.dataset import open_dataset
+from heist_encoders.tuning import SweepResult, sweep
+
+
+def packaged_space(family: str) -> dict[str, Any]:
+    """The packaged artifact's hyperparameters as a search space without anything to search."""
+    defaults = autoencoder_class(family).default_training
+    chosen = TRAININGS[family]
+    loss = {**defaults.get("loss", {}), **chosen["loss"]}
+    return {"autoencoder": family, **defaults, "schedule": "cosine", **chosen, "loss": loss}
+
+
+def figures(result: SweepResult, dataset: Any) -> list[str]:
+    """Of a sweep's best trial: F1 as the sweep saw it, both F1 judged anew, numbers, ms a frame."""
+    best = result.best
+    if best is None:
+        return ["none within the limits", "", "", "", ""]
+    again = judged(result, dataset)
+    return [
+        f"{best['objective']:.3f}", f"{again['mlp_f1']:.3f}", f"{again['linear_f1']:.3f}",
+        f"{best['encoding_size']}", f"{best['latency_ms']:.2f}",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("families", nargs="*", default=list(TRAININGS))
+    parser.add_argument("--data", required=True, help="a dataset of heist-encoders generate")
+    parser.add_argument("--work", type=Path, default=Path("runs/family-sweeps"))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    dataset = open_dataset(options.data)
+    rows = []
+    for family in options.families:
+        limits = {"max_encoding_size": MOST_NUMBERS[family]}
+        common: dict[str, Any] = {"preset": "quick", "seed": options.seed, "objective": limits, "resume": True}
+        found = sweep(family, dataset, out=options.work / family, **common)
+        fixed = sweep(
+            packaged_space(family), dataset, out=options.work / f"{family}-packaged", num_samples=1, scheduler="none",
+            **common,
+        )  # fmt: skip
+        best = found.best or {}
+        print(f"{family}: { ({key: best.get(key) for key in found.plan['searched']}) }", flush=True)
+        rows.append([f"{family}, sweep's winner (trial {best.get('trial')})", *figures(found, dataset)])
+        rows.append([f"{family}, packaged configuration", *figures(fixed, dataset)])
+        head = ["", "F1 in the sweep", "F1 judged anew", "linear F1", "numbers", "ms a frame"]
+        print(table(head, rows), flush=True)
+    print(machine())
+
+
+if __name__ == "__main__":
+    main()
