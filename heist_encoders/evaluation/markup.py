@@ -15,7 +15,7 @@ from heist_encoders.evaluation import charts
 from heist_encoders.evaluation.pictures import png_bytes
 
 if TYPE_CHECKING:
-    from heist_encoders.evaluation.report import Entry
+    from heist_encoders.evaluation.entries import Entry
 
 LABELS = {element: " ".join(reversed(element.split("_"))) for element in ELEMENTS}
 """``key_blue`` -> ``blue key``."""

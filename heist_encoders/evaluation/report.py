@@ -2,95 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.errors import ConfigError
 from heist_encoders.evaluation import sections
-from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
-from heist_encoders.evaluation.examples import Examples
+from heist_encoders.evaluation.entries import read_entry
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.markup import figure, text
 from heist_encoders.evaluation.style import CSS
 from heist_encoders.evaluation.sweep_sections import sweep_section
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One evaluated artifact, as the report needs it.
-
-    Attributes:
-        name, family: of the artifact.
-        metrics: what ``evaluate`` returned.
-        examples: frames and reconstructions, None if the evaluation's folder isn't there.
-        history: its training, one mapping an epoch; may be empty.
-    """
-
-    name: str
-    family: str
-    metrics: dict[str, Any]
-    examples: Examples | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-def read_entry(source: Any) -> Entry:
-    """Read an evaluation.
-
-    Args:
-        source: an ``Artifact`` that has been evaluated into its folder, what ``evaluate`` returned, an ``Entry``, or
-            the path of an evaluation's folder or of an artifact.
-
-    Raises:
-        ArtifactError: if there is no evaluation.
-    """
-    if isinstance(source, Entry):
-        return source
-    history: list[dict[str, Any]] = []
-    if isinstance(source, Mapping):
-        metrics = dict(source)
-        folder = Path(metrics["folder"]) if metrics.get("folder") else None
-    else:
-        artifact = None if isinstance(source, str | Path) else source
-        folder = Path(source) if artifact is None else Path(artifact.path)
-        # evaluate()'s own place comes first; an artifact's metrics.json alone has the figures but no pictures.
-        place = folder / "evaluation" if artifact is None else output_folder(artifact, None)
-        if (place / METRICS).is_file():
-            folder = place
-        try:
-            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ArtifactError(
-                f"{folder} holds no evaluation ({METRICS} is missing or damaged); run heist-encoders evaluate first"
-            ) from None
-        history = list(artifact.training.get("history") or []) if artifact is not None else []
-    if not isinstance(metrics, dict) or "name" not in metrics:
-        raise ArtifactError(f"{folder} holds no figures of an evaluation; run heist-encoders evaluate first")
-    examples = None
-    if folder is not None and (folder / EXAMPLES).is_file():
-        examples = Examples.load(folder / EXAMPLES)
-    if folder is not None and not history:
-        history = _read_losses(folder / LOSSES)
-    return Entry(str(metrics["name"]), str(metrics.get("family", "")), metrics, examples, history)
-
-
-def _read_losses(path: Path) -> list[dict[str, Any]]:
-    import numpy as np
-
-    if not path.is_file():
-        return []
-    with np.load(path, allow_pickle=False) as data:
-        columns = {name: data[name].tolist() for name in data.files}
-    length = min((len(values) for values in columns.values()), default=0)
-    return [{name: values[i] for name, values in columns.items()} for i in range(length)]
-
-
-def find_evaluations(folder: str | Path) -> list[Path]:
-    """Every folder under ``folder`` (itself included) that holds an evaluation, sorted."""
-    found = (path.parent for path in Path(folder).rglob(METRICS) if (path.parent / EXAMPLES).is_file())
-    return sorted(found)
 
 
 def write_report(

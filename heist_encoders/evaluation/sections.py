@@ -27,7 +27,7 @@ from heist_encoders.evaluation.markup import (
 from heist_encoders.evaluation.pictures import crop
 
 if TYPE_CHECKING:
-    from heist_encoders.evaluation.report import Entry
+    from heist_encoders.evaluation.entries import Entry
 
 
 def introduction(entries: Sequence[Entry], title: str) -> str:

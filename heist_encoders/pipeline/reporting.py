@@ -15,7 +15,8 @@ def write(sources: Sequence[str], out: Path) -> Path:
     Raises:
         ArtifactError, UnknownNameError: for a source that is no evaluation or sweep and holds none.
     """
-    from heist_encoders.evaluation.report import find_evaluations, write_report
+    from heist_encoders.evaluation.entries import find_evaluations
+    from heist_encoders.evaluation.report import write_report
     from heist_encoders.tuning.results import PLAN, load_result
     from heist_encoders.zoo import find_artifact
 

@@ -17,9 +17,10 @@ from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ArtifactError, ConfigError, DatasetError
 from heist_encoders.evaluation import evaluate as module
 from heist_encoders.evaluation.charts import lines, scatter
+from heist_encoders.evaluation.entries import find_evaluations, read_entry
 from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.references import majority, random_encoder, raw_pixels, reference_rows
-from heist_encoders.evaluation.report import find_evaluations, read_entry, write_report
+from heist_encoders.evaluation.report import write_report
 from heist_encoders.evaluation.sections import verdict
 from heist_encoders.evaluation.usefulness import usefulness
 from heist_encoders.zoo.artifact import Artifact, load_artifact, save_artifact, update_metrics
