@@ -23,12 +23,15 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
     name = config["name"]
     shape = " x ".join(str(size) for size in config["encoding_shape"])
     sizes = ", ".join(str(size) for size in config["encoding_shape"])
+    mode = config["distribution_mode"]
+    # A family's name alone means its artifact of memory mode.
+    option = f', distribution_mode="{mode}"' if name == config["family"] and mode != "memory" else ""
     background = "with" if config["use_backgrounds"] else "without"
     lines = [
         f"# {name}",
         "",
         f"An encoder of the family `{config['family']}`: frames of Procgen's {config['game']} "
-        f"({config['distribution_mode']} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
+        f"({mode} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
         "",
         *_kept(metrics.get("usefulness", {})),
         *_table("Figures", _without(metrics), empty="Not evaluated yet: `heist-encoders evaluate`."),
@@ -45,9 +48,9 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
         "```python",
         "import gymnasium, heist_encoders",
         "",
-        f'encoder = heist_encoders.load_encoder("{name}")  # or this folder',
+        f'encoder = heist_encoders.load_encoder("{name}"{option})  # or this folder',
         f"encodings = encoder.encode(frames)  # uint8 (N, 64, 64, 3) -> float32 (N, {sizes})",
-        f'env = gymnasium.make("heist_encoders:{env_id_of(name)}")',
+        f'env = gymnasium.make("heist_encoders:{env_id_of(name)}"{option})',
         "```",
         "",
     ]
@@ -80,18 +83,23 @@ def _kept(usefulness: Mapping[str, Any]) -> list[str]:
     }
     lines = ["## What it kept", "", "| element | " + " | ".join(columns.values()) + " |", "|---" * 6 + "|"]
     for element, figures in elements.items():
-        cells = [f"{figures[key]:,.4g}" if figures.get(key) is not None else "-" for key in columns]
+        cells = [_cell(figures.get(key)) for key in columns]
         lines.append(f"| {element} | " + " | ".join(cells) + " |")
     spread = usefulness.get("std") or {}
     mean = [
-        (f"{usefulness[key]:.4g}" if usefulness.get(key) is not None else "-")
-        + (f" ± {spread[key]:.2g}" if spread.get(key) is not None else "")
+        _cell(usefulness.get(key)) + (f" ± {spread[key]:.2g}" if spread.get(key) is not None else "")
         for key in ("mlp_f1", "linear_f1")
     ]
     lines.append(f"| mean | {mean[0]} | | {mean[1]} | | |")
     if spread:
         lines += ["", f"± is the standard deviation over {usefulness.get('seeds')} seeds of the probes."]
     return [*lines, ""]
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _without(metrics: Mapping[str, Any]) -> dict[str, Any]:

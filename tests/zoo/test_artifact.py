@@ -41,6 +41,21 @@ def test_weights_come_back_bit_equal(family: str, tmp_path: Path) -> None:
         assert torch.equal(value, other)
 
 
+def test_card_tells_counts_as_whole_numbers(tmp_path: Path) -> None:
+    exit = {"mlp_f1": 0.98765, "positives": 20_000.0, "linear_f1": None}
+    card = make_artifact(tmp_path / "mine", metrics={"usefulness": {"elements": {"exit": exit}, "mlp_f1": 0.5}}).card
+    assert "| exit | 0.9877 | - | - | - | 20,000 |" in card
+    assert "| mean | 0.5 | | - | | |" in card
+
+
+def test_card_names_the_mode_where_the_name_alone_means_another(tmp_path: Path) -> None:
+    cards = {mode: make_artifact(tmp_path / mode / "vae_alex", mode=mode).card for mode in ("easy", "memory")}
+    for call in ('load_encoder("vae_alex"', 'make("heist_encoders:vae-alex-v0"'):
+        assert f'{call}, distribution_mode="easy")' in cards["easy"]
+        assert f"{call})" in cards["memory"]
+    assert 'load_encoder("mine")' in make_artifact(tmp_path / "mine", mode="easy").card
+
+
 def test_half_the_size(tmp_path: Path) -> None:
     whole, half = (make_artifact(tmp_path / str(half), half=half) for half in (False, True))
     sizes = [(artifact.path / "model.safetensors").stat().st_size for artifact in (whole, half)]
