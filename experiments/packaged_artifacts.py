@@ -49,7 +49,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "vae_paper": {"params": {"latent_size": 128}, "loss": VAE_LOSS},
     "vae_alex": {"params": {"latent_size": 64}, "loss": {**VAE_LOSS, "perceptual": 0.1}},
 }
-EASY = ("compact", "conv_unpool", "vae_paper", "vae_alex")
+EASY = ("conv_unpool", "vae_paper", "vae_alex")
 """Families that also have an artifact of easy mode, found by a sweep; every family has one of memory mode."""
 MOST_NUMBERS = {**dict.fromkeys(TRAININGS, 256), "compact": 64, "conv_unpool": 1152}
 """Of an encoding, for sweeps."""
