@@ -2,7 +2,8 @@
 
 Shows: how each packaged artifact was made: by 1,000,000 frames of an endless stream, each seen once, judged on levels
        that the stream leaves out. The hyperparameters of memory mode were chosen by hand from the search spaces, and
-       stand below; those of easy mode are the winner's of a sweep (preset quick) that this script runs first.
+       stand below; those of easy mode (but schedule and precision) are the winner's of a sweep, preset quick, that this
+       script runs first.
        Training again makes an artifact again, bit for bit on the same CPU and torch, at the commit that its card
        names. Artifacts whose card has no stream were trained on the dataset itself.
 Run:   python experiments/packaged_artifacts.py --work runs/packaged            (hours on one core; resumes)

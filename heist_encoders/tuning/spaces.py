@@ -169,7 +169,7 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
 
 
 def space_of(param_space: Mapping[str, Any], preset: str | None = None) -> SearchSpace:
-    """A SearchSpace around a ``param_space`` of Ray Tune; sweep options come from the preset (``quick``).
+    """A SearchSpace around a ``param_space`` of Ray Tune; what it leaves out comes from the preset (``quick``).
 
     Raises:
         ConfigError: if it has no ``autoencoder``, or a key or constant that TrainConfig does not accept.
@@ -181,7 +181,7 @@ def space_of(param_space: Mapping[str, Any], preset: str | None = None) -> Searc
     space = SearchSpace(
         name=param_space["autoencoder"],
         autoencoder=param_space["autoencoder"],
-        parameters=sampling.from_tune(rest),
+        parameters=sampling.from_tune({**sections["train"], **rest}),
         objective=Objective.from_dict({**sections["objective"], **param_space.get("objective", {})}, where="objective"),
         sweep=SweepOptions.from_dict(sections["sweep"], where="sweep"),
     )

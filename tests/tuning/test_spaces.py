@@ -13,7 +13,7 @@ from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import load_space, search_space, space_names
 from heist_encoders.tuning.options import Objective
 from heist_encoders.tuning.plan import place_of
-from heist_encoders.tuning.spaces import PRESETS, configs_folder
+from heist_encoders.tuning.spaces import PRESETS, configs_folder, space_of
 
 FAMILIES = [
     "compact", "conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_alex", "vae_paper"
@@ -218,3 +218,12 @@ def test_trials_find_the_dataset_wherever_they_run(tmp_path: Path, monkeypatch: 
     assert place_of(SimpleNamespace(path="data/memory")) == str(tmp_path / "data" / "memory")
     uri = "s3://bucket/heist?region=eu-west-1"
     assert place_of(SimpleNamespace(path=uri)) == uri
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_space_of_ones_own_spends_what_the_preset_says(preset: str) -> None:
+    own, packaged = space_of({"autoencoder": "vae_paper"}, preset), load_space("vae_paper", preset)
+    assert own.max_epochs == packaged.max_epochs
+    assert own.parameters["epoch_samples"] == packaged.parameters["epoch_samples"]
+    assert (own.objective, own.sweep) == (packaged.objective, packaged.sweep)
+    assert space_of({"autoencoder": "vae_paper", "max_epochs": 3}, preset).max_epochs == 3
