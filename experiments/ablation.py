@@ -92,7 +92,7 @@ def datasets(work: Path, mode: str, size: int) -> dict[str, Any]:
     found = {}
     for balance in ("elements", "natural"):
         spec = DatasetSpec.from_dict({"distribution_mode": mode, "balance": balance, "size": size, "seed": 71})
-        found[balance] = generate_local(spec, work / f"data-{balance}")
+        found[balance] = generate_local(spec, work / f"data-{mode}-{size}-{balance}")
     return found
 
 
@@ -156,12 +156,12 @@ def measure_all(missing: list[Cell], options: Any, each: float) -> None:
 
 
 def _name(cell: Cell, options: Any) -> str:
-    return f"{options.family}-{options.mode}-{options.samples}-s{options.seed}-{cell.key}"
+    return f"{options.family}-{options.mode}-{options.frames}-{options.samples}-s{options.seed}-{cell.key}"
 
 
 def result_file(cell: Cell, options: Any) -> Path:
     """Where a cell's row is kept."""
-    return Path(options.work / "results" / f"{_name(cell, options)}.json")
+    return Path(options.work / "results" / f"{_name(cell, options)}-x{options.probe_seeds}.json")
 
 
 def estimate(options: Any, data: dict[str, Any]) -> float:
@@ -257,7 +257,12 @@ little.
 ![F1 of the probes by setting](ablation.png)
 
 {table(rows)}
-Made by `python experiments/ablation.py --family {options.family} --samples {options.samples} --mode {options.mode}`.
+Made by
+
+```
+python experiments/ablation.py --family {options.family} --mode {options.mode} --frames {options.frames} \\
+  --samples {options.samples} --seed {options.seed} --probe-seeds {options.probe_seeds}
+```
 """
 
 

@@ -1,6 +1,6 @@
 """How much faster does `train` train than a plain float32 loop over the same model and the same loss on the same CPU?
 
-Shows: samples/s for each of the six families with its default configuration.
+Shows: samples/s for each of the original's six families with its default configuration.
        - plain: float32, weights and frames in torch's default layout (NCHW), `torch.optim.Adam`, batches read one
          after another from the same memory map. What one writes first.
        - train: `heist_encoders.train` as it is: bfloat16 where the CPU has AMX, channels_last, a fused optimizer that

@@ -4,8 +4,9 @@ Shows: how each packaged artifact was made: by 1,000,000 frames of an endless st
        that the stream leaves out. The hyperparameters of memory mode were chosen by hand from the search spaces, and
        stand below; those of easy mode (but schedule and precision) are the winner's of a sweep, preset quick, that this
        script runs first.
-       Training again makes an artifact again, bit for bit on the same CPU and torch, at the commit that its card
-       names. Artifacts whose card has no stream were trained on the dataset itself.
+       Training again makes the same weights again, bit for bit on the same CPU and torch, at the commit that the card
+       names; what is stored is rounded to float16 (conv_unpool and compact of memory mode are not; five were rounded
+       after that commit). Artifacts whose card has no stream were trained on the dataset itself.
 Run:   python experiments/packaged_artifacts.py --work runs/packaged            (hours on one core; resumes)
        python experiments/packaged_artifacts.py --work runs/packaged vae_alex   (one family)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<family>/<mode>/README.md;
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from processes import machine
 
 import heist_encoders
 from heist_encoders.data.generate import generate
@@ -57,8 +59,8 @@ MOST_NUMBERS = {**dict.fromkeys(TRAININGS, 256), "compact": 64, "conv_unpool": 1
 
 
 def commit() -> str:
-    """The commit that is checked out."""
-    command = ["git", "-C", str(PACKAGED), "rev-parse", "--short", "HEAD"]
+    """The commit that is checked out, with ``-dirty`` where files differ from it."""
+    command = ["git", "-C", str(PACKAGED), "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -90,7 +92,7 @@ def package(family: str, mode: str, work: Path) -> None:
             "dataset": data.spec.to_dict(),
             "heist_encoders": f"{heist_encoders.__version__}, commit {commit()}",
             "torch": torch.__version__,
-            "hardware": "2 cores of a shared Intel Xeon (AMX), no GPU",
+            "hardware": machine(),
             **({"found by": found_by} if found_by else {}),
         },
         half=True,
@@ -103,12 +105,16 @@ def package(family: str, mode: str, work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("families", nargs="*")
+    parser.add_argument("families", nargs="*", metavar="family", help=", ".join(TRAININGS))
     parser.add_argument("--mode", choices=["memory", "easy"])
     parser.add_argument("--work", type=Path, default=Path("runs/packaged"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for family in options.families or TRAININGS:
+    families = options.families or list(EASY if options.mode == "easy" else TRAININGS)
+    for family in families:
+        if family not in TRAININGS or (options.mode == "easy" and family not in EASY):
+            parser.error(f"{family!r}: expected one of {', '.join(EASY if options.mode == 'easy' else TRAININGS)}")
+    for family in families:
         for mode in ("memory", "easy") if family in EASY else ("memory",):
             if options.mode in (None, mode):
                 package(family, mode, options.work)

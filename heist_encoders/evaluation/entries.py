@@ -11,6 +11,7 @@ from typing import Any
 from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
+from heist_encoders.zoo.artifact import CONFIG, Artifact, read_artifact
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,7 @@ def read_entry(source: Any) -> Entry:
         metrics = dict(source)
         folder = Path(metrics["folder"]) if metrics.get("folder") else None
     else:
-        artifact = None if isinstance(source, str | Path) else source
-        folder = Path(source) if artifact is None else Path(artifact.path)
-        # evaluate()'s own place comes first; an artifact's metrics.json alone has the figures but no pictures.
-        place = folder / "evaluation" if artifact is None else output_folder(artifact, None)
-        if (place / METRICS).is_file():
-            folder = place
+        folder, artifact = _place(source)
         try:
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -62,13 +58,29 @@ def read_entry(source: Any) -> Entry:
             ) from None
         history = list(artifact.training.get("history") or []) if artifact is not None else []
     if not isinstance(metrics, dict) or "name" not in metrics:
-        raise ArtifactError(f"{folder} holds no figures of an evaluation; run heist-encoders evaluate first")
+        where = folder or "the mapping"
+        raise ArtifactError(f"{where} holds no figures of an evaluation; run heist-encoders evaluate first")
     examples = None
     if folder is not None and (folder / EXAMPLES).is_file():
         examples = Examples.load(folder / EXAMPLES)
     if folder is not None and not history:
         history = _read_losses(folder / LOSSES)
     return Entry(str(metrics["name"]), str(metrics.get("family", "")), metrics, examples, history)
+
+
+def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:
+    """The folder with the evaluation, and the artifact if ``source`` is one."""
+    if isinstance(source, str | Path):
+        if not (Path(source) / CONFIG).is_file():
+            return Path(source), None
+        source = read_artifact(source)
+    # evaluate()'s own place has pictures too, unless they are of other weights that once had this name.
+    place = output_folder(source, None)
+    try:
+        same = json.loads((place / METRICS).read_text(encoding="utf-8")).get("sha256") == source.sha256
+    except (OSError, ValueError, AttributeError):
+        same = False
+    return place if same else source.path, source
 
 
 def _read_losses(path: Path) -> list[dict[str, Any]]:

@@ -278,7 +278,7 @@ def copy_artifact(
     config["name"] = name or artifact.name
     config["provenance"] = plain({**artifact.provenance, **(provenance or {})})
     with whole_folder(folder, replace=replace) as temporary:
-        if folder.exists():
+        if folder.resolve() == artifact.path.resolve():  # what lies beside other weights of that name is not of these
             _copy_extras(folder, temporary)
         shutil.copyfile(artifact.path / WEIGHTS, temporary / WEIGHTS)
         _finish(temporary, config, artifact.metrics if metrics is None else metrics)

@@ -64,7 +64,8 @@ def _frames(config: Mapping[str, Any]) -> list[str]:
         return [f"- dataset: `{config['dataset_hash'] or 'unknown'}`"]
     samples = config["training"].get("samples", 0)
     return [
-        f"- training frames: the first {samples:,} of an endless stream, each seen once (its spec is above)",
+        f"- training frames: the first {samples:,} of an endless stream, each seen once (spec: above); the weights "
+        "are those of the best epoch",
         f"- judged while it was trained on: {stream['tested_on']}",
     ]
 
@@ -115,7 +116,8 @@ def _table(title: str, data: Mapping[str, Any], *, empty: str) -> list[str]:
     if not rows:
         return [f"## {title}", "", empty, ""]
     shown = [f"| {key} | {value} |" for key, value in rows[:_MAX_FIGURES]]
-    return [f"## {title}", "", "| | |", "|---|---|", *shown, ""]
+    more = [f"| ... | {len(rows) - len(shown)} more in the JSON files |"] if len(rows) > len(shown) else []
+    return [f"## {title}", "", "| | |", "|---|---|", *shown, *more, ""]
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -228,11 +228,23 @@ def test_report_refuses_what_was_never_evaluated(small_dataset: Any, tmp_path: P
 
 def test_entry_of_an_artifact_takes_its_own_history(evaluated: tuple[Artifact, dict[str, Any]]) -> None:
     artifact, metrics = evaluated
-    assert read_entry(artifact).history == HISTORY
+    for source in (artifact, artifact.path, str(artifact.path)):
+        assert read_entry(source).history == HISTORY
     from_losses = read_entry(metrics).history  # read back from metrics.npz
     assert [row["test_loss"] for row in from_losses] == [row["test_loss"] for row in HISTORY]
     assert update_metrics(artifact, {"only": 1}).metrics == {"only": 1}
     assert read_entry(artifact).metrics["name"] == "tiny"  # the evaluation's own folder still has it
+
+
+def test_entry_leaves_out_the_evaluation_of_other_weights(small_dataset: Any, tmp_path: Path) -> None:
+    artifact = make_artifact(tmp_path / "mine", small_dataset)
+    artifact = update_metrics(artifact, {"name": "mine", "sha256": artifact.sha256})
+    (artifact.path / "evaluation").mkdir()
+    for sha256, name in ((artifact.sha256, "evaluated"), ("0" * 64, "mine")):
+        old = {"name": "evaluated", "sha256": sha256}
+        (artifact.path / "evaluation" / "metrics.json").write_text(json.dumps(old))
+        for source in (artifact, artifact.path):
+            assert read_entry(source).metrics["name"] == name
 
 
 def test_verdict() -> None:

@@ -92,8 +92,10 @@ def test_a_taken_name_is_kept(home: Path, saved: Artifact, tmp_path: Path) -> No
     with pytest.raises(ArtifactError, match="already exists"):
         promote(other, "mine")
     assert find_artifact("mine").sha256 == saved.sha256
+    (home / "artifacts" / "mine" / "evaluation").mkdir()
     promote(other, "mine", overwrite=True)
     assert find_artifact("mine").sha256 == other.sha256
+    assert not (home / "artifacts" / "mine" / "evaluation").exists()  # it was of other weights
     promote(other, "a_b")
     with pytest.raises(ArtifactError, match="already exists"):
         promote(other, "a-b", overwrite=True)
