@@ -2,8 +2,8 @@
 
 Shows: how each packaged artifact was made: by 1,000,000 frames of an endless stream, each seen once, judged on levels
        that the stream leaves out. The hyperparameters of memory mode stand below, chosen by hand from the search spaces
-       but for conv_maxpool's, which won a sweep; those of easy mode (but schedule and precision) are the winner's of a sweep, preset quick, that this
-       script runs first.
+       but for conv_maxpool's, which won a sweep; those of easy mode (but schedule and precision) are the winner's of a
+       sweep, preset quick, that this script runs first.
        Training again makes the same weights again, bit for bit on the same CPU and torch, at the commit that the card
        names; what is stored is rounded to float16 (conv_unpool and compact of memory mode are not; five were rounded
        after that commit). Artifacts whose card has no stream were trained on the dataset itself.
