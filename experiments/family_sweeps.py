@@ -6,8 +6,8 @@ Shows: for each family the winner of a sweep of preset quick, and one training o
 Run:   python experiments/family_sweeps.py --data DIR --work runs/family-sweeps        (3 to 4 minutes a family)
 """
 
-# What came out (2026-11-23, 2 cores of a Xeon with AMX, memory mode, 60,000 frames, --seed 1; three families, then it was
-# stopped). conv_maxpool's packaged configuration was another one then: channels 32 and 16, map loss 1, share .9.
+# What came out (2026-11-23, 2 cores of a Xeon with AMX, memory mode, 60,000 frames, --seed 1; three families, then
+# it was stopped). conv_maxpool's packaged configuration was another one then: channels 32 and 16, map loss 1, share .9.
 # |                                              | F1 in the sweep | F1 judged anew | linear F1 | numbers |
 # | conv_maxpool_big, sweep's winner (trial 1)   | 0.667           | 0.734          | 0.695     | 256     |
 # | conv_maxpool_big, packaged configuration     | 0.706           | 0.755          | 0.680     | 256     |
