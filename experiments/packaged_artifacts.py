@@ -5,7 +5,7 @@ Shows: how each packaged artifact was made: by 1,000,000 frames of an endless st
        but for conv_maxpool's, which won a sweep; those of easy mode (but schedule and precision) are the winner's of a
        sweep, preset quick, that this script runs first.
        Training again makes the same weights again, bit for bit on the same CPU and torch, at the commit that the card
-       names; what is stored is rounded to float16 (conv_unpool and compact of memory mode are not; five were rounded
+       names; what is stored is rounded to float16 (conv_unpool and compact of memory mode are not; four were rounded
        after that commit). Artifacts whose card has no stream were trained on the dataset itself.
 Run:   python experiments/packaged_artifacts.py --work runs/packaged            (hours on one core; resumes)
        python experiments/packaged_artifacts.py --work runs/packaged vae_alex   (one family)
