@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/family-sweeps"))
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if unknown := [family for family in options.families if family not in TRAININGS]:
+        parser.error(f"{unknown[0]!r}: expected one of {', '.join(TRAININGS)}")
     dataset = open_dataset(options.data)
     rows = []
     for family in options.families:
