@@ -89,18 +89,6 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
     )
 
 
-def boxes_of(labels: dict[str, NDArray[np.generic]]) -> NDArray[np.int16]:
-    """Label columns (N,) of Heist -> int16 (N, 7, 4), the elements' boxes.
-
-    Raises:
-        DatasetError: if the labels are of another game.
-    """
-    names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
-    if names[0] not in labels:
-        raise DatasetError("boxes exist only for heist")
-    return np.stack([labels[name] for name in names], axis=1).astype(np.int16).reshape(-1, len(ELEMENTS), 4)
-
-
 class FrameStream:
     """What ``train`` takes instead of a dataset to train on frames of which none is seen twice.
 
@@ -161,11 +149,15 @@ class FrameStream:
             return self.dataset.frames("test")
         return (self._test if split == "test" else self._first).frames
 
-    def boxes(self, split: str) -> NDArray[np.int16]:
-        """int16 (N, 7, 4) of the same frames. Raises DatasetError for other games than Heist."""
+    def maps_of(self, labels: Mapping[str, NDArray[np.generic]]) -> SemanticMaps:
+        """Semantic maps of frames of this stream with such label columns (N,). Raises DatasetError if there are none."""
+        return task_of(self.spec.game).semantic_maps(labels, self.spec.distribution_mode)
+
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """Of the frames that ``frames`` gives. Raises DatasetError for games without semantic maps."""
         if split == "test" and self.dataset is not None:
-            return self.dataset.boxes("test")
-        return boxes_of((self._test if split == "test" else self._first).labels)
+            return self.dataset.semantic_maps("test")
+        return self.maps_of((self._test if split == "test" else self._first).labels)
 
     @cached_property
     def _first(self) -> Rows:
