@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from heist_encoders.autoencoders.losses import MAP_CELLS, LossTerms, kl_divergence, pixel_loss
 from heist_encoders.config import Config
-from heist_encoders.elements import ELEMENTS, FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 
 class Output(NamedTuple):

@@ -14,7 +14,7 @@ from heist_encoders.autoencoders.layers import Width, Widths3, initialise, initi
 from heist_encoders.autoencoders.losses import MAP_CELLS
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
-from heist_encoders.elements import ELEMENTS
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 _GRID = 16
 """Cells of the feature maps along each side."""

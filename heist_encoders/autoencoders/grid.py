@@ -13,7 +13,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import Widths3, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 
 _CELL = 8
 """Pixels of a cell's side after the frame is resized: three convolutions of stride 2 make one column of it."""

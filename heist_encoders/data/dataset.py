@@ -16,13 +16,14 @@ import pyarrow as pa
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.data.manifest import SPLITS, Chunk, DatasetSpec, Manifest
 from heist_encoders.data.schema import FRAME, FRAME_BYTES, columns, frame_parts, with_tensors
 from heist_encoders.data.shards import read_manifest, read_shard
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import ELEMENTS, FRAME_SHAPE
 from heist_encoders.errors import DatasetError, unknown_name
 from heist_encoders.ray_session import cpu_count
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset

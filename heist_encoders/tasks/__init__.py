@@ -1,0 +1,1 @@
+"""The games: a folder holds all that the package knows of one. Needs procgen; neither torch nor Ray."""
