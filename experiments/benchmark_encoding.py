@@ -57,7 +57,7 @@ Way = Callable[[np.ndarray], np.ndarray]
 
 def played_frames(num: int) -> np.ndarray:
     """uint8 (num, 64, 64, 3): memory mode, after some random moves."""
-    from heist_encoders.heist.engine import Engine
+    from heist_encoders.engine import Engine
 
     with Engine(num) as engine:
         engine.load_levels(list(range(num)))

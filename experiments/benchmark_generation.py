@@ -57,10 +57,11 @@ from pathlib import Path
 import numpy as np
 from processes import machine, table
 
+from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.shards import make_shard
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import CASES, ELEMENTS, TRAIN_LEVELS
+from heist_encoders.tasks.heist.elements import CASES, ELEMENTS
 
 THRESHOLD = 0.9
 
@@ -85,9 +86,9 @@ def walk(level: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def cut_templates() -> dict[str, np.ndarray]:
     """A picture of each element, cut from a large rendering in which it is whole in view."""
     from heist_encoders.data.play import Play
-    from heist_encoders.heist.engine import Engine
-    from heist_encoders.heist.projection import HALF_SIZES
-    from heist_encoders.heist.state import DOOR, EXIT, KEY, parse_state
+    from heist_encoders.engine import Engine
+    from heist_encoders.tasks.heist.projection import HALF_SIZES
+    from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, parse_state
 
     found: dict[str, np.ndarray] = {}
     with Engine(8, render=True) as engine:

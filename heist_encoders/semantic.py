@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 
 NUM_BACKGROUND: Final = 2
 """The first two classes of every task's maps are its background: floor and wall."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from heist_encoders.autoencoders.losses import kl_divergence, pixel_loss
 from heist_encoders.config import Config
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 
 
 class Output(NamedTuple):
@@ -87,8 +87,8 @@ class BaseAutoencoder(nn.Module, ABC):
     ) -> dict[str, Tensor]:
         """The autoencoder's own terms of the loss, before their weights: float32 scalars by name.
 
-        ``pixel``, and for a VAE ``kl``. An architecture with a loss of its own overrides this; each name must be known to
-        ``LossConfig.weights``.
+        ``pixel``, and for a VAE ``kl``. An architecture with a loss of its own overrides this; ``LossConfig.weights``
+        must know each name.
 
         Args:
             frames: float32 (B, 3, 64, 64) in [0, 1].

@@ -13,7 +13,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import Widths3, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 
 _CELL = 8
 """Pixels of a cell's side after the frame is resized: three convolutions of stride 2 make one column of it."""
@@ -39,8 +39,8 @@ class GridParams(Config):
 class Grid(BaseAutoencoder):
     """One column of channels for each cell of the world in view. Encoding: (latent_channels, cells, cells).
 
-    The frame is resized so that a cell is 8 pixels wide; three 4x4 convolutions of stride 2, one 3x3 and one 1x1 follow,
-    and tanh, so that an encoding is in [-1, 1]. The decoder mirrors them.
+    The frame is resized so that a cell is 8 pixels wide; three 4x4 convolutions of stride 2, one 3x3 and one 1x1
+    follow, and tanh, so that an encoding is in [-1, 1]. The decoder mirrors them.
     """
 
     Params = GridParams

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from heist_encoders.elements import BALANCES, DISTRIBUTION_MODES, GAMES
+from heist_encoders.constants import BALANCES, DISTRIBUTION_MODES, GAMES
 from heist_encoders.errors import ConfigError, unknown_name
 
 

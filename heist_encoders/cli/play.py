@@ -9,7 +9,7 @@ import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.options import Game, JsonFlag, Seed, check_folder, check_mode, examples
-from heist_encoders.elements import MAX_LEVEL_SEED
+from heist_encoders.constants import MAX_LEVEL_SEED
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from heist_encoders.constants import VISIBLE
 from heist_encoders.data.schema import FRAME, frames_of
 from heist_encoders.data.shards import read_shard
-from heist_encoders.elements import CASES, ELEMENTS, VISIBLE
+from heist_encoders.tasks.heist.elements import CASES, ELEMENTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,13 +16,16 @@ import pyarrow as pa
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.data.manifest import SPLITS, Chunk, DatasetSpec, Manifest
 from heist_encoders.data.schema import FRAME, FRAME_BYTES, columns, frame_parts, with_tensors
 from heist_encoders.data.shards import read_manifest, read_shard
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import ELEMENTS, FRAME_SHAPE
 from heist_encoders.errors import DatasetError, unknown_name
 from heist_encoders.ray_session import cpu_count
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks import task_of
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +53,7 @@ class Dataset:
         """SHA-256 (hex) of the spec and the content; the same spec gives the same hash on every machine."""
         self._frames: dict[str, NDArray[np.uint8]] = {}
         self._labels: dict[str, pd.DataFrame] = {}
+        self._maps: dict[str, SemanticMaps] = {}
 
     @property
     def path(self) -> str:
@@ -94,6 +98,18 @@ class Dataset:
         """float32 (N, 7) in [0, 1]: how much of each element's painted box is on screen."""
         self._need_heist("visible fractions")
         return self.labels(split)[[f"visible_{element}" for element in ELEMENTS]].to_numpy(np.float32)
+
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """The semantic maps of a split: what is painted at each pixel, worked out from the labels.
+
+        ``.pick(rows)`` gives uint8 (B, 64, 64), indices into ``.classes``.
+
+        Raises:
+            DatasetError: if the dataset's game has none.
+        """
+        if _check(split) not in self._maps:
+            self._maps[split] = task_of(self.spec.game).semantic_maps(self.labels(split), self.spec.distribution_mode)
+        return self._maps[split]
 
     def torch(self, split: str) -> torch.utils.data.Dataset[Any]:
         """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""

@@ -14,9 +14,9 @@ from heist_encoders.data.dataset import Dataset, open_dataset
 from heist_encoders.data.manifest import Chunk, DatasetSpec, Shard
 from heist_encoders.data.shards import make_shard, prepare, write_manifest
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import CASES, ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.ray_session import quiet_ray
+from heist_encoders.tasks.heist.elements import CASES, ELEMENTS
 
 Progress = Callable[[float, float, str], None]
 """Called with frames done, frames in all, and the rest in words: frames/s, workers, cases so far."""

@@ -11,7 +11,7 @@ import pydantic
 from typing_extensions import Self
 
 from heist_encoders.config import Config
-from heist_encoders.elements import BALANCES, EVALUATION_LEVELS, GAMES, TEST_LEVELS, TRAIN_LEVELS
+from heist_encoders.constants import BALANCES, EVALUATION_LEVELS, GAMES, TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.errors import DatasetError, nearest
 
 SPLITS = ("train", "test")

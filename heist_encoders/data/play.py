@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.engine import RESET, Engine
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.heist.engine import RESET, Engine
-from heist_encoders.heist.solver import Oracle
+from heist_encoders.tasks.heist.solver import Oracle
 
 POLICIES = ("random", "oracle", "mixed")
 

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from heist_encoders.constants import FRAME_SHAPE, NUM_ACTIONS, VISIBLE
 from heist_encoders.data.manifest import LEVEL_RANGES, Chunk, DatasetSpec
 from heist_encoders.data.play import Play
-from heist_encoders.elements import CASES, ELEMENTS, FRAME_SHAPE, NUM_ACTIONS, VISIBLE
+from heist_encoders.engine import Engine
 from heist_encoders.errors import DatasetError
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import LevelBank, present, target_index
-from heist_encoders.heist.poses import closed_codes, pose_table
-from heist_encoders.heist.projection import AGENT_HALF_SIZE, HALF_SIZES, clip_boxes, painted_boxes, view_size
-from heist_encoders.heist.solver import oracle_moves
-from heist_encoders.heist.state import DOOR, EXIT, KEY, State, parse_state
+from heist_encoders.tasks.heist.elements import CASES, ELEMENTS
+from heist_encoders.tasks.heist.levels import LevelBank, present, target_index
+from heist_encoders.tasks.heist.poses import closed_codes, pose_table
+from heist_encoders.tasks.heist.projection import AGENT_HALF_SIZE, HALF_SIZES, clip_boxes, painted_boxes, view_size
+from heist_encoders.tasks.heist.solver import oracle_moves
+from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, State, parse_state
 
 _CASE_ELEMENT = {case: ELEMENTS.index(name) for case, name in enumerate(CASES) if name in ELEMENTS}
 _EXIT = len(ELEMENTS) - 1

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from heist_encoders.elements import COLORS, ELEMENTS, FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
+from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
 
 FRAME = "frame"
 FRAME_BYTES = int(np.prod(FRAME_SHAPE))

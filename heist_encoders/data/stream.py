@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -150,7 +151,7 @@ class FrameStream:
         return (self._test if split == "test" else self._first).frames
 
     def maps_of(self, labels: Mapping[str, NDArray[np.generic]]) -> SemanticMaps:
-        """Semantic maps of frames of this stream with such label columns (N,). Raises DatasetError if there are none."""
+        """Semantic maps of frames with such label columns (N,). Raises DatasetError for games without them."""
         return task_of(self.spec.game).semantic_maps(labels, self.spec.distribution_mode)
 
     def semantic_maps(self, split: str) -> SemanticMaps:

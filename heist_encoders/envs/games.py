@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SHAPE, NOOP, TIME_LIMIT
+from heist_encoders.constants import FRAME_SHAPE, NOOP, TIME_LIMIT
+from heist_encoders.engine import RESET, Engine
 from heist_encoders.envs.options import EnvOptions
-from heist_encoders.heist.engine import RESET, Engine
 
 TIME_LIMITS = {"bigfish": 6_000, "bossfight": 4_000, "leaper": 500, "maze": 500, "plunder": 4_000}
 """Steps after which procgen ends an episode, for the games where it is not 1,000; read from the engine's states."""

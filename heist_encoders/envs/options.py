@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
-from heist_encoders.elements import (
+from heist_encoders.constants import (
     DISTRIBUTION_MODES,
     EVALUATION_LEVELS,
     GAMES,

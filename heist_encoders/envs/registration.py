@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from heist_encoders.elements import GAMES
+from heist_encoders.constants import GAMES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError, MissingDependencyError
 from heist_encoders.evaluation import pictures as draw
 from heist_encoders.evaluation.encoding import reconstruct_frames
@@ -25,6 +24,7 @@ from heist_encoders.evaluation.speed import speeds
 from heist_encoders.evaluation.targets import LabelledFrames, has_targets
 from heist_encoders.evaluation.usefulness import Usefulness, usefulness
 from heist_encoders.json_text import plain
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation.files import temporary_sibling
 from heist_encoders.evaluation.targets import Floats, Frames, Indices, LabelledFrames, has_targets
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 EACH = 4
 """Frames shown for each element."""

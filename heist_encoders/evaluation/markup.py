@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation import charts
 from heist_encoders.evaluation.pictures import png_bytes
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from heist_encoders.evaluation.entries import Entry

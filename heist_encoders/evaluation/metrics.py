@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation.encoding import model_device
 from heist_encoders.evaluation.targets import Frames
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation.probes import f1_scores, mean_known
 from heist_encoders.evaluation.targets import Floats, Frames, LabelledFrames, load_targets
 from heist_encoders.evaluation.usefulness import Usefulness, move_accuracy, sample_rows, usefulness
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 PIXEL_TRAIN = 5_000
 """Frames that the probes on raw pixels are trained on: 12,288 numbers a frame are dear."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation import charts
 from heist_encoders.evaluation.markup import (
     KEPT,
@@ -25,6 +24,7 @@ from heist_encoders.evaluation.markup import (
     text,
 )
 from heist_encoders.evaluation.pictures import crop
+from heist_encoders.tasks.heist.elements import ELEMENTS
 
 if TYPE_CHECKING:
     from heist_encoders.evaluation.entries import Entry

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from heist_encoders.elements import COLORS, ELEMENTS, NUM_MOVES, VISIBLE
+from heist_encoders.constants import NUM_MOVES, VISIBLE
 from heist_encoders.errors import DatasetError
+from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
 
 Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from heist_encoders.elements import ELEMENTS, FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 from heist_encoders.evaluation.encoding import Encodable, encode_frames
 from heist_encoders.evaluation.probes import (
     HIDDEN,
@@ -29,6 +29,7 @@ from heist_encoders.evaluation.probes import (
 from heist_encoders.evaluation.targets import Floats, Indices, LabelledFrames, Targets, load_targets
 from heist_encoders.json_text import plain
 from heist_encoders.ray_session import cpu_count
+from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.training.hardware import torch_threads
 
 FAST_TRAIN, FAST_TEST = 5_000, 2_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heist_encoders.elements import EVALUATION_LEVELS, FRAME_SHAPE, NUM_ACTIONS
+from heist_encoders.constants import EVALUATION_LEVELS, FRAME_SHAPE, NUM_ACTIONS
 from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.files import temporary_sibling
@@ -105,8 +105,8 @@ def played_frames(
     Raises:
         MissingDependencyError: if procgen isn't installed.
     """
-    from heist_encoders.heist.engine import Engine
-    from heist_encoders.heist.solver import Oracle
+    from heist_encoders.engine import Engine
+    from heist_encoders.tasks.heist.solver import Oracle
 
     rng = np.random.default_rng(0)
     level = EVALUATION_LEVELS.start if level_seed is None else level_seed

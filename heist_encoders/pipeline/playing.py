@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import EVALUATION_LEVELS
+from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from heist_encoders.elements import EVALUATION_LEVELS, NOOP
+from heist_encoders.constants import EVALUATION_LEVELS, NOOP
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.rllib.player import OraclePlayer, Player, RandomPlayer, RLlibPlayer, Turn
 
@@ -193,7 +193,7 @@ def play_levels(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[LevelResult]:
     """The loop of ``evaluate_policy``: a batch of games, each of which takes the next level when it has ended one."""
-    from heist_encoders.heist.engine import RESET, Engine
+    from heist_encoders.engine import RESET, Engine
 
     num = min(num_games, len(levels))
     waiting = list(range(num, len(levels)))[::-1]
@@ -241,7 +241,7 @@ def play_levels(
 
 
 def _num_keys(engine: Any, game: int) -> int:
-    from heist_encoders.heist.state import parse_state
+    from heist_encoders.tasks.heist.state import parse_state
 
     return int(parse_state(engine.get_state(game)).num_keys) if engine.game == "heist" else -1
 

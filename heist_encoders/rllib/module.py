@@ -22,7 +22,7 @@ from torch import nn
 from typing_extensions import Self
 
 import heist_encoders.rllib.sharing  # noqa: F401 - finds encoders on nodes without the driver's disk
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.errors import ConfigError
 from heist_encoders.zoo.lookup import find_artifact
 

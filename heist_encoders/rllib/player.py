@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from heist_encoders.elements import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
 from heist_encoders.envs.history import History
 from heist_encoders.errors import ArtifactError
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.registration import PIXELS, PREFIX
 
 if TYPE_CHECKING:
-    from heist_encoders.heist.engine import Engine
+    from heist_encoders.engine import Engine
 
 _CUT_EVERY = 64
 
@@ -73,7 +73,7 @@ class OraclePlayer:
     name = "oracle"
 
     def __init__(self) -> None:
-        from heist_encoders.heist.solver import Oracle
+        from heist_encoders.tasks.heist.solver import Oracle
 
         self._oracle = Oracle()
 

@@ -13,7 +13,7 @@ from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from heist_encoders.elements import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
+from heist_encoders.constants import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
 from heist_encoders.envs.history import check_frame_stack
 from heist_encoders.envs.options import ACTIONS
 from heist_encoders.errors import ConfigError, unknown_name

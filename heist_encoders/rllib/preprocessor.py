@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.envs.history import History, check_frame_stack, make_history
 from heist_encoders.errors import ConfigError
 from heist_encoders.rllib.encoding import FrameEncoder

@@ -13,7 +13,7 @@ from heist_encoders.errors import ConfigError
 
 
 class LossConfig(Config):
-    """The loss: how the pixel error is weighted, and the weights of the terms besides it, each 0 where it is left out."""
+    """The loss: how the pixel error is weighted, and the weights of the other terms; 0 leaves a term out."""
 
     pixel: Literal["mse", "power4"] = "mse"
     """``mse``: mean squared error of pixels in [0, 1]; ``power4``: 4th instead of 2nd power, as the original had it."""

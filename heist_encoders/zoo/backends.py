@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError, unknown_name
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.paths import home
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.backends import (

@@ -16,7 +16,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import heist_encoders
-from heist_encoders.elements import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
+from heist_encoders.constants import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
+from heist_encoders.engine import Engine
 from heist_encoders.envs import HeistEnv, make_env
 from heist_encoders.envs.games import TIME_LIMITS, Games
 from heist_encoders.errors import (
@@ -26,8 +27,7 @@ from heist_encoders.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.solver import Oracle
+from heist_encoders.tasks.heist.solver import Oracle
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.encoder import Encoder
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from heist_encoders.envs import HeistVectorEnv, make_env, make_vector_env
 from heist_encoders.envs import games as games_module
-from heist_encoders.heist.solver import Oracle
+from heist_encoders.tasks.heist.solver import Oracle
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.encoder import Encoder
 

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from heist_encoders.autoencoders import create_autoencoder
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ArtifactError, ConfigError, DatasetError
 from heist_encoders.evaluation import evaluate as module
 from heist_encoders.evaluation.charts import lines, scatter
@@ -23,6 +22,7 @@ from heist_encoders.evaluation.references import majority, random_encoder, raw_p
 from heist_encoders.evaluation.report import write_report
 from heist_encoders.evaluation.sections import verdict
 from heist_encoders.evaluation.usefulness import usefulness
+from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo.artifact import Artifact, load_artifact, save_artifact, update_metrics
 
 HISTORY = [{"epoch": i, "train_loss": 1 / (i + 1), "test_loss": 1.1 / (i + 1), "mse": 0.1} for i in range(3)]

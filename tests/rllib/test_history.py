@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from heist_encoders.heist.engine import Engine
+from heist_encoders.engine import Engine
 from heist_encoders.rllib import RLlibPlayer, evaluate_policy
 from heist_encoders.rllib.player import Turn
 from heist_encoders.rllib.registration import create_env

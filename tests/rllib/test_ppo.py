@@ -14,8 +14,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from heist_encoders.engine import Engine
 from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
-from heist_encoders.heist.engine import Engine
 from heist_encoders.rllib import RLlibPlayer, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
 from heist_encoders.rllib.player import Turn

@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.heist.levels import NEIGHBOURS
+from heist_encoders.tasks.heist.levels import NEIGHBOURS
 
 ROTATIONS = np.array([k * np.pi / 4 for k in range(-4, 4)], dtype=np.float32)
 """float32 (8,): the rotations that an agent can have, in radians."""
@@ -54,7 +54,7 @@ class PoseTable:
 @lru_cache(maxsize=3)
 def pose_table(distribution_mode: str) -> PoseTable:
     """The packaged table of a distribution mode."""
-    path = files("heist_encoders.heist") / "data" / f"poses-{distribution_mode}.npz"
+    path = files("heist_encoders.tasks.heist") / "data" / f"poses-{distribution_mode}.npz"
     with path.open("rb") as file, np.load(file) as data:
         return PoseTable(data["offsets"].astype(np.float32) / np.float32(65536), data["rotations"], data["counts"])
 

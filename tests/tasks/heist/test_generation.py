@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heist_encoders.elements import MAX_LEVEL_SEED
+from heist_encoders.constants import MAX_LEVEL_SEED
+from heist_encoders.engine import Engine
 from heist_encoders.errors import EngineError
-from heist_encoders.heist import levels as levels_module
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.generation import Levels, make_levels
-from heist_encoders.heist.levels import NUM_TARGETS, LevelBank
-from heist_encoders.heist.solver import Maze
-from heist_encoders.heist.state import DOOR, EXIT, KEY, SPACE, WALL, compact, parse_state
+from heist_encoders.tasks.heist import levels as levels_module
+from heist_encoders.tasks.heist.generation import Levels, make_levels
+from heist_encoders.tasks.heist.levels import NUM_TARGETS, LevelBank
+from heist_encoders.tasks.heist.solver import Maze
+from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, SPACE, WALL, compact, parse_state
 
 MODES = ("easy", "hard", "memory")
 

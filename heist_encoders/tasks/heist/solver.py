@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import NOOP
-from heist_encoders.heist.state import DOOR, EXIT, KEY, WALL, State, parse_state
+from heist_encoders.constants import NOOP
+from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, WALL, State, parse_state
 
 STEPS = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=np.int8)
 """int8 (5, 2): (dx, dy) of a direction code: 0 nowhere, then right, left, up, down."""

@@ -1,4 +1,4 @@
-"""The vocabulary of the game: elements, colours, modes, level ranges. No dependencies."""
+"""What all games share: frames, modes, actions, level ranges. No dependencies."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from typing import Final
 FRAME_SIZE: Final = 64
 FRAME_SHAPE: Final = (FRAME_SIZE, FRAME_SIZE, 3)
 """A frame is uint8 of this shape, RGB, as procgen draws it."""
-
-COLORS: Final = ("blue", "green", "red")
-KEYS: Final = tuple(f"key_{color}" for color in COLORS)
-DOORS: Final = tuple(f"door_{color}" for color in COLORS)
-ELEMENTS: Final = (*KEYS, *DOORS, "exit")
-"""The 7 things that autoencoders tend to drop, always in this order."""
 
 DISTRIBUTION_MODES: Final = {"easy": 0, "hard": 1, "memory": 10}
 """Name of a distribution mode -> the engine's number for it."""
@@ -40,9 +34,3 @@ TRAIN_LEVELS: Final = range(1_000_000_000)
 TEST_LEVELS: Final = range(1_000_000_000, 1_500_000_000)
 EVALUATION_LEVELS: Final = range(1_500_000_000, 2_000_000_000)
 MAX_LEVEL_SEED: Final = 2**31 - 2
-
-CASES: Final = (
-    "door_blue", "door_red", "door_green", "exit", "key_blue", "key_green", "key_red",
-    *(f"none_{i}" for i in range(7)),
-)  # fmt: skip
-"""The 14 equally likely cases of a balanced dataset: one element in view, or (7 of 14) no key and no door in view."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import COLORS, ELEMENTS, FRAME_SIZE
-from heist_encoders.heist.generation import WORLD_SIZES, make_levels
-from heist_encoders.heist.projection import AGENT_HALF_SIZE, view_size
+from heist_encoders.constants import FRAME_SIZE
+from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
+from heist_encoders.tasks.heist.generation import WORLD_SIZES, make_levels
+from heist_encoders.tasks.heist.projection import AGENT_HALF_SIZE, view_size
 
 FLOOR, WALL, AGENT = 0, 1, 2
 CLASSES = ("floor", "wall", "agent", *ELEMENTS, *(f"ring_{color}" for color in COLORS))
@@ -72,7 +73,9 @@ class SemanticMaps:
         corner = self._corner[rows]
         column, line = corner[:, :1] + self._pixels, corner[:, 1:] + self._pixels[::-1]  # (B, 64), in cells
         maps = np.empty((len(corner), FRAME_SIZE, FRAME_SIZE), np.uint8)
-        for image, walls, y, x in zip(maps, self._walls[self._level[rows]], _overlap(line), _overlap(column), strict=True):
+        for image, walls, y, x in zip(
+            maps, self._walls[self._level[rows]], _overlap(line), _overlap(column), strict=True
+        ):
             lines = walls.take(y[0], 0) | walls.take(y[1], 0)  # (64, side)
             np.bitwise_or(lines.take(x[0], 1), lines.take(x[1], 1), out=image)  # FLOOR is 0 and WALL is 1
         boxes, held = self._boxes[rows], self._held[rows]
@@ -85,7 +88,7 @@ class SemanticMaps:
         return maps
 
     def _agents(self, rows: NDArray[np.int64] | slice) -> NDArray[np.bool_]:
-        """bool (B, 64, 64): pixels that the agent's square touches; turned by an odd multiple of 45 degrees a diamond."""
+        """bool (B, 64, 64): pixels that the agent's square touches, a diamond if turned by 45 degrees."""
         x, y, rotation = self._xy[rows, 0, None], self._xy[rows, 1, None], self._rotation[rows]
         dx = np.abs(self._corner[rows, :1] + self._pixels - self._margin - x)  # (B, 64), in cells
         dy = np.abs(self._corner[rows, 1:] + self._pixels[::-1] - self._margin - y)

@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import COLORS, ELEMENTS
+from heist_encoders.engine import Engine
 from heist_encoders.errors import EngineError
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.generation import make_levels
-from heist_encoders.heist.state import DOOR, EXIT, KEY, LEVEL_SEEDS, SPACE, WALL, compact, parse_state
+from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
+from heist_encoders.tasks.heist.generation import make_levels
+from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, LEVEL_SEEDS, SPACE, WALL, compact, parse_state
 
 NUM_TARGETS = 7
 """What an agent may be on its way to, in the order of progress: key blue, door blue, key green, ..., exit (last)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 
 HALF_SIZES = np.array([[0.375, 0.23214287]] * 3 + [[0.5, 0.5]] * 3 + [[0.375, 0.25714284]], dtype=np.float32)
 """float32 (7, 2): half width and half height of each element, in cells, in the order of ``ELEMENTS``."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from heist_encoders.elements import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED, NOOP
+from heist_encoders.constants import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED, NOOP
 from heist_encoders.errors import ConfigError, EngineError, MissingDependencyError, unknown_name
 
 RESET = -1

@@ -3,7 +3,7 @@
 The engine needs 0.3 ms to make a level and 0.1 ms to tell it; this takes 0.1 ms for both. The algorithm is procgen's
 (Cobbe et al. 2020, https://github.com/openai/procgen, ``mazegen.cpp`` and ``heist.cpp``): a maze by
 Kruskal's algorithm, doors at forks, each key in the part of the maze that the door before it opens. ``LevelBank``
-compares a level with the engine's own before it relies on this; ``tests/heist/test_generation.py`` compares thousands.
+compares a level with the engine's own before it relies on this; ``test_generation.py`` compares thousands.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.heist.forest import Forest
-from heist_encoders.heist.projection import HALF_SIZES
+from heist_encoders.tasks.heist.forest import Forest
+from heist_encoders.tasks.heist.projection import HALF_SIZES
 
 WORLD_SIZES = {"easy": 9, "hard": 13, "memory": 23}
 """Side of the world in cells, by distribution mode."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heist_encoders.elements import GAMES, MAX_LEVEL_SEED, NOOP
+from heist_encoders import engine as engine_module
+from heist_encoders.constants import GAMES, MAX_LEVEL_SEED, NOOP
+from heist_encoders.engine import RESET, Engine
 from heist_encoders.errors import ConfigError, EngineError, MissingDependencyError, UnknownNameError
-from heist_encoders.heist import engine as engine_module
-from heist_encoders.heist.engine import RESET, Engine
 
 
 def test_levels_do_not_depend_on_order_or_batch() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from heist_encoders.constants import TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.data.play import Play
-from heist_encoders.elements import TEST_LEVELS, TRAIN_LEVELS
+from heist_encoders.engine import Engine
 from heist_encoders.errors import EngineError
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import NEIGHBOURS, LevelBank, wall_codes
-from heist_encoders.heist.poses import closed_codes, pose_table
-from heist_encoders.heist.solver import Maze, Oracle, oracle_moves
-from heist_encoders.heist.state import DOOR, WALL, parse_state
+from heist_encoders.tasks.heist.levels import NEIGHBOURS, LevelBank, wall_codes
+from heist_encoders.tasks.heist.poses import closed_codes, pose_table
+from heist_encoders.tasks.heist.solver import Maze, Oracle, oracle_moves
+from heist_encoders.tasks.heist.state import DOOR, WALL, parse_state
 
 MODES = ("easy", "hard", "memory")
 
