@@ -15,7 +15,7 @@ from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
 from heist_encoders.errors import ConfigError, DatasetError
-from heist_encoders.tasks.heist.elements import ELEMENTS
+from heist_encoders.tasks.base import SIDES, box_columns
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -90,15 +90,16 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
 
 
 def boxes_of(labels: dict[str, NDArray[np.generic]]) -> NDArray[np.int16]:
-    """Label columns (N,) of Heist -> int16 (N, 7, 4), the elements' boxes.
+    """Label columns (N,) -> int16 (N, E, 4), the boxes of the E elements that they name.
 
     Raises:
-        DatasetError: if the labels are of another game.
+        DatasetError: if they name none.
     """
-    names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
-    if names[0] not in labels:
-        raise DatasetError("boxes exist only for heist")
-    return np.stack([labels[name] for name in names], axis=1).astype(np.int16).reshape(-1, len(ELEMENTS), 4)
+    elements = [name.removeprefix("visible_") for name in labels if name.startswith("visible_")]
+    if not elements:
+        raise DatasetError("the labels hold no boxes; use a dataset of a game whose labels name elements")
+    boxes = np.stack([labels[name] for name in box_columns(elements)], axis=1)
+    return boxes.astype(np.int16).reshape(-1, len(elements), len(SIDES))
 
 
 class FrameStream:
@@ -162,7 +163,7 @@ class FrameStream:
         return (self._test if split == "test" else self._first).frames
 
     def boxes(self, split: str) -> NDArray[np.int16]:
-        """int16 (N, 7, 4) of the same frames. Raises DatasetError for other games than Heist."""
+        """int16 (N, E, 4) of the same frames. Raises DatasetError if the game's labels name no elements."""
         if split == "test" and self.dataset is not None:
             return self.dataset.boxes("test")
         return boxes_of((self._test if split == "test" else self._first).labels)
