@@ -47,8 +47,8 @@ def generate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Who plays under balance 'natural': 'random', 'oracle' or 'mixed'. Default: mixed where the game has "
-            "an oracle, else random.",
+            help="Who plays under balance 'natural': 'random', 'oracle' or 'mixed'. Default: mixed for Heist, random "
+            "for other games.",
         ),
     ] = None,
     backgrounds: Annotated[

@@ -15,7 +15,6 @@ class MazeTask(Task):
     classes = ("floor", "wall", "agent", "cheese")
     elements = ("cheese",)
     policies = POLICIES
-    default_policy = "mixed"
     num_moves = NUM_MOVES
     goal = "the cheese"
 

@@ -140,8 +140,9 @@ def test_what_is_no_state_is_refused() -> None:
 
 @pytest.mark.parametrize("balance", ["natural", "basic"])
 def test_dataset(tmp_path: Path, balance: str) -> None:
-    spec = DatasetSpec.from_dict({"game": "maze", "balance": balance, "size": 60, "distribution_mode": "memory"})
-    assert spec.policy == "mixed"
+    values = {"game": "maze", "balance": balance, "size": 60, "distribution_mode": "memory"}
+    assert DatasetSpec.from_dict(values).policy == "random"
+    spec = DatasetSpec.from_dict({**values, "policy": "mixed"})
     data = generate_local(spec, tmp_path / "maze")
     assert data.boxes("train").shape == (54, 1, 4)
     assert data.visible("test").shape == (6, 1)
