@@ -61,7 +61,7 @@ from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.shards import make_shard
 from heist_encoders.data.storage import Storage
-from heist_encoders.tasks.heist.elements import CASES, ELEMENTS
+from heist_encoders.tasks.heist.elements import ELEMENTS, STRATA
 
 THRESHOLD = 0.9
 
@@ -131,7 +131,7 @@ def original_balanced(seconds: float, seed: int) -> float:
 
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        case = CASES[rng.integers(len(CASES))]
+        case = STRATA[rng.integers(len(STRATA))]
         while True:
             _, large = walk(int(rng.integers(TRAIN_LEVELS.stop)), rng)
             if case in ELEMENTS:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from heist_encoders.constants import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED, NOOP
+from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED, NOOP
 from heist_encoders.errors import ConfigError, EngineError, MissingDependencyError, unknown_name
 
 RESET = -1
@@ -76,16 +76,13 @@ class Engine:
     """A batch of ``num`` Procgen games in lockstep.
 
     Games reset in the same step in which an episode ends; ``observe().first`` marks the first frame of the next one.
+    Its level is the engine's own choice, unless ``queue_level`` has named one.
 
     Args:
         num: number of games, at least 1.
         game: one of Procgen's 16 games.
         distribution_mode: ``easy``, ``hard`` or ``memory``.
         use_backgrounds: draw the textured background instead of black.
-        num_levels: size of the level set, 0 for all levels.
-        start_level: first level of the set; the engine itself ignores it when ``num_levels`` is 0.
-        rand_seed: seed of the engine's own choice of levels.
-        num_threads: engine threads; 0 (stepping in the calling thread) measured fastest.
         render: also draw 512x512 frames at each step; ten times slower.
 
     Raises:
@@ -98,24 +95,15 @@ class Engine:
         self,
         num: int,
         *,
-        game: str = "heist",
+        game: str = DEFAULT_GAME,
         distribution_mode: str = "memory",
         use_backgrounds: bool = False,
-        num_levels: int = 0,
-        start_level: int = 0,
-        rand_seed: int = 0,
-        num_threads: int = 0,
         render: bool = False,
     ) -> None:
         check_game(game, distribution_mode)
         if num < 1:
             raise ConfigError(f"num = {num}: expected at least 1 game")
-        if num_levels < 0 or not 0 <= start_level <= MAX_LEVEL_SEED:
-            raise ConfigError(
-                f"num_levels = {num_levels}, start_level = {start_level}: expected num_levels >= 0 (0 = all levels) "
-                f"and start_level in 0..{MAX_LEVEL_SEED}"
-            )
-        supported = _SUPPORTED_MODES.get(game, ("easy", "hard"))
+        supported = GAMES[game].modes
         if distribution_mode not in supported:
             raise ConfigError(f"{game} has no distribution_mode {distribution_mode!r}; it has {', '.join(supported)}")
         self.num = num
@@ -126,10 +114,8 @@ class Engine:
             env_name=game,
             distribution_mode=distribution_mode,
             use_backgrounds=use_backgrounds,
-            num_levels=num_levels,
-            start_level=start_level,
-            rand_seed=int(rand_seed) % (2**31 - 1),
-            num_threads=num_threads,
+            rand_seed=0,
+            num_threads=0,  # stepping in the calling thread measured fastest
             render_mode="rgb_array" if render else None,
         )
         env = self._env
@@ -137,12 +123,10 @@ class Engine:
         # while another one is being made would wait for that lock for ever.
         _ = env._c_lib.libenv_close
         self._buffer = env._ffi.new(f"char[{_MAX_STATE_SIZE}]")
-        self._actions = np.full(num, NOOP, dtype=np.int32)
         self.frames: NDArray[np.uint8] = env._ob["rgb"]
         """uint8 (num, 64, 64, 3): the engine's own buffer, overwritten by the next ``act`` or ``set_state``."""
         env._c_lib.libenv_observe(env._c_env)
         self._set = env._c_lib.set_state
-        self._fresh = self._without_generators(self.get_state(0))
 
     def act(self, actions: NDArray[np.integer[Any]] | Sequence[int]) -> None:
         """Step every game: ``actions`` int (num,), 0..14, or -1 to reset that game."""
@@ -223,12 +207,9 @@ class Engine:
         Raises:
             ConfigError: unless 0 <= seed <= 2**31 - 2.
         """
-        self._set_level(index, seed, self._without_generators(self.get_state(index)))
-
-    def _set_level(self, index: int, seed: int, blob: bytearray) -> None:
         if not 0 <= seed <= MAX_LEVEL_SEED:
             raise ConfigError(f"level seed {seed}: expected 0..{MAX_LEVEL_SEED}")
-        start = 8 + len(self.game)
+        blob, start = self._without_generators(self.get_state(index)), 8 + len(self.game)
         _I4.pack_into(blob, start + 4 * _LEVEL_LOW, seed)
         _I4.pack_into(blob, start + 4 * _LEVEL_HIGH, seed + 1)
         self.set_state(index, bytes(blob))
@@ -251,10 +232,7 @@ class Engine:
         pairs = dict(seeds) if isinstance(seeds, Mapping) else dict(enumerate(seeds))
         actions = np.full(self.num, NOOP, dtype=np.int32)
         for index, seed in pairs.items():
-            if self.game == "heist":  # about to be reset: need not be kept
-                self._set_level(index, int(seed), self._fresh)
-            else:
-                self.queue_level(index, int(seed))
+            self.queue_level(index, int(seed))
             actions[index] = RESET
         self.act(actions)
 
@@ -267,9 +245,3 @@ class Engine:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-_SUPPORTED_MODES = dict.fromkeys(
-    ("heist", "maze", "miner", "jumper", "caveflyer", "dodgeball"), ("easy", "hard", "memory")
-)
-"""Games with a memory mode (Cobbe et al. 2020, https://github.com/openai/procgen); the others have easy and hard."""

@@ -24,8 +24,8 @@ from heist_encoders.data.storage import Storage
 from heist_encoders.errors import DatasetError, unknown_name
 from heist_encoders.ray_session import cpu_count
 from heist_encoders.semantic import SemanticMaps
-from heist_encoders.tasks import task_of
-from heist_encoders.tasks.heist.elements import ELEMENTS
+from heist_encoders.tasks.base import SIDES, box_columns
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ class Dataset:
         return self._frames[split]
 
     def labels(self, split: str) -> pd.DataFrame:
-        """One row a frame; the columns are documented in ``heist_encoders.data.schema``."""
+        """One row a frame; the columns are those of the task's ``label_columns``."""
         if _check(split) not in self._labels:
             import pandas as pd
 
@@ -89,15 +89,18 @@ class Dataset:
         return self._labels[split]
 
     def boxes(self, split: str) -> NDArray[np.int16]:
-        """int16 (N, 7, 4): the elements' painted boxes on screen, x0 y0 x1 y1, half open; all 0 if not on screen."""
-        self._need_heist("boxes")
-        names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
-        return self.labels(split)[names].to_numpy(np.int16).reshape(-1, len(ELEMENTS), 4)
+        """int16 (N, E, 4): the painted boxes of the task's E elements on screen, x0 y0 x1 y1, half open; all 0 if not
+        on screen. Raises DatasetError if the game's labels name no elements."""
+        task = task_of(self.spec.game)
+        task.check_elements("boxes")
+        names = box_columns(task.elements)
+        return self.labels(split)[names].to_numpy(np.int16).reshape(-1, len(task.elements), len(SIDES))
 
     def visible(self, split: str) -> NDArray[np.float32]:
-        """float32 (N, 7) in [0, 1]: how much of each element's painted box is on screen."""
-        self._need_heist("visible fractions")
-        return self.labels(split)[[f"visible_{element}" for element in ELEMENTS]].to_numpy(np.float32)
+        """float32 (N, E) in [0, 1]: how much of each element's painted box is on screen. Errors as ``boxes``."""
+        task = task_of(self.spec.game)
+        task.check_elements("visible fractions")
+        return self.labels(split)[[f"visible_{element}" for element in task.elements]].to_numpy(np.float32)
 
     def semantic_maps(self, split: str) -> SemanticMaps:
         """The semantic maps of a split: what is painted at each pixel, worked out from the labels.
@@ -144,10 +147,6 @@ class Dataset:
 
     def _chunks(self, split: str) -> list[Chunk]:
         return [chunk for chunk in self.spec.chunks() if chunk.split == split]
-
-    def _need_heist(self, what: str) -> None:
-        if self.spec.game != "heist":
-            raise DatasetError(f"{what} exist only for heist; this dataset is of {self.spec.game}")
 
     def _map(self, split: str) -> NDArray[np.uint8]:
         rows = self.rows(split)

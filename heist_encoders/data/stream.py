@@ -16,7 +16,7 @@ from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.semantic import SemanticMaps
-from heist_encoders.tasks import task_of
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset

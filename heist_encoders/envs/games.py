@@ -12,12 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.constants import FRAME_SHAPE, NOOP, TIME_LIMIT
+from heist_encoders.constants import FRAME_SHAPE, GAMES, NOOP
 from heist_encoders.engine import RESET, Engine
 from heist_encoders.envs.options import EnvOptions
-
-TIME_LIMITS = {"bigfish": 6_000, "bossfight": 4_000, "leaper": 500, "maze": 500, "plunder": 4_000}
-"""Steps after which procgen ends an episode, for the games where it is not 1,000; read from the engine's states."""
 
 
 class Step(NamedTuple):
@@ -50,7 +47,7 @@ class Games:
     def __init__(self, num: int, options: EnvOptions) -> None:
         self.num = num
         self.options = options
-        self.time_limit = TIME_LIMITS.get(options.game, TIME_LIMIT)
+        self.time_limit = GAMES[options.game].time_limit
         self.engine = Engine(
             num,
             game=options.game,

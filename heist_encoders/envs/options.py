@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 
 from heist_encoders.constants import (
+    DEFAULT_GAME,
     DISTRIBUTION_MODES,
     EVALUATION_LEVELS,
     GAMES,
@@ -18,6 +19,7 @@ from heist_encoders.constants import (
     NUM_MOVES,
 )
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -102,7 +104,7 @@ def resolve_options(
     compute = {"device": device, "backend": backend, "precision": precision, "threads": threads}
     found = None if encoder is None else _find(encoder, game, distribution_mode, compute)
     artifact = found.artifact if found else None
-    game = game or (artifact.game if artifact else "heist")
+    game = game or (artifact.game if artifact else DEFAULT_GAME)
     if distribution_mode is None:
         distribution_mode = _default_mode(game, artifact)
     if use_backgrounds is None:
@@ -166,7 +168,7 @@ def find_for_game(
     from heist_encoders.zoo.lookup import find_artifact
     from heist_encoders.zoo.names import family_of
 
-    if isinstance(encoder, str) and family_of(encoder) and game in (None, "heist"):
+    if isinstance(encoder, str) and family_of(encoder) and game in (None, DEFAULT_GAME):
         return find_artifact(encoder, distribution_mode)
     artifact = find_artifact(encoder)
     return find_artifact(artifact, distribution_mode if game in (None, artifact.game) else None)
@@ -175,8 +177,7 @@ def find_for_game(
 def _default_mode(game: str, artifact: Artifact | None) -> str:
     if artifact is not None and artifact.game == game:
         return artifact.distribution_mode
-    # Procgen's own default for the others, which do not all have a memory mode.
-    return "memory" if game == "heist" else "hard"
+    return task_of(game).default_mode
 
 
 def check_num_envs(num_envs: Any) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from heist_encoders.constants import GAMES
+from heist_encoders.constants import DEFAULT_GAME, GAMES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
 
@@ -39,7 +39,7 @@ def register_all() -> None:
                 continue  # a folder that the user made by hand, whose name cannot be an id
 
 
-def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str = "heist", **options: Any) -> None:
+def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str = DEFAULT_GAME, **options: Any) -> None:
     """Make a gymnasium id of any encoder, for any of Procgen's 16 games.
 
     Args:

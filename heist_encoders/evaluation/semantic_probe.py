@@ -42,9 +42,7 @@ class MapReading:
     predictions: Maps
 
 
-def intersection_over_union(
-    predicted: Maps, actual: Maps, classes: tuple[str, ...]
-) -> tuple[float, dict[str, float]]:
+def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, ...]) -> tuple[float, dict[str, float]]:
     """Mean IoU, and IoU by class: TP / (TP + FP + FN) over all blocks of all frames (Everingham et al. 2010).
 
     Args:

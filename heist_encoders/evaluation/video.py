@@ -94,7 +94,7 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
 def played_frames(
     game: str, distribution_mode: str, use_backgrounds: bool, *, steps: int = 150, level_seed: int | None = None
 ) -> Frames:
-    """Frames of a game as it is played: Heist by the shortest-path oracle, other games by random moves.
+    """Frames of a game as it is played: by its oracle where it has one, else by random moves.
 
     Args:
         steps: how many. level_seed: of the level that it starts in (default: the first evaluation level).
@@ -106,17 +106,17 @@ def played_frames(
         MissingDependencyError: if procgen isn't installed.
     """
     from heist_encoders.engine import Engine
-    from heist_encoders.tasks.heist.solver import Oracle
+    from heist_encoders.tasks.registry import task_of
 
     rng = np.random.default_rng(0)
     level = EVALUATION_LEVELS.start if level_seed is None else level_seed
     frames = np.empty((steps, *FRAME_SHAPE), np.uint8)
     with Engine(1, game=game, distribution_mode=distribution_mode, use_backgrounds=use_backgrounds) as engine:
         engine.load_levels([level])
-        oracle = Oracle()
+        oracle = task_of(game).oracle()
         for i in range(steps):
             frames[i] = engine.frames[0]
-            action = oracle.action(engine.get_state(0)) if game == "heist" else rng.integers(NUM_ACTIONS)
+            action = oracle.action(engine.get_state(0)) if oracle else rng.integers(NUM_ACTIONS)
             engine.act(np.array([action], np.int32))
             if engine.observe().first[0]:
                 level += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.constants import EVALUATION_LEVELS
+from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def play_games(
     *,
     policy: str = "oracle",
     mode: str | None = None,
-    game: str = "heist",
+    game: str = DEFAULT_GAME,
     episodes: int = 1,
     max_steps: int = 300,
     level_seed: int | None = None,
@@ -34,7 +34,7 @@ def play_games(
 
     Args:
         encoder: name, path or URI of an artifact; None shows the frames alone.
-        policy: ``random``, ``oracle`` (Heist only) or the folder of a PPO training.
+        policy: ``random``, ``oracle`` (where the game has one) or the folder of a PPO training.
         mode: distribution mode, None: the encoder's.
         game: one of Procgen's games.
         episodes: how many, in consecutive levels.
@@ -54,9 +54,10 @@ def play_games(
     from heist_encoders.envs import make_env
     from heist_encoders.envs.rendering import Window
     from heist_encoders.evaluation.video import enlarge, write_video
+    from heist_encoders.tasks.registry import task_of
 
-    if policy == "oracle" and game != "heist":
-        raise ConfigError(f"the oracle plays only heist, not {game}; use --policy random")
+    if policy == "oracle" and task_of(game).oracle() is None:
+        raise ConfigError(f"{game} has no oracle; use --policy random")
     options: dict[str, Any] = {} if mode is None else {"distribution_mode": mode}
     env = make_env(encoder, game=game, actions="all", **options)
     try:

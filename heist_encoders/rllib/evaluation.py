@@ -18,13 +18,15 @@ import numpy as np
 from heist_encoders.constants import EVALUATION_LEVELS, NOOP
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.rllib.player import OraclePlayer, Player, RandomPlayer, RLlibPlayer, Turn
+from heist_encoders.tasks.registry import task_of
 
 _ENGINE_OPTIONS = ("game", "distribution_mode", "use_backgrounds")
 
 
 @dataclasses.dataclass(frozen=True)
 class LevelResult:
-    """One episode: the level, its number of keys (-1 outside of Heist), success, return and length in steps."""
+    """One episode: the level, its number of keys (the task's ``level_group``; -1 if it has none), success, return and
+    length in steps."""
 
     level_seed: int
     num_keys: int
@@ -241,9 +243,8 @@ def play_levels(
 
 
 def _num_keys(engine: Any, game: int) -> int:
-    from heist_encoders.tasks.heist.state import parse_state
-
-    return int(parse_state(engine.get_state(game)).num_keys) if engine.game == "heist" else -1
+    group = task_of(engine.game).level_group(engine, game)
+    return -1 if group is None else group
 
 
 def _player(

@@ -12,12 +12,14 @@ from typing_extensions import Self
 
 from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
 from heist_encoders.envs.history import History
-from heist_encoders.errors import ArtifactError
+from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.registration import PIXELS, PREFIX
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.engine import Engine
+    from heist_encoders.tasks.base import Oracle
 
 _CUT_EVERY = 64
 
@@ -68,21 +70,26 @@ class RandomPlayer:
 
 
 class OraclePlayer:
-    """The shortest-path player of Heist, which reads the game's state: the best that a policy can do."""
+    """The shortest-path player, which reads the game's state: the best that a policy can do.
+
+    Plays any game whose task has an oracle.
+    """
 
     name = "oracle"
 
     def __init__(self) -> None:
-        from heist_encoders.tasks.heist.solver import Oracle
-
-        self._oracle = Oracle()
+        self._oracle: Oracle | None = None
 
     def start(self, games: Sequence[int]) -> None:
         """Nothing to forget."""
 
     def act(self, turn: Turn) -> NDArray[np.int64]:
-        """The next moves of the shortest paths."""
-        return np.array([self._oracle.action(turn.engine.get_state(game)) for game in turn.games.tolist()])
+        """The next moves of the shortest paths. Raises ConfigError for a game without an oracle."""
+        oracle = self._oracle or task_of(turn.engine.game).oracle()
+        if oracle is None:
+            raise ConfigError(f"{turn.engine.game} has no oracle; use another player")
+        self._oracle = oracle
+        return np.array([oracle.action(turn.engine.get_state(game)) for game in turn.games.tolist()])
 
 
 class RLlibPlayer:

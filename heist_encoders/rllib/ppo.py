@@ -13,7 +13,7 @@ from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from heist_encoders.constants import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
+from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
 from heist_encoders.envs.history import check_frame_stack
 from heist_encoders.envs.options import ACTIONS
 from heist_encoders.errors import ConfigError, unknown_name
@@ -66,7 +66,7 @@ def ppo_config(
     actions: Literal["all", "moves"] = "moves",
     num_levels: int = 0,
     start_level: int = 0,
-    game: str = "heist",
+    game: str = DEFAULT_GAME,
     use_backgrounds: bool | None = None,
     normalize: bool = True,
     num_envs: int = 64,
@@ -150,8 +150,8 @@ def ppo_config(
         "precision": precision,
         "threads": torch_threads,
     }
-    # An encoder of Heist may look at another game; then its mode says nothing.
-    expected = distribution_mode if game == "heist" else None
+    # A packaged encoder may look at another game; then its mode says nothing.
+    expected = distribution_mode if game == DEFAULT_GAME else None
     artifact = find_artifact(encoder, expected)
     env_config: dict[str, Any] = {
         "distribution_mode": distribution_mode,

@@ -1,17 +1,8 @@
-"""The games: a folder holds all that the package knows of one. Needs procgen; neither torch nor Ray."""
+"""The games: a folder (or file) holds all that the package knows of one. Needs procgen; neither torch nor Ray."""
 
+from __future__ import annotations
 
-def task_of(game):
-    from heist_encoders.errors import DatasetError
-    from heist_encoders.tasks.heist import scene
+from heist_encoders.tasks.base import Columns, Labeller, Rows, Task
+from heist_encoders.tasks.registry import task_of
 
-    class T:
-        def semantic_maps(self, labels, mode):
-            if game != "heist":
-                raise DatasetError(f"{game} has no semantic maps")
-            return scene.SemanticMaps(labels, mode)
-
-        def cells_in_view(self, mode):
-            return {"easy": 9, "hard": 13, "memory": 8}[mode] if game == "heist" else None
-
-    return T()
+__all__ = ["Columns", "Labeller", "Rows", "Task", "task_of"]

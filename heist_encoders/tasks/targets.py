@@ -80,7 +80,9 @@ class Presence(ProbeTarget):
 
     def load(self, labels: Labels) -> Answers:
         visible = _stack(labels, [f"visible_{element}" for element in self.elements])
-        return Answers((visible >= VISIBLE).astype(np.float32), ((visible >= VISIBLE) | (visible == 0)).astype(np.float32))
+        return Answers(
+            (visible >= VISIBLE).astype(np.float32), ((visible >= VISIBLE) | (visible == 0)).astype(np.float32)
+        )
 
     def score(self, outputs: Floats, answers: Answers) -> Scores:
         counts = f1_scores(outputs > 0, answers.values > 0, answers.known > 0)
@@ -113,7 +115,9 @@ class Position(ProbeTarget):
 
     def load(self, labels: Labels) -> Answers:
         known = _stack(labels, [f"visible_{element}" for element in self.elements]) >= VISIBLE
-        sides = [_stack(labels, [f"{element}_{side}" for element in self.elements]) for side in ("x0", "y0", "x1", "y1")]
+        sides = [
+            _stack(labels, [f"{element}_{side}" for element in self.elements]) for side in ("x0", "y0", "x1", "y1")
+        ]
         centres = np.stack([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2], axis=-1)  # (N, E, 2)
         values = ((centres - self._HALF) / self._HALF).reshape(len(known), -1)
         return Answers(values.astype(np.float32), np.repeat(known, 2, axis=1).astype(np.float32))

@@ -157,9 +157,9 @@ def test_play_records_an_mp4(cli: Cli, tmp_path: Path) -> None:
 
 def test_play_another_game(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "maze.gif"
-    arguments = ("--game", "maze", "--mode", "easy", "--max-steps", 5, "--out", path)
+    arguments = ("--game", "coinrun", "--mode", "easy", "--max-steps", 5, "--out", path)
     cli.ok("play", "--encoder", "pixels", "--policy", "random", *arguments)
-    assert "heist" in cli("play", "--encoder", "pixels", "--policy", "oracle", *arguments).error
+    assert "coinrun has no oracle" in cli("play", "--encoder", "pixels", "--policy", "oracle", *arguments).error
 
 
 def test_bench(cli: Cli, trained: Path) -> None:

@@ -19,7 +19,7 @@ from heist_encoders.data.sampler import draw_chunk
 from heist_encoders.data.verify import repair, verify
 from heist_encoders.engine import Engine
 from heist_encoders.errors import ConfigError, DatasetError, ResourceError, UnknownNameError
-from heist_encoders.tasks.heist.elements import CASES, ELEMENTS
+from heist_encoders.tasks.heist.elements import ELEMENTS, STRATA
 from tests.data.redraw import states_of
 
 GOLDEN = "77aecd28f943bbe2f79d786d6ce19ae99558a88e805f76ad18ebfe5824e603ae"
@@ -27,14 +27,14 @@ GOLDEN = "77aecd28f943bbe2f79d786d6ce19ae99558a88e805f76ad18ebfe5824e603ae"
 
 def test_cases_are_exactly_balanced(small_dataset: Dataset) -> None:
     cases = np.concatenate([small_dataset.labels(split)["case"] for split in ("train", "test")])
-    counts = np.bincount(cases, minlength=len(CASES))
+    counts = np.bincount(cases, minlength=len(STRATA))
     assert counts.sum() == 512
     assert counts.max() - counts.min() <= 1
 
 
 def test_cases_hold(small_dataset: Dataset) -> None:
     labels, visible = small_dataset.labels("train"), small_dataset.visible("train")
-    for case, name in enumerate(CASES):
+    for case, name in enumerate(STRATA):
         rows = visible[labels["case"] == case]
         if name in ELEMENTS:
             assert (rows[:, ELEMENTS.index(name)] >= 0.5).all()
@@ -123,7 +123,7 @@ def test_other_games_have_their_labels(tmp_path: Path) -> None:
     assert list(data.labels("train").columns) == ["level_seed", "reward"]
     with pytest.raises(DatasetError, match="only for heist"):
         data.boxes("train")
-    with pytest.raises(ConfigError, match="balance 'elements' is Heist's own"):
+    with pytest.raises(ConfigError, match="coinrun has no balance 'elements'; it can have natural, basic"):
         DatasetSpec.from_dict({"game": "coinrun"})
 
 

@@ -19,7 +19,7 @@ import heist_encoders
 from heist_encoders.constants import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
 from heist_encoders.engine import Engine
 from heist_encoders.envs import HeistEnv, make_env
-from heist_encoders.envs.games import TIME_LIMITS, Games
+from heist_encoders.envs.games import Games
 from heist_encoders.errors import (
     ArtifactError,
     ConfigError,
@@ -132,7 +132,7 @@ def test_time_limits_are_the_engines(game: str) -> None:
     place = 8 + len(game) + 17 * 4
     for _ in range(2):
         place += 8 + int.from_bytes(blob[place + 4 : place + 8], "little")
-    assert int.from_bytes(blob[place + 16 : place + 20], "little") == TIME_LIMITS.get(game, 1_000)
+    assert int.from_bytes(blob[place + 16 : place + 20], "little") == GAMES[game].time_limit
 
 
 def test_death_terminates_in_other_games() -> None:

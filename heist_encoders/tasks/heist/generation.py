@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.tasks.heist.forest import Forest
+from heist_encoders.tasks.forest import Forest
 from heist_encoders.tasks.heist.projection import HALF_SIZES
 
 WORLD_SIZES = {"easy": 9, "hard": 13, "memory": 23}

@@ -13,13 +13,10 @@ from heist_encoders.errors import EngineError
 from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
 from heist_encoders.tasks.heist.generation import make_levels
 from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, LEVEL_SEEDS, SPACE, WALL, compact, parse_state
+from heist_encoders.tasks.heist.ways import Ways
 
-NUM_TARGETS = 7
-"""What an agent may be on its way to, in the order of progress: key blue, door blue, key green, ..., exit (last)."""
 UNREACHABLE = 127
 
-_TARGETS = np.array([0, 2, 4, 1, 3, 5, 6])
-"""Which target each of ``ELEMENTS`` is."""
 _GATES = np.array([1, 3, 5, 2, 4, 6, UNREACHABLE], dtype=np.int8)
 """The progress from which on the cell of each of ``ELEMENTS`` can be walked through."""
 _OUTSIDE = -9.0
@@ -47,6 +44,7 @@ class LevelBank:
         gates: int8 (L, size, size), the progress from which on each cell can be reached; 127 for walls.
         wall_codes: uint8 (L, size, size), which of the 8 neighbours are walls (see ``NEIGHBOURS``).
         world_size: side of the world in cells.
+        ways: the ways from each cell to what comes next.
     """
 
     def __init__(self, engine: Engine, seeds: Sequence[int]) -> None:
@@ -57,15 +55,13 @@ class LevelBank:
         self.num_keys, self.positions = levels.num_keys, levels.positions
         self.world_size = levels.free.shape[-1]
         self.wall_codes = wall_codes(~levels.free)
-        self._tree = levels.tree
+        tree = levels.tree
         level, element = np.nonzero(~np.isnan(self.positions[..., 0]))
-        cells = self._tree.cells(level, self.positions[level, element].astype(np.int64))
+        cells = tree.cells(level, self.positions[level, element].astype(np.int64))
         gates = np.where(np.pad(levels.free, ((0, 0), (1, 1), (1, 1))), 0, UNREACHABLE).astype(np.int8).ravel()
         gates[cells] = _GATES[element]
-        self.gates = self._tree.unflatten(self._tree.largest_on_the_way(gates))
-        targets = np.zeros(gates.size, np.uint8)
-        targets[cells] = 1 << _TARGETS[element]
-        self._targets_below = self._tree.bits_below(targets)
+        self.gates = tree.unflatten(tree.largest_on_the_way(gates))
+        self.ways = Ways(tree, self.positions)
         self._states = np.repeat(_templates[engine], len(self.seeds))
         self._states["middle"][:, LEVEL_SEEDS] = self.seeds[:, None]
         self._states["grid"] = np.where(levels.free, SPACE, WALL)
@@ -103,18 +99,6 @@ class LevelBank:
         states["held"] = progress[:, None] >= 2 * np.arange(len(COLORS)) + 1
         return states
 
-    def directions(
-        self, level: NDArray[np.int64], target: NDArray[np.int64], cells: NDArray[np.int64]
-    ) -> NDArray[np.int8]:
-        """Direction codes (see ``solver.STEPS``), int8 (N,), from cells towards targets.
-
-        Args:
-            level: int64 (N,), index into the bank.
-            target: int64 (N,), see ``NUM_TARGETS``; the level must have it.
-            cells: int64 (N, 2), x and y.
-        """
-        return self._tree.directions(self._targets_below, self._tree.cells(level, cells), target)
-
 
 def present(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[np.bool_]:
     """bool (N, 7): which elements are still there at a progress, if the level has them. Inputs are int8 (N,)."""
@@ -123,11 +107,6 @@ def present(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[n
     keys = has & (progress[:, None] <= 2 * colors)
     doors = has & (progress[:, None] <= 2 * colors + 1)
     return np.concatenate([keys, doors, np.ones((len(keys), 1), dtype=np.bool_)], axis=1)
-
-
-def target_index(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[np.int64]:
-    """int64 (N,): which of the 7 targets comes next (see ``NUM_TARGETS``). Inputs are int8 (N,)."""
-    return np.where(progress >= 2 * num_keys, NUM_TARGETS - 1, progress).astype(np.int64)
 
 
 def wall_codes(walls: NDArray[np.bool_]) -> NDArray[np.uint8]:

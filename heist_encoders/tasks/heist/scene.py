@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SIZE
-from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
+from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS
 from heist_encoders.tasks.heist.generation import WORLD_SIZES, make_levels
 from heist_encoders.tasks.heist.projection import AGENT_HALF_SIZE, view_size
 
 FLOOR, WALL, AGENT = 0, 1, 2
-CLASSES = ("floor", "wall", "agent", *ELEMENTS, *(f"ring_{color}" for color in COLORS))
-"""Classes of a semantic map; a key that is held is drawn on the ring in the upper right corner."""
 
 _FIRST_ELEMENT = 3
 _FIRST_RING = _FIRST_ELEMENT + len(ELEMENTS)

@@ -1,8 +1,4 @@
-"""States of Heist as procgen serialises them: read one, or lay it out so that thousands are written at once.
-
-All numbers are little-endian, packed and unaligned. The layout was found by experiment on procgen 0.10.7; the
-same bytes come out of its rebuilds for later Pythons.
-"""
+"""States of Heist: read one, or lay it out so that thousands are written at once."""
 
 from __future__ import annotations
 
@@ -14,57 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.errors import EngineError
+from heist_encoders.tasks.blob import (
+    AGENT,
+    BAG1_SIZE,
+    BAG2_SIZE,
+    EMPTY_GENERATOR,
+    END,
+    ENTITY,
+    MIDDLE_SIZE,
+    N_ENTITIES,
+    SPACE,
+    WALL,
+    Blob,
+    head_size,
+    split_blob,
+)
 
-AGENT, DOOR, KEY, EXIT, KEY_ON_RING = 0, 1, 2, 9, 11
+__all__ = ["AGENT", "DOOR", "ENTITY", "EXIT", "KEY", "KEY_ON_RING", "SPACE", "WALL", "State", "compact", "parse_state"]
+
+DOOR, KEY, EXIT, KEY_ON_RING = 1, 2, 9, 11
 """Entity types."""
-WALL, SPACE = 51, 100
-"""Cell types of the grid."""
 
-_NAME = b"heist"
-_HEAD_SIZE = 8 + len(_NAME) + 17 * 4
-_MID_SIZE, _BAG1_SIZE, _BAG2_SIZE = 68, 76, 48
-_MID_LEVEL_SEED, _MID_N_ENTITIES = 5 * 4, 16 * 4
-_EMPTY_RNG = struct.pack("<ii", 1, 0)
-"""A generator text of no length: the receiver keeps its own generator. Five times faster to set than a full one."""
 _ELEMENTS, _MAX_KEYS = 7, 3
 _BACKGROUND = struct.Struct("<iiff")
 LEVEL_SEEDS = slice(5, 7)
 """Of the numbers of ``middle``: the level in view and the one before."""
 
-ENTITY = np.dtype(
-    [(n, "<f4") for n in ("x", "y", "vx", "vy", "rx", "ry")]
-    + [(n, "<i4") for n in ("type", "image_type", "image_theme", "render_z", "will_erase", "collides_with_entities")]
-    + [(n, "<f4") for n in ("collision_margin", "rotation", "vrot")]
-    + [(n, "<i4") for n in ("is_reflected", "fire_time", "spawn_time", "life_time", "expire_time", "use_abs_coords")]
-    + [("friction", "<f4")]
-    + [(n, "<i4") for n in ("smart_step", "avoids_collisions", "auto_erase")]
-    + [(n, "<f4") for n in ("alpha", "health", "theta", "grow_rate", "alpha_decay", "climber_spawn_x")]
-)
-assert ENTITY.itemsize == 124
-
 
 @dataclass(frozen=True)
-class State:
+class State(Blob):
     """A parsed state of Heist. Positions are in cells, with y up and (0, 0) the lower left corner of the world.
 
     Attributes:
-        level_seed: the level.
-        entities: structured array of dtype ``ENTITY``; the agent is the first.
-        grid: int32 (height, width), ``WALL`` or ``SPACE``; ``grid[y, x]``.
         held: bool (ring_size,), the keys picked up so far (blue, green, red); they stay held after their door opened.
         world_size: side of the square world in cells.
-        head, middle, bag1, bag2: the parts of the state that drawing a pose carries over unread.
     """
 
-    level_seed: int
-    entities: NDArray[np.void]
-    grid: NDArray[np.int32]
     held: NDArray[np.bool_]
     world_size: int
-    head: bytes
-    middle: bytes
-    bag1: bytes
-    bag2: bytes
 
     @property
     def ring_size(self) -> int:
@@ -75,12 +58,6 @@ class State:
     def num_keys(self) -> int:
         """Number of keys in the level, held or not: 0 to 3, always the first colours, and as many doors."""
         return int(self.held.sum()) + len(self.positions(KEY))
-
-    @property
-    def agent(self) -> tuple[float, float, float]:
-        """(x, y, rotation) of the agent; rotation in radians as the engine stores it."""
-        agent = self.entities[0]
-        return float(agent["x"]), float(agent["y"]), float(agent["rotation"])
 
     @property
     def background(self) -> tuple[int, float]:
@@ -114,42 +91,12 @@ def parse_state(blob: bytes) -> State:
     Raises:
         EngineError: if the bytes are not a whole state of Heist.
     """
-    try:
-        return _parse(blob)
-    except (struct.error, ValueError) as error:
-        raise EngineError(f"{len(blob)} bytes that are no state of heist: {error}") from None
-
-
-def _parse(blob: bytes) -> State:
-    if blob[8 : 8 + len(_NAME)] != _NAME:
-        raise ValueError("another game's name in the head")
-    at = _HEAD_SIZE
-    head = blob[:at]
-    at = _skip_rng(blob, _skip_rng(blob, at))
-    middle = blob[at : at + _MID_SIZE]
-    at += _MID_SIZE
-    (level_seed,) = struct.unpack_from("<i", middle, _MID_LEVEL_SEED)
-    (count,) = struct.unpack_from("<i", middle, _MID_N_ENTITIES)
-    entities = np.frombuffer(blob, ENTITY, count, at)
-    at += count * ENTITY.itemsize
-    bag1 = blob[at : at + _BAG1_SIZE]
-    at = _skip_rng(blob, at + _BAG1_SIZE)
-    bag2 = blob[at : at + _BAG2_SIZE]
-    width, height, cells = struct.unpack_from("<iii", bag2, _BAG2_SIZE - 12)
-    at += _BAG2_SIZE
-    grid = np.frombuffer(blob, "<i4", cells, at).reshape(height, width)
-    at += 4 * cells
-    num_keys, world_size, count = struct.unpack_from("<iii", blob, at)
-    held = np.frombuffer(blob, "<i4", count, at + 12)[:num_keys] != 0
-    at += 12 + 4 * count
-    if blob[at:] != struct.pack("<I", 0xCAFECAFE):
-        raise ValueError("the end is not where it should be")
-    return State(int(level_seed), entities, grid, held, world_size, head, middle, bag1, bag2)
-
-
-def _skip_rng(blob: bytes, at: int) -> int:
-    (size,) = struct.unpack_from("<i", blob, at + 4)
-    return at + 8 + int(size)
+    parts = split_blob(blob, "heist")
+    tail = parts.tail
+    if len(tail) < 3 or len(tail) != 3 + tail[2]:
+        raise EngineError(f"{len(blob)} bytes that are no state of heist: the end is not where it should be")
+    num_keys, world_size, _, *held = tail.tolist()
+    return State(**vars(parts), held=np.array(held[:num_keys], np.int32) != 0, world_size=world_size)
 
 
 def compact_dtype(world_size: int) -> np.dtype[np.void]:
@@ -159,17 +106,17 @@ def compact_dtype(world_size: int) -> np.dtype[np.void]:
     """
     return np.dtype(
         [
-            ("head", f"V{_HEAD_SIZE}"),
-            ("generators", f"V{2 * len(_EMPTY_RNG)}"),
-            ("middle", "<i4", _MID_SIZE // 4),
+            ("head", f"V{head_size('heist')}"),
+            ("generators", f"V{2 * len(EMPTY_GENERATOR)}"),
+            ("middle", "<i4", MIDDLE_SIZE // 4),
             ("entities", ENTITY, 1 + _ELEMENTS + _MAX_KEYS),
             ("before_background", "<i4"),
             ("background", "<i4"),
             ("before_offset", "<f4"),
             ("background_offset", "<f4"),
-            ("bag1", f"V{_BAG1_SIZE - _BACKGROUND.size}"),
-            ("asset_generator", f"V{len(_EMPTY_RNG)}"),
-            ("bag2", f"V{_BAG2_SIZE}"),
+            ("bag1", f"V{BAG1_SIZE - _BACKGROUND.size}"),
+            ("asset_generator", f"V{len(EMPTY_GENERATOR)}"),
+            ("bag2", f"V{BAG2_SIZE}"),
             ("grid", "<i4", (world_size, world_size)),
             ("ring", "<i4", 3),
             ("held", "<i4", _MAX_KEYS),
@@ -186,9 +133,9 @@ def compact(state: State) -> NDArray[np.void]:
     found = {place: index for index, place in enumerate(zip(*columns, strict=True))}
     out = np.zeros((), compact_dtype(state.world_size))
     middle = np.frombuffer(state.middle, "<i4").copy()
-    middle[_MID_N_ENTITIES // 4] = len(places)
+    middle[N_ENTITIES // 4] = len(places)
     out["head"], out["middle"], out["bag2"] = state.head, middle, state.bag2
-    out["generators"], out["asset_generator"] = 2 * _EMPTY_RNG, _EMPTY_RNG
+    out["generators"], out["asset_generator"] = 2 * EMPTY_GENERATOR, EMPTY_GENERATOR
     names = ("before_background", "background", "before_offset", "background_offset")
     for name, value in zip(names, _BACKGROUND.unpack_from(state.bag1), strict=True):
         out[name] = value
@@ -196,5 +143,5 @@ def compact(state: State) -> NDArray[np.void]:
     out["entities"] = state.entities[[found[place] for place in places]]
     out["grid"] = state.grid
     out["ring"] = _MAX_KEYS, state.world_size, _MAX_KEYS
-    out["end"] = 0xCAFECAFE
+    out["end"] = END
     return out

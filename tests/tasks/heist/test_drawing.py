@@ -11,7 +11,7 @@ from heist_encoders.engine import Engine
 from heist_encoders.errors import EngineError
 from heist_encoders.tasks.heist.levels import NEIGHBOURS, LevelBank, wall_codes
 from heist_encoders.tasks.heist.poses import closed_codes, pose_table
-from heist_encoders.tasks.heist.solver import Maze, Oracle, oracle_moves
+from heist_encoders.tasks.heist.solver import Oracle, oracle_moves
 from heist_encoders.tasks.heist.state import DOOR, WALL, parse_state
 
 MODES = ("easy", "hard", "memory")
@@ -57,21 +57,6 @@ def test_oracle_solves_every_level(mode: str) -> None:
             if solved.all():
                 break
     assert solved.all()
-
-
-def test_gates_and_directions_of_a_hand_made_maze() -> None:
-    grid = np.full((3, 5), WALL, dtype=np.int32)
-    grid[1, :] = 100
-    grid[2, 2] = 100
-    padded = np.full((5, 5), WALL, dtype=np.int32)
-    padded[1:4] = grid
-    maze = Maze(padded, (0, 2))
-    gates = maze.gates({(1, 2): 1, (3, 2): 2})
-    assert gates[2].tolist() == [0, 1, 1, 2, 2]
-    assert gates[3, 2] == 1
-    assert gates[0, 0] == 127
-    assert maze.directions(2, 3)[2].tolist() == [1, 1, 3, 2, 2]
-    assert maze.directions(2, 3)[3, 2] == 0
 
 
 def test_oracle_moves_by_hand() -> None:

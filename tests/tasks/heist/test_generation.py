@@ -10,9 +10,10 @@ from heist_encoders.engine import Engine
 from heist_encoders.errors import EngineError
 from heist_encoders.tasks.heist import levels as levels_module
 from heist_encoders.tasks.heist.generation import Levels, make_levels
-from heist_encoders.tasks.heist.levels import NUM_TARGETS, LevelBank
-from heist_encoders.tasks.heist.solver import Maze
-from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, SPACE, WALL, compact, parse_state
+from heist_encoders.tasks.heist.levels import LevelBank
+from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, SPACE, compact, parse_state
+from heist_encoders.tasks.heist.ways import NUM_TARGETS
+from heist_encoders.tasks.ways import STEPS, directions_to
 
 MODES = ("easy", "hard", "memory")
 
@@ -53,21 +54,34 @@ def test_a_level_does_not_depend_on_those_beside_it() -> None:
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[seed])
 
 
+def _gate(home: np.ndarray, gates: dict[tuple[int, int], int], place: tuple[int, int]) -> int:
+    """The largest gate on the way from a cell to the start, the start's own not counted."""
+    x, y = place
+    largest = 0
+    while home[y, x]:
+        largest = max(largest, gates.get((x, y), 0))
+        dx, dy = STEPS[home[y, x]]
+        x, y = x + dx, y + dy
+    return largest
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_gates_and_directions_are_those_of_single_mazes(mode: str) -> None:
     with Engine(1, distribution_mode=mode) as engine:
         bank = LevelBank(engine, _seeds(30))
         levels = make_levels(mode, bank.seeds)
         for level in range(len(bank)):
-            maze = Maze(np.where(levels.free[level], SPACE, WALL), tuple(levels.starts[level]))
+            free = levels.free[level]
             cells = {i: tuple(p.astype(int)) for i, p in enumerate(bank.positions[level]) if not np.isnan(p[0])}
             gates = {cell: 127 if i == 6 else 2 * i + 1 if i < 3 else 2 * (i - 3) + 2 for i, cell in cells.items()}
-            np.testing.assert_array_equal(bank.gates[level], maze.gates(gates))
-            y, x = np.nonzero(levels.free[level])
+            y, x = np.nonzero(free)
+            home = directions_to(free, tuple(levels.starts[level]))
+            assert bank.gates[level][y, x].tolist() == [_gate(home, gates, place) for place in zip(x, y, strict=True)]
+            assert (bank.gates[level][~free] == 127).all()
             for i, cell in cells.items():
                 target = NUM_TARGETS - 1 if i == 6 else 2 * i if i < 3 else 2 * (i - 3) + 1
-                found = bank.directions(np.full(len(x), level), np.full(len(x), target), np.stack([x, y], axis=1))
-                np.testing.assert_array_equal(found, maze.directions(*cell)[y, x])
+                found = bank.ways.directions(np.full(len(x), level), np.full(len(x), target), np.stack([x, y], axis=1))
+                np.testing.assert_array_equal(found, directions_to(free, cell)[y, x])
 
 
 def test_compact_state_is_the_engines_state() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 _Kind = TypeVar("_Kind", bound=np.generic)
 _CODES = np.array([1, 2, 3, 4], dtype=np.int8)
-"""Direction codes right, left, up, down: see ``solver.STEPS``."""
+"""Direction codes right, left, up, down: see ``ways.STEPS``."""
 _BACK = np.array([2, 1, 4, 3], dtype=np.int8)
 
 
