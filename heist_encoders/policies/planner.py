@@ -101,7 +101,7 @@ class Planner(nn.Module):
 
 
 class PlannerPolicy(nn.Module):
-    """A planner with a policy and a value on top of it.
+    """A planner with a policy and a value on top of it. Its weights are those of a ``HeadPolicy`` of kind ``planner``.
 
     Args:
         shape: of an encoding, as for ``Planner``.
@@ -113,15 +113,20 @@ class PlannerPolicy(nn.Module):
         self, shape: Sequence[int], config: PlannerConfig | None = None, *, num_actions: int = NUM_MOVES
     ) -> None:
         super().__init__()
-        self.planner = Planner(shape, config)
-        self.logits = nn.Linear(self.planner.num_features, num_actions)
-        self.value = nn.Linear(self.planner.num_features, 1)
+        self.body = Planner(shape, config)
+        self.logits = nn.Linear(self.body.num_features, num_actions)
+        self.value = nn.Linear(self.body.num_features, 1)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
 
+    @property
+    def planner(self) -> Planner:
+        """What is below the policy and the value."""
+        return self.body
+
     def forward(self, encodings: Tensor) -> tuple[Tensor, Tensor]:
         """Float32 (B, *shape) -> logits (B, actions) and values (B,)."""
-        features = self.planner(encodings)
+        features = self.body(encodings)
         return self.logits(features), self.value(features).squeeze(-1)
 
 
