@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
-from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
 from heist_encoders.envs.history import check_frame_stack
 from heist_encoders.envs.options import ACTIONS
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.ray_session import start_ray
+from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
 from heist_encoders.rllib.resources import check_resources, limit_threads
 from heist_encoders.rllib.sharing import references_of, share
@@ -71,6 +69,7 @@ def ppo_config(
     normalize: bool = True,
     num_envs: int = 64,
     num_env_runners: int = 0,
+    head: str = "auto",
     lstm: bool = False,
     frame_stack: int = 1,
     previous_action_reward: bool = False,
@@ -102,6 +101,8 @@ def ppo_config(
         normalize: encodings by the mean and deviation stored in the artifact.
         num_envs: environments in all, divided over the env runners; a training batch is 128 steps of each.
         num_env_runners: processes that play, 0 for the driver itself.
+        head: ``planner`` (see ``heist_encoders.policies.planner``), ``mlp`` (two layers of 256), or ``auto``: the
+            planner for encodings of shape (C, H, W).
         lstm: a recurrent policy; memory mode is only partially observed.
         frame_stack: encodings in an observation, the newest and those of the steps before it (not in ``module``).
         previous_action_reward: put the previous action and reward into the observation (not in ``module``).
@@ -167,16 +168,6 @@ def ppo_config(
     name = env_name(artifact.name) if mode == "env" else PIXELS
     register(artifact.name)
     batch = num_envs * STEPS_PER_ENV
-    model = dataclasses.asdict(
-        DefaultModelConfig(
-            fcnet_hiddens=[256, 256],
-            fcnet_activation="relu",
-            vf_share_layers=True,
-            use_lstm=lstm,
-            lstm_cell_size=256,
-            max_seq_len=32,
-        )
-    )
     config = (
         EncodedPPOConfig()
         .environment(name, env_config=env_config, normalize_actions=False, clip_actions=False)
@@ -220,6 +211,7 @@ def ppo_config(
                 **history,
             )
         )
+    module: dict[str, Any] = {}
     if mode == "module":
         from heist_encoders.rllib.module import (
             MODEL_CONFIG_KEY,
@@ -228,13 +220,16 @@ def ppo_config(
             module_options,
         )
 
-        model[MODEL_CONFIG_KEY] = module_options(artifact, normalize=normalize, fine_tune=bool(fine_tune))
-        config.rl_module(rl_module_spec=RLModuleSpec(catalog_class=EncoderPPOCatalog))
+        module = {
+            "catalog_class": EncoderPPOCatalog,
+            MODEL_CONFIG_KEY: module_options(artifact, normalize=normalize, fine_tune=bool(fine_tune)),
+        }
         if fine_tune:
             config.learners(
                 learner_class=FineTunePPOLearner, learner_config_dict={"encoder_lr_factor": float(fine_tune)}
             )
-    config.rl_module(model_config=model)
+    spec = head_module_spec(artifact.encoding_shape, head, lstm=lstm, frame_stack=frame_stack, **module)
+    config.rl_module(rl_module_spec=spec, model_config=spec.model_config)
     if evaluation_levels:
         from heist_encoders.rllib.evaluation import evaluation_function
 
