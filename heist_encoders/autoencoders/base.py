@@ -38,6 +38,8 @@ class BaseAutoencoder(nn.Module, ABC):
     Params: ClassVar[type[Config]]
     default_training: ClassVar[dict[str, Any]] = {}
     """Settings of ``TrainConfig`` that suit this architecture; whatever a user gives comes before them."""
+    note: ClassVar[str] = ""
+    """What a reader of its reconstructions must know; shown beside them in reports."""
 
     params: Config
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from heist_encoders.autoencoders.semantic_decoder import SemanticDecoder
-from heist_encoders.evaluation.targets import Indices
+from heist_encoders.evaluation.frames import Indices
 from heist_encoders.training.objective import map_cross_entropy
 
 Maps = npt.NDArray[np.uint8]
