@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydantic
 import yaml
 from typing_extensions import Self
 
-from heist_encoders.errors import ConfigError, nearest
+from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError, nearest, unknown_name
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,10 +46,47 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return data
 
 
-class Config(pydantic.BaseModel):
-    """Base of all configurations. Immutable, strict: no unknown keys, no silent conversions."""
+def one_of(names: Iterable[str], kind: str | None = None) -> pydantic.AfterValidator:
+    """For ``Annotated[str, one_of(names)]``: any other string is an UnknownNameError that offers the nearest name.
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    Args:
+        names: the names that are accepted.
+        kind: what the error calls them; None: the field's name.
+    """
+    known = tuple(names)
+
+    def check(value: str, info: pydantic.ValidationInfo) -> str:
+        if value not in known:
+            raise unknown_name(kind or info.field_name or "name", value, known)
+        return value
+
+    return pydantic.AfterValidator(check)
+
+
+class Config(pydantic.BaseModel):
+    """Base of all configurations. Immutable, strict: no unknown keys, no silent conversions.
+
+    numpy's scalars count as the Python values that they hold: ``np.int64(64)`` is accepted where an int is.
+
+    The string below a field is its description: the help text of the command line's flag, for example. A subclass that
+    gives a field another default keeps the description.
+    """
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, field in cls.model_fields.items():
+            bases = (base.model_fields[name] for base in cls.__mro__[1:] if name in getattr(base, "model_fields", {}))
+            field.description = field.description or next((base.description for base in bases), None)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _without_numpy(cls, data: Any) -> Any:
+        return _plain(data)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, where: str = "") -> Self:
@@ -55,20 +94,65 @@ class Config(pydantic.BaseModel):
 
         Raises:
             ConfigError: naming the first offending key, what was given and what was expected.
+            UnknownNameError: for a value of a ``one_of`` field that is not among its names.
         """
         try:
             return cls.model_validate(data)
         except pydantic.ValidationError as error:
-            raise ConfigError(_explain(cls, error, where)) from None
+            raise _explained(cls, error, where) from None
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
         """Validate a YAML file. Raises ConfigError as ``from_dict`` and ``read_yaml`` do."""
         return cls.from_dict(read_yaml(path), where=str(path))
 
+    @classmethod
+    def resolve(cls, given: Self | Mapping[str, Any] | str | Path | None = None, /, **overrides: Any) -> Self:
+        """A configuration from all that a caller may give: an object, a mapping or a YAML file, and single values.
+
+        Args:
+            given: what to start from; None: the defaults.
+            overrides: values that replace those of ``given``.
+
+        Raises:
+            ConfigError, UnknownNameError: as ``from_dict`` does.
+        """
+        where = ""
+        if isinstance(given, Config):
+            # As it is: JSON values would lose what only Python has.
+            data = {name: getattr(given, name) for name in type(given).model_fields}
+        elif isinstance(given, (str, Path)):
+            data, where = read_yaml(given), str(given)
+            cls.from_dict(data, where=where)
+        else:
+            data = dict(given or {})
+        return cls.from_dict({**data, **overrides}, where="" if overrides else where)
+
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON-serialisable plain values."""
         return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML, all values written out: what ``from_yaml`` reads."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with numpy's scalars, also those inside of mappings and lists, as Python values."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _explained(cls: type[pydantic.BaseModel], error: pydantic.ValidationError, where: str) -> HeistEncodersError:
+    cause = error.errors()[0].get("ctx", {}).get("error")
+    if isinstance(cause, UnknownNameError):
+        return UnknownNameError(f"{where}: {cause}" if where else str(cause))
+    return ConfigError(_explain(cls, error, where))
 
 
 def _explain(cls: type[pydantic.BaseModel], error: pydantic.ValidationError, where: str) -> str:
