@@ -47,7 +47,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def one_of(names: Iterable[str], kind: str | None = None) -> pydantic.AfterValidator:
-    """For ``Annotated[str, one_of(names)]``: any other string is an UnknownNameError that offers the nearest name.
+    """For ``Annotated[str, one_of(names)]`` (or ``str | None``): other strings are an UnknownNameError.
 
     Args:
         names: the names that are accepted.
@@ -55,8 +55,8 @@ def one_of(names: Iterable[str], kind: str | None = None) -> pydantic.AfterValid
     """
     known = tuple(names)
 
-    def check(value: str, info: pydantic.ValidationInfo) -> str:
-        if value not in known:
+    def check(value: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if value is not None and value not in known:
             raise unknown_name(kind or info.field_name or "name", value, known)
         return value
 
@@ -115,8 +115,12 @@ class Config(pydantic.BaseModel):
             overrides: values that replace those of ``given``.
 
         Raises:
-            ConfigError, UnknownNameError: as ``from_dict`` does.
+            ConfigError: as ``from_dict`` does.
+            UnknownNameError: for an override that is no option, and as ``from_dict`` does.
         """
+        for name in overrides:
+            if name not in cls.model_fields:
+                raise unknown_name("option", name, cls.model_fields)
         where = ""
         if isinstance(given, Config):
             # As it is: JSON values would lose what only Python has.

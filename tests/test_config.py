@@ -87,7 +87,7 @@ def test_resolve_takes_what_a_caller_may_have(tmp_path: Path) -> None:
     path.write_text("coun: 4\n")
     with pytest.raises(ConfigError, match=r"fruit\.yaml: unknown key 'coun'; did you mean 'count'"):
         Fruit.resolve(path, weight=1.0)
-    with pytest.raises(ConfigError, match=r"unknown key 'wei'"):
+    with pytest.raises(UnknownNameError, match=r"unknown option 'wei'; did you mean 'weight'"):
         Fruit.resolve(wei=1.0)
 
 
