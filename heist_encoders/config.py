@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pydantic
@@ -80,13 +81,33 @@ class Config(pydantic.BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         for name, field in cls.model_fields.items():
-            bases = (base.model_fields[name] for base in cls.__mro__[1:] if name in getattr(base, "model_fields", {}))
-            field.description = field.description or next((base.description for base in bases), None)
+            bases = [base for base in cls.__mro__[1:] if issubclass(base, Config) and name in base.model_fields]
+            if field.description is None and bases:
+                field.description = bases[0].model_fields[name].description
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _without_numpy(cls, data: Any) -> Any:
-        return _plain(data)
+    def _with_plain_values(cls, data: Any) -> Any:
+        return _plain(cls.with_new_names(data)) if isinstance(data, dict) else data
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Old name of an option -> the name that replaced it; accepted with a DeprecationWarning for one version."""
+
+    @classmethod
+    def with_new_names(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """``data`` with the options that were ``renamed`` under their new names.
+
+        Raises:
+            ConfigError: if an option is given under both names.
+        """
+        named = dict(data)
+        for old in cls.renamed.keys() & data.keys():
+            new = cls.renamed[old]
+            if new in data:
+                raise ConfigError(f"{old!r} is the old name of {new!r}, and both are given; leave out {old!r}")
+            warnings.warn(f"the option {old!r} is now called {new!r}", DeprecationWarning, stacklevel=4)
+            named[new] = named.pop(old)
+        return named
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, where: str = "") -> Self:
@@ -118,6 +139,7 @@ class Config(pydantic.BaseModel):
             ConfigError: as ``from_dict`` does.
             UnknownNameError: for an override that is no option, and as ``from_dict`` does.
         """
+        overrides = cls.with_new_names(overrides)
         for name in overrides:
             if name not in cls.model_fields:
                 raise unknown_name("option", name, cls.model_fields)
@@ -126,10 +148,10 @@ class Config(pydantic.BaseModel):
             # As it is: JSON values would lose what only Python has.
             data = {name: getattr(given, name) for name in type(given).model_fields}
         elif isinstance(given, (str, Path)):
-            data, where = read_yaml(given), str(given)
+            data, where = cls.with_new_names(read_yaml(given)), str(given)
             cls.from_dict(data, where=where)
         else:
-            data = dict(given or {})
+            data = cls.with_new_names(dict(given or {}))
         return cls.from_dict({**data, **overrides}, where="" if overrides else where)
 
     def to_dict(self) -> dict[str, Any]:

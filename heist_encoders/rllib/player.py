@@ -14,6 +14,7 @@ from heist_encoders.envs.history import History
 from heist_encoders.envs.options import ACTIONS, EnvConfig
 from heist_encoders.errors import ArtifactError
 from heist_encoders.rllib.encoding import FrameEncoder
+from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.registration import PIXELS, PREFIX
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class RLlibPlayer:
         module_to_env: its pipeline from the module's output to actions.
         encode: the encoder of a policy that was trained on encoded environments; None if it takes frames.
         history: how its environments made observations of the encodings; None if they are the encodings.
-        greedy: the most probable action; else sampled with torch's generator.
+        greedy: the most probable action; else sampled with torch's generator (default, see ``GREEDY``).
         lookback: steps of an episode that the connectors may look back.
     """
 
@@ -108,7 +109,7 @@ class RLlibPlayer:
         *,
         encode: FrameEncoder | None,
         history: History | None = None,
-        greedy: bool = False,
+        greedy: bool = GREEDY,
         lookback: int = 1,
     ) -> None:
         self._module = module
@@ -122,7 +123,7 @@ class RLlibPlayer:
         self._last: dict[int, tuple[Any, dict[str, Any]]] = {}
 
     @classmethod
-    def from_algorithm(cls, algorithm: Any, *, greedy: bool = False) -> Self:
+    def from_algorithm(cls, algorithm: Any, *, greedy: bool = GREEDY) -> Self:
         """The current policy of a built algorithm."""
         runner, config = algorithm.env_runner, algorithm.config
         encode = frame_encoder(config.env, config.env_config)
@@ -138,7 +139,7 @@ class RLlibPlayer:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, *, env: str, env_config: Mapping[str, Any], greedy: bool = False, lookback: int = 1
+        cls, path: str | Path, *, env: str, env_config: Mapping[str, Any], greedy: bool = GREEDY, lookback: int = 1
     ) -> Self:
         """The policy of a checkpoint of RLlib's, without building its algorithm or starting Ray.
 

@@ -125,7 +125,7 @@ def test_encodes_once_a_vector_step(tiny: Callable[..., Any], monkeypatch: pytes
         return encode(self, frames)
 
     monkeypatch.setattr(FrameEncoder, "__call__", counted)
-    algorithm = tiny(mode="preprocessor").build_algo()
+    algorithm = tiny(placement="preprocessor").build_algo()
     try:
         algorithm.train()
         # The reset, then 16 steps of 4 games.
