@@ -13,7 +13,9 @@ import typer
 from heist_encoders.config import Config
 
 
-def flags_of(schema: type[Config], *, names: Mapping[str, str] | None = None) -> Callable[[Callable[..., Any]], Any]:
+def flags_of(
+    schema: type[Config], *, names: Mapping[str, str] | None = None, defaults: bool = True
+) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a command that has a parameter ``given``: it gets a flag for each field of ``schema``.
 
     Type and default of a flag are those of the field, the help is the field's description. ``given`` holds the fields
@@ -22,6 +24,7 @@ def flags_of(schema: type[Config], *, names: Mapping[str, str] | None = None) ->
     Args:
         schema: the configuration.
         names: field -> flag, where the flag is not the field's name with dashes.
+        defaults: show the fields' defaults in the help; False where something else than the schema sets them.
     """
     named = names or {}
     # A schema's own fields before those of its bases, which are of more general interest.
@@ -39,7 +42,7 @@ def flags_of(schema: type[Config], *, names: Mapping[str, str] | None = None) ->
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=_flag(name, schema, named.get(name, "--" + name.replace("_", "-"))),
+                annotation=_flag(name, schema, named.get(name, "--" + name.replace("_", "-")), defaults),
             )
             for name in fields
         ]
@@ -54,7 +57,7 @@ def flags_of(schema: type[Config], *, names: Mapping[str, str] | None = None) ->
     return decorate
 
 
-def _flag(name: str, schema: type[Config], flag: str) -> Any:
+def _flag(name: str, schema: type[Config], flag: str, defaults: bool) -> Any:
     """What typer reads of a field: ``Annotated[int | None, typer.Option("--num-envs", help=...)]``."""
     field = schema.model_fields[name]
     kind = _plain_type(field.annotation)
@@ -64,7 +67,9 @@ def _flag(name: str, schema: type[Config], flag: str) -> Any:
     text = " ".join((field.description or "").split()).replace("``", "'")
     shown = ("yes" if default else "no") if isinstance(default, bool) else str(default)
     option = typer.Option(
-        flag, help=f"{text[:1].upper()}{text[1:]}.", show_default=shown if default not in (None, ()) else False
+        flag,
+        help=f"{text[:1].upper()}{text[1:]}.",
+        show_default=shown if defaults and default not in (None, ()) else False,
     )
     return Annotated[kind | None, option]
 

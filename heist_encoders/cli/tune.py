@@ -22,7 +22,7 @@ EPILOG = examples(
 FLAGS = {"num_samples": "--samples", "time_budget_s": "--seconds", "max_concurrent": "--concurrent"}
 
 
-@flags_of(SweepOptions, names=FLAGS)
+@flags_of(SweepOptions, names=FLAGS, defaults=False)
 def tune(
     space: Annotated[
         str,
@@ -42,6 +42,8 @@ def tune(
     json: JsonFlag = False,
 ) -> None:
     """Search hyperparameters; by default for usefulness, under limits on encoding size and latency.
+
+    What is not given here is as the search space or its preset says.
 
     Usefulness is the mean F1 of an MLP probe for the 7 elements on frozen encodings. 'promote' gives the winner a name.
     """
