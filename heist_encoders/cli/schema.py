@@ -34,7 +34,7 @@ def flags_of(
         @functools.wraps(command)
         def run(**values: Any) -> Any:
             given = {name: values.pop(name) for name in fields}
-            return command(given={name: value for name, value in given.items() if value is not None}, **values)
+            return command(given={name: value for name, value in given.items() if value not in (None, [])}, **values)
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         flags = [
