@@ -230,7 +230,9 @@ def test_optuna_and_a_space_of_tune(ray_local: None, small_dataset: Any, tmp_pat
     assert result.table["learning_rate"].between(3e-4, 1e-2).all()
     assert (result.table["learning_rate"] == 3e-3).sum() == 1
     space = {**search_space("conv_maxpool", "smoke"), **TINY}
-    result = sweep(space, small_dataset, out=tmp_path / "dict", preset="smoke", num_samples=1, scheduler="none")
+    result = sweep(
+        space, small_dataset, out=tmp_path / "dict", preset="smoke", options={"num_samples": 1}, scheduler="none"
+    )
     assert result.best is not None
 
 
