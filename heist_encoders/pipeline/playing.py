@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
+from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
     from heist_encoders.rllib.player import Player
@@ -28,7 +29,7 @@ def play_games(
     out: Path | None = None,
     scale: int = 4,
     fps: int = 15,
-    greedy: bool = True,
+    greedy: bool = GREEDY,
 ) -> dict[str, Any]:
     """Play whole episodes, or their first ``max_steps`` steps.
 

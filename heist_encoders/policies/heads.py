@@ -12,11 +12,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from heist_encoders.config import Config
-from heist_encoders.elements import NUM_MOVES
+from heist_encoders.constants import HEADS, NUM_MOVES
 from heist_encoders.errors import UnknownNameError, unknown_name
 from heist_encoders.policies.planner import Planner, PlannerConfig
 
-HEADS = ("auto", "mlp", "planner")
 State = tuple[Tensor, Tensor]
 """Of the LSTM: two float32 (B, units)."""
 

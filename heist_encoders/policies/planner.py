@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heist_encoders.config import Config
-from heist_encoders.elements import NUM_MOVES
+from heist_encoders.constants import NUM_MOVES
 from heist_encoders.errors import ConfigError
 
 

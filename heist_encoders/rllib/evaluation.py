@@ -17,6 +17,7 @@ import numpy as np
 
 from heist_encoders.constants import EVALUATION_LEVELS, NOOP
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.player import OraclePlayer, Player, RandomPlayer, RLlibPlayer, Turn
 from heist_encoders.tasks.registry import task_of
 
@@ -106,7 +107,7 @@ def evaluate_policy(
     levels: int | Sequence[int] = 64,
     env_config: Mapping[str, Any] | None = None,
     env: str | None = None,
-    greedy: bool = False,
+    greedy: bool = GREEDY,
     num_games: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -121,8 +122,7 @@ def evaluate_policy(
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
             checkpoint of ``train_ppo`` know them.
         env: the environment's name in RLlib, only for checkpoints of RLlib's.
-        greedy: take the most probable action; else sample, as in training. A policy without memory that is greedy
-            runs in circles wherever two places look the same.
+        greedy: take the most probable action; else sample, as in training (default, see ``GREEDY``).
         num_games: games in one batch; does not change the results of a greedy policy.
         seed: of the sampling and of the random player.
         progress: called with the number of levels done and of all.
