@@ -12,7 +12,7 @@ from heist_encoders.elements import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
 
 if TYPE_CHECKING:
-    from heist_encoders.rllib.player import Player
+    from heist_encoders.policies.play import Player
 
 
 def play_games(
@@ -96,7 +96,7 @@ def play_games(
 
 
 def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) -> dict[str, Any]:
-    from heist_encoders.rllib.player import Turn
+    from heist_encoders.policies.play import Turn
 
     _, info = env.reset(options={"level_seed": level})
     player.start([0])
@@ -119,7 +119,8 @@ def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) ->
 
 
 def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
-    from heist_encoders.rllib.player import OraclePlayer, RandomPlayer, RLlibPlayer
+    from heist_encoders.policies.play import OraclePlayer, RandomPlayer
+    from heist_encoders.rllib.player import RLlibPlayer
 
     if policy == "random":
         return RandomPlayer("moves", seed)
