@@ -31,7 +31,7 @@ def clone(
     samples: int | None = None,
     head: HeadConfig | None = None,
     batch_size: int = 32,
-    lr: float = 2e-3,
+    lr: float = 4e-3,
     seed: int = 0,
     name: str = "clone",
     backend: str = "auto",

@@ -62,7 +62,7 @@ def export_policy(
             "the policy's observations hold earlier steps (frame_stack, previous_action_reward), which a policy "
             "artifact cannot; expected one encoding an observation, and lstm=True for a memory"
         )
-    inside = module.model_config.get(MODEL_CONFIG_KEY)
+    inside = (getattr(module, "model_config", None) or {}).get(MODEL_CONFIG_KEY)
     if encoder is None:
         encoder = options.get("encoder") or (inside or {}).get("reference")
     if encoder is None and environment.startswith(PREFIX) and environment != PIXELS:
