@@ -13,7 +13,7 @@ from heist_encoders.errors import ConfigError
 from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
-    from heist_encoders.rllib.player import Player
+    from heist_encoders.policies.play import Player
 
 
 def play_games(
@@ -98,7 +98,7 @@ def play_games(
 
 
 def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) -> dict[str, Any]:
-    from heist_encoders.rllib.player import Turn
+    from heist_encoders.policies.play import Turn
 
     _, info = env.reset(options={"level_seed": level})
     player.start([0])
@@ -121,7 +121,8 @@ def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) ->
 
 
 def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
-    from heist_encoders.rllib.player import OraclePlayer, RandomPlayer, RLlibPlayer
+    from heist_encoders.policies.play import OraclePlayer, RandomPlayer
+    from heist_encoders.rllib.player import RLlibPlayer
 
     if policy == "random":
         return RandomPlayer("moves", seed)

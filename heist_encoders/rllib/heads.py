@@ -89,21 +89,22 @@ class HeadCatalog(PPOCatalog):
         # With an LSTM, RLlib asks again for what comes before it.
         if options.get("kind") != "planner" or model_config_dict.get("use_lstm"):
             return super()._get_encoder_config(observation_space, model_config_dict, action_space)
-        size, given = math.prod(options["shape"]), math.prod(observation_space.shape or ())
+        shape = observation_space.shape or ()
+        size, given = math.prod(options["shape"]), math.prod(shape)
         if given < size:
             raise ConfigError(
                 f"observations of {given} numbers for a planner on encodings {tuple(options['shape'])}: expected at "
                 f"least {size}"
             )
-        return PlannerEncoderConfig(input_dims=observation_space.shape, options=dict(options))
+        return PlannerEncoderConfig(input_dims=shape, options=dict(options))
 
 
-class HeadRLModule(DefaultPPOTorchRLModule):  # type: ignore[misc]
+class HeadRLModule(DefaultPPOTorchRLModule):
     """An actor and critic on one head, for PPO, BC and MARWIL alike; its models come from ``HeadCatalog``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["catalog_class"] = kwargs.get("catalog_class") or HeadCatalog
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         output: dict[str, Any] = super()._forward_train(batch, **kwargs)

@@ -1,10 +1,10 @@
-"""Players: whatever chooses actions for a batch of games. An RLlib policy, the random player, the oracle."""
+"""RLlib's policies as players, whatever their connectors and environments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,84 +13,12 @@ from typing_extensions import Self
 from heist_encoders.envs.history import History
 from heist_encoders.envs.options import ACTIONS, EnvConfig
 from heist_encoders.errors import ArtifactError
+from heist_encoders.policies.play import Turn
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.registration import PIXELS, PREFIX
-from heist_encoders.tasks.registry import task_of
-
-if TYPE_CHECKING:
-    from heist_encoders.engine import Engine
-    from heist_encoders.tasks.base import Oracle
 
 _CUT_EVERY = 64
-
-
-class Turn(NamedTuple):
-    """What a player sees of the games that wait for an action.
-
-    Attributes:
-        games: int (n,), index of each game in the engine.
-        frames: uint8 (n, 64, 64, 3).
-        rewards: float32 (n,), of the step that led here; meaningless right after a start.
-        engine: the engine that plays them, for players that read its states.
-    """
-
-    games: NDArray[np.int64]
-    frames: NDArray[np.uint8]
-    rewards: NDArray[np.float32]
-    engine: Engine
-
-
-class Player(Protocol):
-    """Chooses actions for many games at once."""
-
-    name: str
-
-    def start(self, games: Sequence[int]) -> None:
-        """New episodes have begun in these games: forget what was played there."""
-
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """int (n,): an action for each game of the turn, 0..14."""
-
-
-class RandomPlayer:
-    """Uniformly random actions; the same for the same seed."""
-
-    name = "random"
-
-    def __init__(self, actions: str = "moves", seed: int = 0) -> None:
-        self._num_actions = ACTIONS[actions]
-        self._random = np.random.default_rng(seed)
-
-    def start(self, games: Sequence[int]) -> None:
-        """Nothing to forget."""
-
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """Uniform draws."""
-        return self._random.integers(self._num_actions, size=len(turn.games))
-
-
-class OraclePlayer:
-    """The shortest-path player, which reads the game's state: the best that a policy can do.
-
-    Plays any game whose task has an oracle.
-    """
-
-    name = "oracle"
-
-    def __init__(self) -> None:
-        self._oracle: Oracle | None = None
-
-    def start(self, games: Sequence[int]) -> None:
-        """Nothing to forget."""
-
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """The next moves of the shortest paths. Raises ConfigError for a game without an oracle."""
-        oracle = self._oracle or task_of(turn.engine.game).oracle()
-        if oracle is None:
-            raise ConfigError(f"{turn.engine.game} has no oracle; use another player")
-        self._oracle = oracle
-        return np.array([oracle.action(turn.engine.get_state(game)) for game in turn.games.tolist()])
 
 
 class RLlibPlayer:

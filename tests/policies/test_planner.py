@@ -78,10 +78,10 @@ def test_learns(flat: bool) -> None:
         encodings, unseen = encodings.reshape(2000, -1), unseen.reshape(500, -1)
     seen: list[int] = []
     model = fit_planner(
-        encodings, moves, samples=12_000, config=SMALL, batch_size=64, progress=lambda done, _: seen.append(done)
+        encodings, moves, samples=8_000, config=SMALL, lr=5e-3, progress=lambda done, _: seen.append(done)
     )
     assert plan_accuracy(plan_logits(model, unseen), answers) > 0.9
-    assert seen[-1] == pytest.approx(12_000, abs=64)
+    assert seen[-1] == 8_000
 
 
 def test_same_seed_same_head() -> None:

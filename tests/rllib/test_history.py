@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from heist_encoders.engine import Engine
+from heist_encoders.policies.play import Turn
 from heist_encoders.rllib import RLlibPlayer, evaluate_policy
-from heist_encoders.rllib.player import Turn
 from heist_encoders.rllib.registration import create_env
 from heist_encoders.zoo.artifact import Artifact
 from tests.rllib.test_ppo import played_actions

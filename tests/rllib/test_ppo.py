@@ -20,9 +20,9 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from heist_encoders.engine import Engine
 from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
+from heist_encoders.policies.play import Turn
 from heist_encoders.rllib import RLlibPlayer, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
-from heist_encoders.rllib.player import Turn
 from heist_encoders.zoo.artifact import Artifact
 
 pytestmark = pytest.mark.usefixtures("ray_local")
