@@ -51,7 +51,7 @@ def coarsen(maps: NDArray[np.uint8], num_classes: int, side: int = MAP_SIDE) -> 
     objects = counts[:, NUM_BACKGROUND:]
     background = counts[:, :NUM_BACKGROUND].argmax(1)
     if not objects.shape[1]:
-        return background.astype(np.uint8).reshape(batch, side, side)
+        return np.asarray(background, np.uint8).reshape(batch, side, side)
     shown = objects.sum(1) >= _OBJECT_SHARE * block * block
     classes = np.where(shown, objects.argmax(1) + NUM_BACKGROUND, background)
-    return classes.astype(np.uint8).reshape(batch, side, side)
+    return np.asarray(classes, np.uint8).reshape(batch, side, side)

@@ -60,7 +60,7 @@ def bench(
     )
     columns = {
         "encoder": "encoder",
-        "numbers": "encoding_size",
+        "numbers": "latent_dimension",
         "1 frame, ms": "latency_1_ms",
         "64 frames, ms": "latency_64_ms",
         "frames/s at 64": "frames_per_second",

@@ -41,7 +41,7 @@ def tune(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that OUT holds.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Search hyperparameters; by default for usefulness, under limits on encoding size and latency.
+    """Search hyperparameters; by default for mIoU, under limits on latent dimension and latency.
 
     What is not given here is as the search space or its preset says.
 
@@ -73,7 +73,7 @@ def tune(
         output.print_json({**result.to_dict(), "best": result.best})
         return
     columns = [
-        "rank", "status", "feasible", "objective", "linear_f1", "encoding_size", "latency_ms", "samples", "probe_share",
+        "rank", "status", "feasible", "objective", "test_loss", "latent_dimension", "latency_ms", "samples",
     ]  # fmt: skip
     rows = result.table[columns + result.plan["searched"]]
     output.print_table(tuple(rows.columns), rows.itertuples(index=False, name=None), title=f"{result.path}")

@@ -1,7 +1,7 @@
 """What did an autoencoder throw away? Probes, reconstruction metrics, speed, pictures and the report.
 
-The names below are imported from their modules on first use, so that importing this package stays light. ``evaluate.evaluate``
-shares its module's name and is imported from there; so is ``probing.probe``.
+The names below are imported from their modules on first use, so that importing this package stays light. The function
+``evaluate.evaluate`` shares its module's name and is imported from there.
 """
 
 from __future__ import annotations

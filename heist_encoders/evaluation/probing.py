@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -127,7 +127,7 @@ def probe(
     test_limit: int = 5_000,
     plan_samples: int = 0,
     fast: bool = False,
-    only_maps: bool = False,
+    wanted: Collection[str] | None = None,
     batch_size: int = 64,
     device: str = "auto",
 ) -> ProbeResult:
@@ -142,7 +142,7 @@ def probe(
         plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. Fewer
             frames than that are shown again and again.
         fast: fewer frames and steps (a few seconds), for estimates inside sweeps.
-        only_maps: only the semantic map, where the game has one.
+        wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         batch_size: frames encoded at a time.
         device: of the probes: ``auto`` (GPU if there is one), ``cpu`` or ``cuda``.
 
@@ -164,14 +164,15 @@ def probe(
         rows = sample_rows(len(frames), limit)
         encodings.append(encode_frames(encoder, frames, rows, batch_size=batch_size))
         asked.append(questions(dataset, split, rows))
-    classes = task_of(dataset.spec.game).classes
+    if wanted is not None and "miou" not in wanted:
+        asked = [part._replace(maps=None) for part in asked]
     result = probe_encodings(
         encodings[0],
         asked[0],
         encodings[1],
         asked[1],
-        targets=() if only_maps and classes else targets_of(dataset),
-        classes=classes,
+        targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
+        classes=task_of(dataset.spec.game).classes,
         seed=seed,
         seeds=seeds,
         fast=fast,
@@ -181,6 +182,10 @@ def probe(
         plan = _plan(encodings, asked, plan_samples, seed, device)
         result = replace(result, plan_accuracy=plan, plan_samples=plan_samples)
     return replace(result, test_rows=rows, seconds=time.perf_counter() - started)
+
+
+def _gives(target: ProbeTarget, wanted: Collection[str]) -> bool:
+    return any(name in wanted or f"linear_{name}" in wanted for name in target.figures)
 
 
 def probe_encodings(

@@ -52,8 +52,8 @@ class PPOOptions(GameOptions):
     """processes that play; 0: the driver itself"""
 
     head: Annotated[str, one_of(HEADS)] = "auto"
-    """``planner`` (a recurrent convolution that finds ways through mazes), ``mlp`` (two layers of 256), or ``auto``: the
-    planner for encodings of shape (C, H, W)"""
+    """``planner`` (a recurrent convolution that finds ways through mazes), ``mlp`` (two layers of 256), or ``auto``:
+    the planner for encodings of shape (C, H, W)"""
 
     lstm: bool = False
     """a recurrent policy; memory mode is only partially observed"""

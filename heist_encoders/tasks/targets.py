@@ -99,7 +99,7 @@ class Presence(ProbeTarget):
 
     def guess(self, train: Answers) -> Floats:
         share = (train.values * train.known).sum(0) / np.maximum(train.known.sum(0), 1)
-        return (share - 0.5).astype(np.float32)
+        return _floats(share - 0.5)
 
 
 class Position(ProbeTarget):
@@ -158,7 +158,7 @@ class Flags(ProbeTarget):
         return Scores({f"{self.name}_f1": mean_known(counts.f1), f"{self.name}_accuracy": accuracy}, {})
 
     def guess(self, train: Answers) -> Floats:
-        return (train.values.mean(0) - 0.5).astype(np.float32)
+        return _floats(train.values.mean(0) - 0.5)
 
 
 class Category(ProbeTarget):
@@ -179,7 +179,7 @@ class Category(ProbeTarget):
         return Scores({f"{self.name}_accuracy": float(right.mean())}, {})
 
     def guess(self, train: Answers) -> Floats:
-        return train.values.mean(0).astype(np.float32)
+        return _floats(train.values.mean(0))
 
 
 class NextMove(ProbeTarget):
@@ -199,7 +199,7 @@ class NextMove(ProbeTarget):
         return Scores({"next_move_accuracy": float(right[known].mean()) if known.any() else float("nan")}, {})
 
     def guess(self, train: Answers) -> Floats:
-        return train.values.mean(0).astype(np.float32)
+        return _floats(train.values.mean(0))
 
 
 def move_distribution(bits: NDArray[np.integer[Any]]) -> Floats:
@@ -254,4 +254,8 @@ def _median(values: NDArray[np.floating[Any]]) -> float:
 
 def _stack(labels: Labels, columns: Sequence[str]) -> NDArray[np.float32]:
     """Columns (N,) as float32 (N, K)."""
-    return np.stack([np.asarray(labels[column]) for column in columns], axis=1).astype(np.float32)
+    return _floats(np.stack([np.asarray(labels[column]) for column in columns], axis=1))
+
+
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.asarray(values, dtype=np.float32)

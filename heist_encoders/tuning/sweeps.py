@@ -57,7 +57,7 @@ def sweep(
             its fields over the space's; None = the space's.
         train: TrainConfig values fixed for all trials, over the space's: ``{"max_seconds": 20.0}``.
         objective: Values of ``Objective`` over the space's: ``{"max_latency_ms": 2.0}``.
-        metric: ``mlp_f1`` (default), ``linear_f1`` or ``test_loss``.
+        metric: ``miou`` (default), ``presence_f1``, ``linear_presence_f1`` or ``test_loss``.
         resume: Go on with the sweep in ``out``, if there is one: finished trials stay, unfinished ones go on from
             their last checkpoint, failed ones are tried again.
         address: Of a Ray cluster; None = the Ray of this process, or a new local one.

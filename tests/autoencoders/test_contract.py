@@ -100,14 +100,15 @@ def test_it_learns_to_tell_two_frames_apart(model: BaseAutoencoder) -> None:
     frames = torch.zeros(8, 3, 64, 64)
     frames[::2, 0], frames[1::2, 2, 20:40, 20:40] = 0.8, 0.9
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    objective = Objective(default_config(model.name).loss.model_copy(update={"perceptual": 0.0}))
+    loss = default_config(model.name).loss.model_copy(update={"perceptual": 0.0, "weighting": "none"})
+    objective, batch = Objective(loss, model), Batch(torch.zeros(8, 64, 64, 3, dtype=torch.uint8))
     losses = []
     for _ in range(12):
-        terms = objective(model, frames, model(frames))
+        found = objective(model, frames, model(frames), batch)
         optimizer.zero_grad()
-        terms.total.backward()
+        found.total.backward()
         optimizer.step()
-        losses.append(float(terms.pixel))
+        losses.append(float(found.terms["pixel"]))
     assert losses[-1] < 0.8 * losses[0]
 
 

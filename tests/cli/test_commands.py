@@ -97,7 +97,7 @@ def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tm
     cli.ok("promote", out / "artifact", "--name", "promoted-cli", "--overwrite")
     rows = {row["name"]: row for row in cli.ok("list", "--json").json["artifacts"]}
     assert rows["promoted-cli"]["mlp_f1"] == pytest.approx(found["metrics"]["usefulness"]["mlp_f1"])
-    assert rows["promoted-cli"]["encoding_size"] == 32
+    assert rows["promoted-cli"]["latent_dimension"] == 32
     assert "promoted-cli" in cli.ok("list").out
 
     page = tmp_path / "report.html"

@@ -35,7 +35,7 @@ def same_weights(a: TrainResult, b: TrainResult) -> bool:
 
 
 def curves(result: TrainResult) -> list[tuple[float, float, float]]:
-    return [(r.train_loss, r.test_loss, r.kl) for r in result.history]
+    return [(r.train_loss, r.test_loss, r.terms) for r in result.history]
 
 
 @pytest.mark.parametrize("name", autoencoder_names())
@@ -188,7 +188,7 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_collapse_is_noticed() -> None:
     config = {**SMALL, "loss": {"beta": 100.0}, "max_epochs": 2, "learning_rate": 0.01}
-    with pytest.warns(UserWarning, match=r"vae_paper: only 0 of 6 numbers of the encoding vary"):
+    with pytest.warns(UserWarning, match=r"vae_paper: only 0 of 6 dimensions of the encoding vary"):
         result = train(config, DATA)
     assert result.history[-1].collapsed
     assert result.history[-1].active_units == 0
@@ -198,7 +198,7 @@ def test_collapse_is_noticed() -> None:
     ("active", "units", "collapsed"), [(6, 64, True), (7, 64, False), (0, 5, True), (1, 10, False)]
 )
 def test_collapsed_means_under_a_tenth(active: int, units: int, collapsed: bool) -> None:
-    report = EpochReport(0, 1.0, 1.0, 0.1, 0.0, 0.0, active, units, 1, 1.0, 1.0, True)
+    report = EpochReport(0, 1.0, 1.0, {"mse": 0.1}, active, units, 1, 1.0, 1.0, True)
     assert report.collapsed == collapsed
 
 

@@ -173,9 +173,9 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 def test_objective_never_prefers_what_is_over_a_limit() -> None:
     objective = Objective()
-    good = {"encoding_size": 1200, "latency_ms": 5.0, "mlp_f1": 0.0, "test_loss": 1e5}
-    large = {"encoding_size": 1201, "latency_ms": 1.0, "mlp_f1": 1.0, "test_loss": 0.0}
-    slow = {"encoding_size": 10, "latency_ms": 50.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    good = {"latent_dimension": 1200, "latency_ms": 5.0, "mlp_f1": 0.0, "test_loss": 1e5}
+    large = {"latent_dimension": 1201, "latency_ms": 1.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    slow = {"latent_dimension": 10, "latency_ms": 50.0, "mlp_f1": 1.0, "test_loss": 0.0}
     for chosen in (objective, Objective(metric="test_loss")):
         assert chosen.score(good) > chosen.score(large) > chosen.score(slow)
     assert [epoch for epoch in range(1, 20) if Objective(first_probe=2, probe_factor=3).probed(epoch)] == [2, 6, 18]

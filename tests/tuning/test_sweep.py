@@ -53,7 +53,7 @@ def test_sweep_runs_and_reports(finished: tuple[SweepResult, list], small_datase
     best = result.best
     assert best is not None
     assert best["objective"] == best["mlp_f1"]
-    assert best["encoding_size"] == 8
+    assert best["latent_dimension"] == 8
     assert 0 < best["latency_ms"] < 5
     first, second, third = result.table.sort_values("trial")["learning_rate"]
     assert first == 3e-3  # the space's start
@@ -251,7 +251,7 @@ def test_over_the_limits_nothing_wins(ray_local: None, small_dataset: Any, tmp_p
         preset="smoke",
         train=TINY,
         num_samples=1,
-        objective={"max_encoding_size": 4},
+        objective={"max_latent_dimension": 4},
     )
     assert result.best is None
     assert not result.table["feasible"].any()
