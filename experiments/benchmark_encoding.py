@@ -109,9 +109,7 @@ def ways_of(artifact: Any, batch: int, with_compile: bool) -> tuple[dict[str, Wa
     notes: dict[str, str] = {}
     for precision in ("float32", "bfloat16"):
         for backend in ("torch", "openvino", "auto"):
-            encoder = load_encoder(
-                artifact, device="cpu", backend=backend, precision=precision, threads=1, batch_size=batch
-            )
+            encoder = load_encoder(artifact, device="cpu", backend=backend, precision=precision, threads=1)
             ways[f"{backend} {precision}"] = encoder.encode
             if backend == "auto":
                 notes[f"{backend} {precision}"] = encoder.backend

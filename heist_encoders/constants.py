@@ -67,3 +67,6 @@ TRAIN_LEVELS: Final = range(1_000_000_000)
 TEST_LEVELS: Final = range(1_000_000_000, 1_500_000_000)
 EVALUATION_LEVELS: Final = range(1_500_000_000, 2_000_000_000)
 MAX_LEVEL_SEED: Final = 2**31 - 2
+
+HEADS: Final = ("auto", "mlp", "planner")
+"""Kinds of policy heads on encodings, see ``policies.heads``."""

@@ -17,9 +17,11 @@ from heist_encoders.constants import FRAME_SIZE
 
 _CELL = 8
 """Pixels of a cell's side after the frame is resized: three convolutions of stride 2 make one column of it."""
-_MOST_NUMBERS = 1_200
+_MOST_LATENT = 1_200
+"""Latent dimension at most, unless the channels are given."""
 _MOST_CHANNELS = 16
 _CELLS_UNKNOWN = 8
+"""Cells along each side where nothing says how many are in view."""
 
 
 class GridParams(Config):
@@ -37,8 +39,8 @@ class GridParams(Config):
 class Grid(BaseAutoencoder):
     """One column of channels for each cell of the world in view. Encoding: (latent_channels, cells, cells).
 
-    The frame is resized so that a cell is 8 pixels wide; three 4x4 convolutions of stride 2, one 3x3 and one 1x1 follow,
-    and tanh, so that an encoding is in [-1, 1]. The decoder mirrors them.
+    The frame is resized so that a cell is 8 pixels wide; three 4x4 convolutions of stride 2, one 3x3 and one 1x1
+    follow, and tanh, so that an encoding is in [-1, 1]. The decoder mirrors them.
     """
 
     Params = GridParams
@@ -48,7 +50,7 @@ class Grid(BaseAutoencoder):
     def __init__(self, params: GridParams) -> None:
         super().__init__(params)
         self.cells = params.cells or _CELLS_UNKNOWN
-        latent = params.latent_channels or max(1, min(_MOST_CHANNELS, _MOST_NUMBERS // self.cells**2))
+        latent = _latent_channels(params)
         first, second, third = params.channels
         self.encoder = nn.Sequential(
             *_down(3, first),
@@ -71,6 +73,12 @@ class Grid(BaseAutoencoder):
         initialise(self)
         initialise_colours(self.encoder)
 
+    @classmethod
+    def params_for(cls, params: dict[str, Any], cells_in_view: int | None) -> dict[str, Any]:
+        """Cells and channels that were left open, from the cells in view."""
+        filled = GridParams.from_dict({**params, "cells": params.get("cells") or cells_in_view or _CELLS_UNKNOWN})
+        return {**filled.to_dict(), "latent_channels": _latent_channels(filled)}
+
     def _resize(self, images: Tensor, side: int) -> Tensor:
         if images.shape[-1] == side:
             return images
@@ -85,6 +93,11 @@ class Grid(BaseAutoencoder):
         latent = encoding.contiguous(memory_format=torch.channels_last)
         image = torch.sigmoid(self.decoder(latent))  # (B, 3, 8 * cells, 8 * cells)
         return Output(self._resize(image, FRAME_SIZE), encoding)
+
+
+def _latent_channels(params: GridParams) -> int:
+    cells = params.cells or _CELLS_UNKNOWN
+    return params.latent_channels or max(1, min(_MOST_CHANNELS, _MOST_LATENT // cells**2))
 
 
 def _down(before: int, after: int) -> list[nn.Module]:

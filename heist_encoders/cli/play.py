@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Game, JsonFlag, Seed, check_folder, check_mode, examples
+from heist_encoders.cli.options import (
+    Game,
+    Greedy,
+    JsonFlag,
+    Sample,
+    Seed,
+    check_folder,
+    check_mode,
+    examples,
+    note_sample,
+)
 from heist_encoders.constants import DEFAULT_GAME, MAX_LEVEL_SEED
 from heist_encoders.errors import ConfigError
 
@@ -45,15 +55,15 @@ def play(
     scale: Annotated[int, typer.Option(min=1, max=16, help="Screen pixels per pixel of the game.")] = 4,
     fps: Annotated[int, typer.Option(min=1, max=50, help="Frames a second.")] = 15,
     game: Game = DEFAULT_GAME,
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Draw a trained policy's actions instead of taking the likeliest.")
-    ] = False,
+    greedy: Greedy = False,
+    sample: Sample = False,
     json: JsonFlag = False,
 ) -> None:
     """Play a game, with the original frame beside what the encoder's decoder makes of its encoding.
 
     Levels come from the evaluation range, which nothing is trained on, unless --level-seed says otherwise.
     """
+    note_sample(sample)
     if mode is not None:
         check_mode(mode)
     if out is not None:
@@ -69,7 +79,7 @@ def play(
     result = play_games(
         None if encoder == "pixels" else encoder,
         policy=policy, mode=mode, game=game, episodes=episodes, max_steps=max_steps, level_seed=level_seed,
-        seed=seed, out=out, scale=scale, fps=fps, greedy=not sample,
+        seed=seed, out=out, scale=scale, fps=fps, greedy=greedy,
     )  # fmt: skip
     if json:
         output.print_json(result)

@@ -23,6 +23,7 @@ from heist_encoders.data.shards import read_manifest, read_shard
 from heist_encoders.data.storage import Storage
 from heist_encoders.errors import DatasetError, unknown_name
 from heist_encoders.ray_session import cpu_count
+from heist_encoders.semantic import SemanticMaps
 from heist_encoders.tasks.base import SIDES, box_columns
 from heist_encoders.tasks.registry import task_of
 
@@ -52,6 +53,7 @@ class Dataset:
         """SHA-256 (hex) of the spec and the content; the same spec gives the same hash on every machine."""
         self._frames: dict[str, NDArray[np.uint8]] = {}
         self._labels: dict[str, pd.DataFrame] = {}
+        self._maps: dict[str, SemanticMaps] = {}
 
     @property
     def path(self) -> str:
@@ -99,6 +101,18 @@ class Dataset:
         task = task_of(self.spec.game)
         task.check_elements("visible fractions")
         return self.labels(split)[[f"visible_{element}" for element in task.elements]].to_numpy(np.float32)
+
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """The semantic maps of a split: what is painted at each pixel, worked out from the labels.
+
+        ``.pick(rows)`` gives uint8 (B, 64, 64), indices into ``.classes``.
+
+        Raises:
+            DatasetError: if the dataset's game has none.
+        """
+        if _check(split) not in self._maps:
+            self._maps[split] = task_of(self.spec.game).semantic_maps(self.labels(split), self.spec.distribution_mode)
+        return self._maps[split]
 
     def torch(self, split: str) -> torch.utils.data.Dataset[Any]:
         """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""

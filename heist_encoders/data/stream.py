@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
 from heist_encoders.errors import ConfigError, DatasetError
-from heist_encoders.tasks.base import SIDES, box_columns
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -89,19 +90,6 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
     )
 
 
-def boxes_of(labels: dict[str, NDArray[np.generic]]) -> NDArray[np.int16]:
-    """Label columns (N,) -> int16 (N, E, 4), the boxes of the E elements that they name.
-
-    Raises:
-        DatasetError: if they name none.
-    """
-    elements = [name.removeprefix("visible_") for name in labels if name.startswith("visible_")]
-    if not elements:
-        raise DatasetError("the labels hold no boxes; use a dataset of a game whose labels name elements")
-    boxes = np.stack([labels[name] for name in box_columns(elements)], axis=1)
-    return boxes.astype(np.int16).reshape(-1, len(elements), len(SIDES))
-
-
 class FrameStream:
     """What ``train`` takes instead of a dataset to train on frames of which none is seen twice.
 
@@ -162,11 +150,15 @@ class FrameStream:
             return self.dataset.frames("test")
         return (self._test if split == "test" else self._first).frames
 
-    def boxes(self, split: str) -> NDArray[np.int16]:
-        """int16 (N, E, 4) of the same frames. Raises DatasetError if the game's labels name no elements."""
+    def maps_of(self, labels: Mapping[str, NDArray[np.generic]]) -> SemanticMaps:
+        """Semantic maps of frames with such label columns (N,). Raises DatasetError for games without them."""
+        return task_of(self.spec.game).semantic_maps(labels, self.spec.distribution_mode)
+
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """Of the frames that ``frames`` gives. Raises DatasetError for games without semantic maps."""
         if split == "test" and self.dataset is not None:
-            return self.dataset.boxes("test")
-        return boxes_of((self._test if split == "test" else self._first).labels)
+            return self.dataset.semantic_maps("test")
+        return self.maps_of((self._test if split == "test" else self._first).labels)
 
     @cached_property
     def _first(self) -> Rows:

@@ -46,25 +46,19 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str =
         id: the new id, ``my-encoder-v0`` for example.
         encoder: its name, path, URI or artifact; it is looked up now, and loaded when an environment is made.
         game: the game to play, which need not be the one that the encoder was trained on.
-        options: defaults of the options of ``make_env``, which ``gymnasium.make`` can override.
+        options: fields of ``EnvConfig``: defaults that ``gymnasium.make`` can override.
 
     Raises:
-        ConfigError: if the id cannot be used or is taken.
+        ConfigError: if the id cannot be used or is taken, or an option is out of range.
         UnknownNameError: for an unknown encoder, game or option.
         ArtifactError: if the artifact is damaged.
     """
-    import inspect
-
-    from heist_encoders.envs.make import make_env
-    from heist_encoders.envs.options import find_for_game
+    from heist_encoders.envs.options import EnvConfig, find_for_game
     from heist_encoders.zoo.artifact import Artifact
 
     if game not in GAMES:
         raise unknown_name("game", game, GAMES)
-    known = [name for name in inspect.signature(make_env).parameters if name not in ("encoder", "game")]
-    for name in options:
-        if name not in known:
-            raise unknown_name("option", name, known)
+    EnvConfig.resolve(**options)
     artifact = find_for_game(encoder, game, options.get("distribution_mode"))
     if isinstance(encoder, Artifact | Path):
         encoder = str(artifact.path)

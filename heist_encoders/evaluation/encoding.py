@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from heist_encoders.constants import FRAME_SHAPE
-from heist_encoders.evaluation.targets import Floats, Frames, Indices
+from heist_encoders.evaluation.frames import Floats, Frames, Indices
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder

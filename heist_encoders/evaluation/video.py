@@ -16,7 +16,7 @@ from heist_encoders.constants import EVALUATION_LEVELS, FRAME_SHAPE, NUM_ACTIONS
 from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.files import temporary_sibling
-from heist_encoders.evaluation.targets import Frames
+from heist_encoders.evaluation.frames import Frames
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder

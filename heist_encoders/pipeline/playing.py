@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
+from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
-    from heist_encoders.rllib.player import Player
+    from heist_encoders.policies.play import Player
 
 
 def play_games(
@@ -28,7 +29,7 @@ def play_games(
     out: Path | None = None,
     scale: int = 4,
     fps: int = 15,
-    greedy: bool = True,
+    greedy: bool = GREEDY,
 ) -> dict[str, Any]:
     """Play whole episodes, or their first ``max_steps`` steps.
 
@@ -97,7 +98,7 @@ def play_games(
 
 
 def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) -> dict[str, Any]:
-    from heist_encoders.rllib.player import Turn
+    from heist_encoders.policies.play import Turn
 
     _, info = env.reset(options={"level_seed": level})
     player.start([0])
@@ -120,7 +121,8 @@ def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) ->
 
 
 def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
-    from heist_encoders.rllib.player import OraclePlayer, RandomPlayer, RLlibPlayer
+    from heist_encoders.policies.play import OraclePlayer, RandomPlayer
+    from heist_encoders.rllib.player import RLlibPlayer
 
     if policy == "random":
         return RandomPlayer("moves", seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from heist_encoders.constants import BALANCES, GAMES, NUM_ACTIONS, POLICIES
 from heist_encoders.engine import Engine
 from heist_encoders.errors import DatasetError
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks.targets import Labels, ProbeTarget
 
 Columns = dict[str, NDArray[np.generic]]
 """Label columns: name -> array (N,)."""
@@ -152,7 +154,7 @@ class Task(ABC):
         """Cells of the world along a side of the frame; None if the world has no cells of fixed size in the frame."""
         return None
 
-    def semantic_maps(self, labels: Any, distribution_mode: str) -> Any:
+    def semantic_maps(self, labels: Labels, distribution_mode: str) -> SemanticMaps:
         """Semantic maps of labelled frames.
 
         Args:
@@ -164,7 +166,7 @@ class Task(ABC):
         """
         raise DatasetError(f"{self.game} has no semantic map; use a dataset of a game that has one")
 
-    def probe_targets(self) -> tuple[Any, ...]:
+    def probe_targets(self) -> tuple[ProbeTarget, ...]:
         """What can be read from a frame of this game: targets of probes. May be empty."""
         return ()
 

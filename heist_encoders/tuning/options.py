@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from heist_encoders.config import Config
+from heist_encoders.config import Config, one_of
 
-METRICS = ("mlp_f1", "linear_f1", "test_loss")
+METRICS: Final = ("mlp_f1", "linear_f1", "test_loss")
+SCHEDULERS: Final = ("asha", "median", "none")
+SEARCHES: Final = ("random", "optuna")
+LOGGERS: Final = ("wandb", "mlflow")
 INFEASIBLE = 1e6
 """An encoder over a limit scores ``-INFEASIBLE * excess`` (excess > 1), below every encoder within the limits."""
 
@@ -28,7 +31,7 @@ class Objective(Config):
             ``first_probe`` epochs. A sweep puts the rungs of ASHA here.
     """
 
-    metric: Literal["mlp_f1", "linear_f1", "test_loss"] = "mlp_f1"
+    metric: Annotated[str, one_of(METRICS)] = "mlp_f1"
     max_encoding_size: int = Field(default=1200, ge=1)
     max_latency_ms: float = Field(default=5.0, gt=0)
     probe_frames: int = Field(default=4000, ge=64)
@@ -64,20 +67,39 @@ class Objective(Config):
 class SweepOptions(Config):
     """How a sweep searches and how much it may spend.
 
-    Attributes:
-        num_samples: Configurations to try (times the points of a grid).
-        scheduler: ``asha`` stops trials that fall behind, ``median`` those below the median, ``none`` stops none.
-        grace_epochs: Epochs that every trial is given before ASHA may stop it.
-        reduction_factor: ASHA keeps one of this many trials at each rung; rungs are this factor apart.
-        search: ``random``, or ``optuna`` (TPE; extra ``optuna``).
-        time_budget_s: Seconds after which all trials are stopped; their best results so far count.
-        max_concurrent: Most trials at once; None = as many as the resources hold.
+    One schema for ``sweep``, the section ``sweep`` of a search space's YAML, and ``heist-encoders tune``: a field that
+    is added here is an option of all three.
     """
 
     num_samples: int = Field(default=8, ge=1)
-    scheduler: Literal["asha", "median", "none"] = "asha"
+    """configurations to try (times the points of a grid)"""
+
+    scheduler: Annotated[str, one_of(SCHEDULERS)] = "asha"
+    """``asha`` stops trials that fall behind, ``median`` those below the median, ``none`` stops none"""
+
     grace_epochs: int = Field(default=1, ge=1)
+    """epochs that every trial is given before ASHA may stop it"""
+
     reduction_factor: int = Field(default=2, ge=2)
-    search: Literal["random", "optuna"] = "random"
+    """ASHA keeps one of this many trials at each rung; rungs are this factor apart"""
+
+    search: Annotated[str, one_of(SEARCHES, "search algorithm")] = "random"
+    """``random``, or ``optuna`` (TPE; extra ``optuna``)"""
+
     time_budget_s: float | None = Field(default=None, gt=0)
+    """seconds after which all trials are stopped; their best results so far count"""
+
     max_concurrent: int | None = Field(default=None, ge=1)
+    """most trials at once; None: as many as the resources hold. With 1, the seed alone decides the winner"""
+
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """of the sampled configurations and of every trial's training"""
+
+    cpus_per_trial: float = Field(default=1.0, gt=0)
+    """CPUs, and threads, of a trial"""
+
+    gpus_per_trial: float | None = Field(default=None, ge=0)
+    """GPUs, also a fraction, of a trial; None: half a GPU if there is one"""
+
+    log: tuple[Annotated[str, one_of(LOGGERS, "logger")], ...] = Field(default=(), strict=False)
+    """``wandb``, ``mlflow`` (extras of these names), besides TensorBoard; may be given twice"""

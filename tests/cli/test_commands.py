@@ -177,7 +177,7 @@ def test_ppo(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
     assert cli.ok(*train, "--steps", 512).json["env_steps"] >= 512
     assert cli.ok(*train, "--steps", 1024).json["env_steps"] >= 1024
     assert "another" in cli(*train, "--steps", 1024, "--seed", 4).error
-    found = cli.ok("ppo", "evaluate", out, "--levels", 2, "--sample", "--json").json
+    found = cli.ok("ppo", "evaluate", out, "--levels", 2, "--json").json
     assert found["num_levels"] == 2
     assert found["distribution_mode"] == "memory"
     path = tmp_path / "policy.gif"

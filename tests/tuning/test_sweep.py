@@ -230,7 +230,9 @@ def test_optuna_and_a_space_of_tune(ray_local: None, small_dataset: Any, tmp_pat
     assert result.table["learning_rate"].between(3e-4, 1e-2).all()
     assert (result.table["learning_rate"] == 3e-3).sum() == 1
     space = {**search_space("conv_maxpool", "smoke"), **TINY}
-    result = sweep(space, small_dataset, out=tmp_path / "dict", preset="smoke", num_samples=1, scheduler="none")
+    result = sweep(
+        space, small_dataset, out=tmp_path / "dict", preset="smoke", options={"num_samples": 1}, scheduler="none"
+    )
     assert result.best is not None
 
 
@@ -270,7 +272,11 @@ def test_bad_folders_and_options(small_dataset: Any, tmp_path: Path) -> None:
         sweep("conv_maxpool", small_dataset, out=file)
     with pytest.raises(ConfigError, match="holds other files and no sweep"):
         sweep("conv_maxpool", small_dataset, out=tmp_path)
-    with pytest.raises(ConfigError, match="expected one of mlp_f1"):
+    with pytest.raises(UnknownNameError, match="unknown option 'num_sample'; did you mean 'num_samples'"):
+        sweep("conv_maxpool", small_dataset, out=tmp_path / "s", num_sample=3)
+    with pytest.raises(UnknownNameError, match="unknown scheduler 'ahsa'; did you mean 'asha'"):
+        sweep("conv_maxpool", small_dataset, out=tmp_path / "s", options={"scheduler": "ahsa"})
+    with pytest.raises(UnknownNameError, match="unknown metric 'f1'; did you mean 'mlp_f1'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", metric="f1")
     with pytest.raises(ConfigError, match="unknown key 'epochs'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", train={"epochs": 3})

@@ -15,3 +15,6 @@ STRATA: Final = (
     *(f"none_{i}" for i in range(7)),
 )  # fmt: skip
 """The 14 equally likely strata of a balanced dataset: one element in view, or (7 of 14) no key and no door in view."""
+
+CLASSES: Final = ("floor", "wall", "agent", *ELEMENTS, *(f"ring_{color}" for color in COLORS))
+"""Classes of a semantic map; a key that is held is drawn on the ring in the upper right corner."""

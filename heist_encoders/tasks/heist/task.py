@@ -8,8 +8,10 @@ import numpy as np
 
 from heist_encoders.constants import BALANCES, NUM_MOVES, POLICIES
 from heist_encoders.engine import Engine
+from heist_encoders.semantic import SemanticMaps
 from heist_encoders.tasks.base import Labeller, Oracle, Part, Rows, Spec, Task
-from heist_encoders.tasks.heist.elements import ELEMENTS, STRATA
+from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS, STRATA
+from heist_encoders.tasks.targets import Category, Flags, Labels, NextMove, Position, Presence, ProbeTarget
 
 _CELLS_IN_VIEW = {"easy": 9, "hard": 13, "memory": 8}
 
@@ -18,6 +20,7 @@ class HeistTask(Task):
     """The agent fetches the keys in the order blue, green, red, each of which opens a door, and reaches the exit."""
 
     game = "heist"
+    classes = CLASSES
     elements = ELEMENTS
     strata = STRATA
     strategies = BALANCES
@@ -61,3 +64,17 @@ class HeistTask(Task):
 
     def cells_in_view(self, distribution_mode: str) -> int:
         return _CELLS_IN_VIEW[distribution_mode]
+
+    def semantic_maps(self, labels: Labels, distribution_mode: str) -> SemanticMaps:
+        from heist_encoders.tasks.heist import scene
+
+        return scene.SemanticMaps(labels, distribution_mode)
+
+    def probe_targets(self) -> tuple[ProbeTarget, ...]:
+        return (
+            Presence(ELEMENTS),
+            Position(ELEMENTS),
+            Flags("inventory", [f"held_{color}" for color in COLORS], "keys held"),
+            Category("subgoal", "progress", 2 * len(COLORS) + 1, "subgoals done"),
+            NextMove(),
+        )
