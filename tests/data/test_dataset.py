@@ -121,7 +121,7 @@ def test_other_games_have_their_labels(tmp_path: Path) -> None:
     spec = DatasetSpec(game="coinrun", distribution_mode="easy", balance="natural", policy="random", size=64)
     data = generate_local(spec, tmp_path / "d")
     assert list(data.labels("train").columns) == ["level_seed", "reward"]
-    with pytest.raises(DatasetError, match="only for heist"):
+    with pytest.raises(DatasetError, match="coinrun has no boxes"):
         data.boxes("train")
     with pytest.raises(ConfigError, match="coinrun has no balance 'elements'; it can have natural, basic"):
         DatasetSpec.from_dict({"game": "coinrun"})
