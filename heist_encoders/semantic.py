@@ -13,6 +13,8 @@ NUM_BACKGROUND: Final = 2
 """The first two classes of every task's maps are its background: floor and wall."""
 MAP_SIDE: Final = 16
 """Blocks along each side of the map that probes read and the semantic map loss asks for."""
+UNKNOWN: Final = 255
+"""Marks blocks of a coarse map that neither teach nor count: the rim of an object."""
 _OBJECT_SHARE = 0.25
 
 
@@ -33,7 +35,9 @@ def coarsen(maps: NDArray[np.uint8], num_classes: int, side: int = MAP_SIDE) -> 
     """Maps of pixels as maps of square blocks.
 
     A block has the class of the object (any class but floor and wall) with the most pixels in it if objects cover at
-    least a quarter of it, else floor or wall, whichever has more of the rest; among equals the lower number.
+    least a quarter of it; it is unknown if they cover less, but something of it (whether a key of 5 x 3 pixels covers
+    3 or 4 of 16 is no question about an encoding); else it is floor or wall, whichever has more. Among equals the lower
+    number.
 
     Args:
         maps: uint8 (B, 64, 64), below ``num_classes``.
@@ -41,7 +45,7 @@ def coarsen(maps: NDArray[np.uint8], num_classes: int, side: int = MAP_SIDE) -> 
         side: blocks along each side, a divisor of 64.
 
     Returns:
-        uint8 (B, side, side).
+        uint8 (B, side, side), classes or ``UNKNOWN``.
     """
     batch, block = len(maps), FRAME_SIZE // side
     # (B, side, block, side, block) -> (B * side * side, block * block)
@@ -52,6 +56,7 @@ def coarsen(maps: NDArray[np.uint8], num_classes: int, side: int = MAP_SIDE) -> 
     background = counts[:, :NUM_BACKGROUND].argmax(1)
     if not objects.shape[1]:
         return np.asarray(background, np.uint8).reshape(batch, side, side)
-    shown = objects.sum(1) >= _OBJECT_SHARE * block * block
-    classes = np.where(shown, objects.argmax(1) + NUM_BACKGROUND, background)
+    covered = objects.sum(1)
+    classes = np.where(covered > 0, UNKNOWN, background)
+    classes = np.where(covered >= _OBJECT_SHARE * block * block, objects.argmax(1) + NUM_BACKGROUND, classes)
     return np.asarray(classes, np.uint8).reshape(batch, side, side)

@@ -26,7 +26,7 @@ from heist_encoders.training.hardware import torch_threads
 
 FAST_TRAIN, FAST_TEST = 4_000, 1_000
 """Frames that ``fast=True`` uses."""
-FAST_MAPS = MapProbeSettings(samples=12_000, batch_size=32)
+FAST_MAPS = MapProbeSettings(samples=8_000)
 KINDS = {"linear": None, "mlp": HIDDEN}
 """Kind of probe -> hidden units."""
 
@@ -37,7 +37,7 @@ class Questions(NamedTuple):
     answers: dict[str, Answers]
     """By target."""
     maps: Maps | None
-    """uint8 (N, 16, 16), coarse semantic maps; None where the game has none."""
+    """uint8 (N, 16, 16), coarse semantic maps (``semantic.coarsen``); None where the game has none."""
 
 
 @dataclass

@@ -24,6 +24,7 @@ from heist_encoders.evaluation.markup import (
     table,
     text,
 )
+from heist_encoders.semantic import UNKNOWN
 from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def _scene_card(entry: Entry, classes: tuple[str, ...]) -> str:
     chosen = np.concatenate([examples.of(i)[:1] for i in sorted(set(examples.element.tolist()))])[:8]
     palette = np.array([class_color(name, i) for i, name in enumerate(classes)], np.uint8)
     actual, read = examples.maps[chosen], examples.read_maps[chosen]
-    wrong = np.where((actual != read)[..., None], palette[actual], np.uint8(238))
+    known = actual != UNKNOWN
+    wrong = np.where((known & (actual != read))[..., None], palette[np.where(known, actual, 0)], np.uint8(238))
     block = 64 // max(1, actual.shape[-1])
 
     def enlarged(maps: Picture) -> Picture:

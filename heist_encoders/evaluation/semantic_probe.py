@@ -11,6 +11,7 @@ from torch import Tensor
 
 from heist_encoders.autoencoders.semantic_decoder import SemanticDecoder
 from heist_encoders.evaluation.frames import Indices
+from heist_encoders.semantic import UNKNOWN
 from heist_encoders.training.objective import map_cross_entropy
 
 Maps = npt.NDArray[np.uint8]
@@ -21,10 +22,10 @@ Maps = npt.NDArray[np.uint8]
 class MapProbeSettings:
     """How the probe is trained: Adam, one cosine cycle, gradients clipped at 1."""
 
-    samples: int = 100_000
+    samples: int = 60_000
     """Frames shown in all; the training frames again and again, shuffled anew in each pass."""
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    batch_size: int = 16
+    learning_rate: float = 2e-3
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,17 @@ class MapReading:
 
 
 def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, ...]) -> tuple[float, dict[str, float]]:
-    """Mean IoU, and IoU by class: TP / (TP + FP + FN) over all blocks of all frames (Everingham et al. 2010).
+    """Mean IoU, and IoU by class: TP / (TP + FP + FN) over all known blocks of all frames (Everingham et al. 2010).
 
     Args:
-        predicted, actual: uint8 (N, H, W).
+        predicted, actual: uint8 (N, H, W); where ``actual`` is ``UNKNOWN``, nothing counts.
         classes: names of the class numbers.
 
     Returns:
         The mean over the classes that ``actual`` shows, and each class's; NaN for one that it does not show.
     """
-    number = len(classes)
-    index = actual.ravel().astype(np.int64) * number + predicted.ravel()
+    number, known = len(classes), actual != UNKNOWN
+    index = actual[known].astype(np.int64) * number + predicted[known]
     counts = np.bincount(index, minlength=number**2).reshape(number, number).astype(np.float64)
     hits, shown, said = np.diag(counts), counts.sum(1), counts.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -19,7 +19,7 @@ from heist_encoders.autoencoders.losses import class_weights, rarity_weights
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
 from heist_encoders.autoencoders.semantic_decoder import SemanticDecoder
 from heist_encoders.errors import ConfigError
-from heist_encoders.semantic import MAP_SIDE
+from heist_encoders.semantic import MAP_SIDE, UNKNOWN
 from heist_encoders.training.config import LossConfig
 
 
@@ -140,11 +140,11 @@ def map_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logits: float (B, classes, H, W).
-        target: int64 (B, H, W).
+        target: int64 (B, H, W); ``UNKNOWN`` does not count.
     """
-    counts = torch.bincount(target.flatten(), minlength=logits.shape[1]).to(torch.float32)
-    weights = (target.numel() / counts.clamp(min=1)).sqrt().clamp(max=30.0)
-    return functional.cross_entropy(logits.float(), target, weights)
+    counts = torch.bincount(target[target != UNKNOWN], minlength=logits.shape[1]).to(torch.float32)
+    weights = (counts.sum() / counts.clamp(min=1)).sqrt().clamp(max=30.0)
+    return functional.cross_entropy(logits.float(), target, weights, ignore_index=UNKNOWN)
 
 
 class Objective:

@@ -7,7 +7,7 @@ import pytest
 
 from heist_encoders.data.stream import stream
 from heist_encoders.engine import Engine
-from heist_encoders.semantic import coarsen
+from heist_encoders.semantic import UNKNOWN, coarsen
 from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS
 from heist_encoders.tasks.heist.levels import LevelBank
 from heist_encoders.tasks.heist.scene import AGENT, FLOOR, WALL, SemanticMaps
@@ -78,18 +78,18 @@ def test_picking_rows_is_the_same_whatever_they_are_picked_with(scene: tuple) ->
     assert len(SemanticMaps(labels, mode)) == ROWS
 
 
-def test_blocks_take_the_object_that_covers_a_quarter_else_the_background() -> None:
+def test_blocks_take_the_object_that_covers_a_quarter_and_are_unknown_at_its_rim() -> None:
     maps = np.zeros((1, 64, 64), np.uint8)
     maps[0, :4, 4:8] = WALL
-    maps[0, 0, 0:3] = 4  # three of 16 pixels: not enough
+    maps[0, 0, 0:3] = 4  # three of 16 pixels: neither
     maps[0, 2, 4:8] = 5  # a quarter of a wall
     maps[0, 4:6, 0:2] = 6
     maps[0, 6:8, 2:4] = 5  # as many as class 6: the lower number
     maps[0, 60:64, 60:62] = WALL  # half floor, half wall
     coarse = coarsen(maps, len(CLASSES), 16)
     assert coarse.shape == (1, 16, 16)
-    assert coarse[0, 0, 0] == FLOOR
+    assert coarse[0, 0, 0] == UNKNOWN
     assert coarse[0, 0, 1] == 5
     assert coarse[0, 1, 0] == 5
     assert coarse[0, 15, 15] == FLOOR
-    assert (coarse > 0).sum() == 2
+    assert (coarse > 0).sum() == 3
