@@ -75,10 +75,18 @@ class ProbeResult:
     maps: Maps | None = field(default=None, repr=False)
     test_rows: Indices = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
 
+    @property
+    def scene_score(self) -> float | None:
+        """mIoU times plan accuracy: high only for an encoding from which the scene and the way through it can be read.
+
+        None unless both were measured.
+        """
+        return None if self.miou is None or self.plan_accuracy is None else self.miou * self.plan_accuracy
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, ``figures`` beside the rest; None for what does not exist (NaN)."""
         values = {key: value for key, value in vars(self).items() if key not in ("maps", "test_rows", "figures")}
-        return plain({**values, **self.figures}, 6)  # type: ignore[no-any-return]
+        return plain({**values, "scene_score": self.scene_score, **self.figures}, 6)  # type: ignore[no-any-return]
 
 
 def sample_rows(count: int, limit: int, seed: int = 0) -> Indices:
