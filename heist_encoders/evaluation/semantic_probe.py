@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from heist_encoders.training.objective import map_cross_entropy
 
 Maps = npt.NDArray[np.uint8]
 """(N, side, side), the class of each block."""
+_DRAWING = threading.Lock()
+"""Held while weights are drawn: torch's generator is one for all threads, and probes of several seeds run at once."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def read_maps(
     """
     settings = settings or MapProbeSettings()
     normalise = Normaliser(x_train)
-    with torch.random.fork_rng(devices=[]):
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         decoder = SemanticDecoder(tuple(x_train.shape[1:]), len(classes), side=maps_train.shape[-1]).to(device)
     decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
