@@ -163,7 +163,7 @@ def sweep_outcome(result: _Result) -> str:
     """A line about the winner."""
     return (
         f"  winner of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
-        f"{result['latent_dimension']} numbers, {result['latency_ms']:.2f} ms"
+        f"latent dimension {result['latent_dimension']}, {result['latency_ms']:.2f} ms"
     )
 
 

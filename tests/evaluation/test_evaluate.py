@@ -168,7 +168,9 @@ def test_majority_by_hand(small_dataset: Any) -> None:
     progress = small_dataset.labels("test")["progress"]
     most = small_dataset.labels("train")["progress"].mode()[0]
     assert found["subgoal_accuracy"] == pytest.approx((progress == most).mean(), abs=1e-6)
-    asked = [questions(small_dataset, split, np.arange(len(small_dataset.frames(split)))).maps for split in ("train", "test")]
+    asked = [
+        questions(small_dataset, split, np.arange(len(small_dataset.frames(split)))).maps for split in ("train", "test")
+    ]
     assert asked[0] is not None
     assert asked[1] is not None
     usual = np.array([[np.bincount(asked[0][:, y, x]).argmax() for x in range(16)] for y in range(16)])

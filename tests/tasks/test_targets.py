@@ -42,7 +42,9 @@ def test_f1_by_hand() -> None:
 def test_partly_visible_elements_are_unknown() -> None:
     names = [f"e{i}" for i in range(7)]
     visible = [0.0, 0.5, 0.49, 1.0, 0.01, 0.0, 0.75]
-    answers = Presence(names).load({f"visible_{n}": np.array([v], np.float32) for n, v in zip(names, visible)})
+    answers = Presence(names).load(
+        {f"visible_{n}": np.array([v], np.float32) for n, v in zip(names, visible, strict=True)}
+    )
     assert answers.values.tolist() == [[0, 1, 0, 1, 0, 0, 1]]
     assert answers.known.tolist() == [[1, 1, 0, 1, 0, 1, 1]]
 
@@ -51,7 +53,7 @@ def test_positions_are_centres_of_boxes_in_pixels() -> None:
     target = Position(["a", "b"])
     labels = {"visible_a": [1.0, 1.0, 0.2], "visible_b": [0.0, 0.6, 0.0]}
     for name, box in (("a", (10, 20, 13, 30)), ("b", (0, 60, 4, 64))):
-        labels |= {f"{name}_{side}": [value] * 3 for side, value in zip(("x0", "y0", "x1", "y1"), box)}
+        labels |= {f"{name}_{side}": [value] * 3 for side, value in zip(("x0", "y0", "x1", "y1"), box, strict=True)}
     answers = target.load(labels)
     assert (answers.values[1] * 32 + 32).tolist() == [11.5, 25.0, 2.0, 62.0]
     assert answers.known.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
