@@ -26,6 +26,8 @@ class MapProbeSettings:
 
     samples: int = 100_000
     """Frames shown in all; the training frames again and again, shuffled anew in each pass."""
+    max_passes: int = 50
+    """Of few training frames it sees no more than so many passes."""
     batch_size: int = 64
     learning_rate: float = 3e-3
 
@@ -114,7 +116,7 @@ def read_maps(
     decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(decoder.parameters(), lr=settings.learning_rate, fused=True)
     batch_size = min(settings.batch_size, len(x_train))
-    steps = max(1, settings.samples // batch_size)
+    steps = max(1, min(settings.samples, settings.max_passes * len(x_train)) // batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for rows in _passes(len(x_train), batch_size, steps, seed):
         optimizer.zero_grad(set_to_none=True)

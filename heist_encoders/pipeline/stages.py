@@ -181,7 +181,7 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
         def listen(part: str) -> None:
             parts.append(part)
-            job.progress.count(len(parts) - 1, 5, part)
+            job.progress.count(len(parts) - 1, 4, part)
 
         artifact = load_artifact(winner["artifact"])
         with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
