@@ -11,7 +11,7 @@ import pytest
 from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import load_space, search_space, space_names
-from heist_encoders.tuning.options import Objective, SweepOptions
+from heist_encoders.tuning.options import METRICS, Objective, SweepOptions
 from heist_encoders.tuning.plan import place_of
 from heist_encoders.tuning.spaces import PRESETS, configs_folder, space_of
 
@@ -182,6 +182,22 @@ def test_objective_never_prefers_what_is_over_a_limit() -> None:
         assert chosen.score(good) > chosen.score(large) > chosen.score(slow)
     assert [epoch for epoch in range(1, 20) if Objective(first_probe=2, probe_factor=3).probed(epoch)] == [2, 6, 18]
     assert [epoch for epoch in range(1, 8) if Objective(first_probe=2, probe_factor=1).probed(epoch)] == [2, 4, 6]
+
+
+def test_a_metric_is_checked_against_the_game() -> None:
+    for metric in METRICS:
+        Objective(metric=metric).check_game("heist")
+    Objective(metric="test_loss").check_game("coinrun")
+    Objective(metric="linear_presence_f1").check_game("maze")
+    with pytest.raises(ConfigError, match="metric 'miou' can't be read from frames of coinrun; .*: test_loss$"):
+        Objective().check_game("coinrun")
+    with pytest.raises(ConfigError, match="frames of maze; choose one of: presence_f1, linear_presence_f1, test_loss"):
+        Objective().check_game("maze")
+
+
+def test_old_metrics_go_on_working_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="'mlp_f1' is now 'presence_f1'"):
+        assert Objective.from_dict({"metric": "mlp_f1"}).metric == "presence_f1"
 
 
 def test_optuna_space_honours_conditions_and_lists(tmp_path: Path) -> None:
