@@ -189,7 +189,7 @@ def test_a_metric_is_checked_against_the_game() -> None:
         Objective(metric=metric).check_game("heist")
     Objective(metric="test_loss").check_game("coinrun")
     Objective(metric="linear_presence_f1").check_game("maze")
-    with pytest.raises(ConfigError, match="metric 'miou' can't be read from frames of coinrun; .*: test_loss$"):
+    with pytest.raises(ConfigError, match=r"metric 'miou' can't be read from frames of coinrun; .*: test_loss$"):
         Objective().check_game("coinrun")
     with pytest.raises(ConfigError, match="frames of maze; choose one of: presence_f1, linear_presence_f1, test_loss"):
         Objective().check_game("maze")
