@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from heist_encoders.evaluation.targets import move_distribution
 from numpy.typing import NDArray
 
 from heist_encoders.data.sampler import CaseFinder, draw_poses, pose_labels
@@ -33,6 +32,7 @@ from heist_encoders.engine import Engine
 from heist_encoders.policies.planner import PlannerConfig, fit_planner, plan_accuracy, plan_logits
 from heist_encoders.tasks.heist.elements import CASES, EVALUATION_LEVELS, TRAIN_LEVELS
 from heist_encoders.tasks.heist.levels import LevelBank, present
+from heist_encoders.tasks.targets import move_distribution
 
 
 def true_states(

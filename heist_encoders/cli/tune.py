@@ -45,7 +45,8 @@ def tune(
 
     What is not given here is as the search space or its preset says.
 
-    Usefulness is the mean F1 of an MLP probe for the 7 elements on frozen encodings. 'promote' gives the winner a name.
+    The mIoU is that of the semantic map that a small probe reads from frozen encodings. 'promote' gives the best trial
+    a name.
     """
     check_folder(out)
     output.set_resume_hint("add --resume to the same command to go on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from heist_encoders.training.objective import map_cross_entropy
 
 Maps = npt.NDArray[np.uint8]
 """(N, side, side), the class of each block."""
+_DRAWING = threading.Lock()
+"""Held while weights are drawn: torch's generator is one for all threads, and probes of several seeds run at once."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class MapProbeSettings:
 
     samples: int = 60_000
     """Frames shown in all; the training frames again and again, shuffled anew in each pass."""
+    max_passes: int = 50
+    """Of few training frames it sees no more than so many passes."""
     batch_size: int = 16
     learning_rate: float = 2e-3
 
@@ -106,13 +111,13 @@ def read_maps(
     """
     settings = settings or MapProbeSettings()
     normalise = Normaliser(x_train)
-    with torch.random.fork_rng(devices=[]):
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         decoder = SemanticDecoder(tuple(x_train.shape[1:]), len(classes), side=maps_train.shape[-1]).to(device)
     decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(decoder.parameters(), lr=settings.learning_rate, fused=True)
     batch_size = min(settings.batch_size, len(x_train))
-    steps = max(1, settings.samples // batch_size)
+    steps = max(1, min(settings.samples, settings.max_passes * len(x_train)) // batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for rows in _passes(len(x_train), batch_size, steps, seed):
         optimizer.zero_grad(set_to_none=True)

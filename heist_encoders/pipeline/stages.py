@@ -163,7 +163,7 @@ def sweep_outcome(result: _Result) -> str:
     """A line about the winner."""
     return (
         f"  winner of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
-        f"{result['latent_dimension']} numbers, {result['latency_ms']:.2f} ms"
+        f"latent dimension {result['latent_dimension']}, {result['latency_ms']:.2f} ms"
     )
 
 
@@ -181,7 +181,7 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
         def listen(part: str) -> None:
             parts.append(part)
-            job.progress.count(len(parts) - 1, 5, part)
+            job.progress.count(len(parts) - 1, 4, part)
 
         artifact = load_artifact(winner["artifact"])
         with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute

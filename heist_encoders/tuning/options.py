@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from heist_encoders.config import Config, one_of
+from heist_encoders.errors import ConfigError
 
 METRICS: Final = ("miou", "presence_f1", "linear_presence_f1", "test_loss")
 OLD_METRICS: Final = {"mlp_f1": "presence_f1", "linear_f1": "linear_presence_f1"}
@@ -66,6 +67,19 @@ class Objective(Config):
     def excess(self, latent_dimension: int, latency_ms: float) -> float:
         """How far over the limits an encoder is: at most 1 within them, 2 at twice a limit."""
         return max(latent_dimension / self.max_latent_dimension, latency_ms / self.max_latency_ms)
+
+    def check_game(self, game: str) -> None:
+        """Raise ConfigError if the metric can't be read from frames of a game."""
+        from heist_encoders.tasks.registry import task_of
+
+        task = task_of(game)
+        read = {name for target in task.probe_targets() for name in target.figures}
+        known = {"test_loss", *read, *(f"linear_{name}" for name in read), *(("miou",) if task.classes else ())}
+        if self.metric not in known:
+            usable = [name for name in METRICS if name in known]
+            raise ConfigError(
+                f"metric {self.metric!r} can't be read from frames of {game}; choose one of: {', '.join(usable)}"
+            )
 
     def score(self, metrics: dict[str, Any]) -> float:
         """The number that a sweep maximises, from a trial's ``metrics``.

@@ -83,6 +83,8 @@ def sweep(
 
     folder = Path(out).absolute()
     dataset = _open(dataset)
+    if (spec := getattr(dataset, "spec", None)) is not None:
+        space.objective.check_game(spec.game)
     plan = make_plan(space, dataset)
     existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:

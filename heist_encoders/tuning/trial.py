@@ -47,6 +47,7 @@ class Trial:
         report: Report,
         provenance: dict[str, Any] | None = None,
     ) -> None:
+        objective.check_game(dataset.spec.game)
         self.config, self.dataset, self.objective = config.with_params_of(dataset), dataset, objective
         self.folder, self.report, self.provenance = folder, report, provenance or {}
         self.figures: dict[str, Any] = {}

@@ -172,6 +172,8 @@ CUSTOM = [
     ("vae_paper", {"channels": [8, 8, 16, 12], "latent_size": 5}, (5,)),
     ("vae_alex", {"channels": [3, 5, 7, 9], "latent_size": 130}, (130,)),
     ("compact", {"channels": [4, 8, 6], "points": 5, "context": 3, "decoder_channels": [8, 8, 4]}, (18,)),
+    ("grid", {"channels": [4, 6, 8], "cells": 9, "latent_channels": 3}, (3, 9, 9)),
+    ("grid", {"channels": [4, 6, 8], "cells": 13}, (7, 13, 13)),
 ]
 
 

@@ -14,6 +14,10 @@ def test_the_six_come_in_the_order_of_the_table() -> None:
     assert tuple(n for n in autoencoder_names() if n in expected) == expected
 
 
+def test_the_packages_own_come_after_them() -> None:
+    assert autoencoder_names()[6:8] == ("compact", "grid")
+
+
 def test_an_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown autoencoder 'vae-papr'; did you mean 'vae_paper'"):
         create_autoencoder("vae-papr")

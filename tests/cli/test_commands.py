@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from heist_encoders.cli import output
+from heist_encoders.evaluation.semantic_probe import MapProbeSettings
 from tests.cli.helpers import Cli
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def test_train_by_several_processes_needs_batches_that_can_be_split(
     assert "batch_size = 32 cannot be split evenly over 3 processes" in found.error
 
 
-def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tmp_path: Path) -> None:
+def test_train_evaluate_promote_list_report(
+    cli: Cli, small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "one"
     arguments = ("train", "conv_maxpool", "--data", small_dataset.path, "--out", out, "--max-epochs", 2, "--json")
     first = cli.ok(*arguments)
@@ -82,12 +85,16 @@ def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tm
     assert "epoch 2" in first.err
     assert cli.ok(*arguments).json["sha256"] == first.json["sha256"], "a finished training is not done again"
 
-    found = cli.ok("evaluate", out / "artifact", "--data", small_dataset.path, "--no-pictures", "--json").json
-    assert 0 <= found["metrics"]["usefulness"]["mlp_f1"] <= 1
-    rest = ("--data", small_dataset.path, "--no-pictures", "--seeds", 2, "--references")
+    few = MapProbeSettings(samples=640, batch_size=64)
+    monkeypatch.setattr("heist_encoders.evaluation.semantic_probe.MapProbeSettings", lambda: few)
+    data = ("--data", small_dataset.path, "--no-pictures", "--plan-samples", 0)
+    found = cli.ok("evaluate", out / "artifact", *data, "--seeds", 1, "--json").json
+    assert 0 <= found["metrics"]["probes"]["miou"] <= 1
+    assert found["metrics"]["probes"]["std"] == {}
+    rest = (*data, "--seeds", 2, "--references")
     text = cli.ok("evaluate", out / "artifact", *rest).out
-    assert "mlp_f1" in text
-    assert "deviation over 2 seeds" in text
+    assert "miou" in text
+    assert "std over 2 seeds" in text
     stored = json.loads((out / "artifact" / "metrics.json").read_text())
     assert set(stored["references"]) == {"majority", "untrained", "raw_pixels"}
     found = {"metrics": stored}
@@ -96,7 +103,9 @@ def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tm
     assert "promoted-cli" in cli("promote", out / "artifact", "--name", "promoted-cli").error
     cli.ok("promote", out / "artifact", "--name", "promoted-cli", "--overwrite")
     rows = {row["name"]: row for row in cli.ok("list", "--json").json["artifacts"]}
-    assert rows["promoted-cli"]["mlp_f1"] == pytest.approx(found["metrics"]["usefulness"]["mlp_f1"])
+    for name in ("miou", "presence_f1"):
+        assert rows["promoted-cli"][name] == pytest.approx(found["metrics"]["probes"][name])
+    assert rows["promoted-cli"]["plan_accuracy"] is None
     assert rows["promoted-cli"]["latent_dimension"] == 32
     assert "promoted-cli" in cli.ok("list").out
 

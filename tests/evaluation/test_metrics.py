@@ -8,7 +8,7 @@ import torch
 
 from heist_encoders.autoencoders import create_autoencoder
 from heist_encoders.evaluation.encoding import encode_frames, reconstruct_frames, to_pictures
-from heist_encoders.evaluation.metrics import active_units, box_masks, psnr, reconstruction_metrics, ssim
+from heist_encoders.evaluation.metrics import active_units, psnr, reconstruction_metrics, ssim
 from heist_encoders.evaluation.speed import latency
 
 
@@ -54,16 +54,6 @@ def test_psnr() -> None:
     assert psnr(a, b).tolist() == pytest.approx([20, 100])
 
 
-def test_box_masks() -> None:
-    boxes = torch.tensor([[[1, 0, 3, 2], [0, 0, 0, 0], [5, 6, 8, 9]]], dtype=torch.int16)
-    masks = box_masks(boxes, 8, 8)
-    assert masks.shape == (1, 3, 8, 8)
-    assert masks[0].sum((1, 2)).tolist() == [4, 0, 6]  # the last one sticks out at the bottom
-    assert masks[0, 0, 0, 1]
-    assert not masks[0, 0, 2, 1]
-    assert not masks[0, 0, 0, 3]
-
-
 def test_active_units() -> None:
     encodings = np.zeros((100, 2, 2), np.float32)
     encodings[:, 0, 0] = np.random.default_rng(0).standard_normal(100)
@@ -85,23 +75,40 @@ class Grey(torch.nn.Module):
         return Output(torch.full_like(frames, 0.5), self.encode(frames))
 
 
+class DrawnMaps:
+    """Semantic maps uint8 (N, 64, 64) that are there already."""
+
+    classes = ("floor", "wall", "key", "exit", "door")
+
+    def __init__(self, maps: np.ndarray) -> None:
+        self.maps = maps
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def pick(self, rows: object) -> np.ndarray:
+        return self.maps[rows]  # type: ignore[index,no-any-return]
+
+
 def test_reconstruction_metrics_by_hand() -> None:
     frames = np.zeros((3, 64, 64, 3), np.uint8)
-    frames[0, 10:14, 20:22] = 255  # element 0: error 0.25 as everywhere
+    frames[0, 10:14, 20:22] = 255  # a key: error 0.25 as everywhere
     frames[1] = 127
-    boxes = np.zeros((3, 7, 4), np.int16)
-    boxes[0, 0] = [20, 10, 22, 14]
-    boxes[1, 6] = [0, 0, 64, 2]
-    found = reconstruction_metrics(Grey(), frames, boxes, batch_size=2)  # type: ignore[arg-type]
+    maps = np.zeros((3, 64, 64), np.uint8)
+    maps[0, 10:14, 20:22] = 2
+    maps[1, 0:2] = 3
+    maps[2, 40:] = 1
+    found = reconstruction_metrics(Grey(), frames, DrawnMaps(maps), batch_size=2)  # type: ignore[arg-type]
     grey = (127 / 255 - 0.5) ** 2
     assert found["mse"] == pytest.approx((0.25 + grey + 0.25) / 3, rel=1e-4)
-    assert found["mse_key_blue"] == pytest.approx(0.25, rel=1e-5)
+    assert found["mse_key"] == pytest.approx(0.25, rel=1e-5)
     assert found["mse_exit"] == pytest.approx(grey, rel=1e-3)
-    assert np.isnan(found["mse_door_red"])
-    assert found["element_mse"] == pytest.approx((8 * 0.25 + 128 * grey) / 136, rel=1e-4)
+    assert found["mse_wall"] == pytest.approx(0.25, rel=1e-5)
+    assert np.isnan(found["mse_door"])
+    assert found["object_mse"] == pytest.approx((8 * 0.25 + 128 * grey) / 136, rel=1e-4)
     assert found["latent_dimension"] == 1
     without = reconstruction_metrics(Grey(), frames)  # type: ignore[arg-type]
-    assert "element_mse" not in without
+    assert set(without) == {"mse", "psnr", "ssim", "active_units", "latent_dimension"}
 
 
 def test_encode_and_reconstruct_frames() -> None:

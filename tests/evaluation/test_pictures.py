@@ -12,7 +12,6 @@ from PIL import Image
 
 from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation import pictures, video
-from heist_encoders.evaluation.examples import Examples, choose_examples
 
 HISTORY = [
     {"epoch": 0, "train_loss": 0.5, "test_loss": 0.6, "mse": 0.1, "note": "first"},
@@ -39,13 +38,6 @@ def test_png_keeps_every_pixel(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(Image.open(tmp_path / "deep" / "a.png")), image)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(pictures.png_bytes(image)))), image)
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.png"]
-
-
-def test_crop_stays_inside() -> None:
-    frame = np.arange(64 * 64).reshape(64, 64, 1).repeat(3, 2)
-    assert pictures.crop(frame, (30, 30, 34, 34))[0, 0, 0] == 20 * 64 + 20
-    assert pictures.crop(frame, (0, 60, 2, 64))[0, 0, 0] == 40 * 64
-    assert pictures.crop(frame, (63, 0, 64, 1)).shape == (24, 24, 3)
 
 
 def test_losses_as_npz_and_graph(tmp_path: Path) -> None:
@@ -98,23 +90,3 @@ def test_played_frames_show_a_game_that_moves() -> None:
     assert frames.shape == (12, 64, 64, 3)
     assert len({frame.tobytes() for frame in frames}) > 6
     assert np.array_equal(frames, video.played_frames("heist", "memory", False, steps=12))
-
-
-def test_examples_show_what_they_claim(small_dataset: object, tmp_path: Path) -> None:
-    rows, element, boxes = choose_examples(small_dataset)  # type: ignore[arg-type]
-    again = choose_examples(small_dataset)  # type: ignore[arg-type]
-    assert np.array_equal(rows, again[0])
-    visible = small_dataset.visible("test")  # type: ignore[attr-defined]
-    for row, index, box in zip(rows, element, boxes, strict=True):
-        if index < 0:
-            assert (visible[row] == 0).all()
-        else:
-            assert visible[row, index] >= 0.5
-            assert box.tolist() == small_dataset.boxes("test")[row, index].tolist()  # type: ignore[attr-defined]
-    assert (element >= 0).sum() >= 7
-    frames = np.asarray(small_dataset.frames("test"))[rows]  # type: ignore[attr-defined]
-    examples = Examples(rows, element, boxes, frames, 255 - frames, np.full(len(rows), 0.5, np.float32))
-    examples.save(tmp_path / "examples.npz")
-    loaded = Examples.load(tmp_path / "examples.npz")
-    assert np.array_equal(loaded.reconstructions, 255 - frames)
-    assert np.array_equal(loaded.of(0), np.flatnonzero(element == 0))

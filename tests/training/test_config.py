@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,3 +74,33 @@ def test_an_unknown_autoencoder_offers_the_nearest() -> None:
 def test_planned_samples() -> None:
     assert default_config("vae_paper", max_epochs=3).planned_samples(100) == 300
     assert default_config("vae_paper", max_epochs=3, max_samples=250).planned_samples(100) == 250
+
+
+def dataset_of(game: str, mode: str) -> SimpleNamespace:
+    return SimpleNamespace(spec=SimpleNamespace(game=game, distribution_mode=mode))
+
+
+@pytest.mark.parametrize(("mode", "cells", "channels"), [("easy", 9, 14), ("hard", 13, 7), ("memory", 8, 16)])
+def test_the_grid_has_the_cells_of_the_dataset(mode: str, cells: int, channels: int) -> None:
+    params = default_config("grid").with_params_of(dataset_of("heist", mode)).params
+    assert (params["cells"], params["latent_channels"]) == (cells, channels)
+    assert channels * cells**2 <= 1_200
+    assert channels == 16 or (channels + 1) * cells**2 > 1_200
+
+
+def test_sizes_that_are_given_stay() -> None:
+    given = default_config("grid", params={"cells": 4, "latent_channels": 2, "channels": [8, 8, 8]})
+    assert given.with_params_of(dataset_of("heist", "hard")) == given
+    only_channels = default_config("grid", params={"latent_channels": 2}).with_params_of(dataset_of("heist", "hard"))
+    assert (only_channels.params["cells"], only_channels.params["latent_channels"]) == (13, 2)
+
+
+def test_a_game_without_cells_of_fixed_size_has_the_default() -> None:
+    for dataset in (dataset_of("coinrun", "easy"), SimpleNamespace()):
+        assert default_config("grid").with_params_of(dataset).params["cells"] == 8
+
+
+@pytest.mark.parametrize("name", [name for name in autoencoder_names() if name != "grid"])
+def test_other_architectures_do_not_look_at_the_dataset(name: str) -> None:
+    config = default_config(name)
+    assert config.with_params_of(dataset_of("heist", "easy")) is config

@@ -32,7 +32,7 @@ def calm(ray_local: None, small_dataset: Any, tmp_path_factory: pytest.TempPathF
 
 def outcome(result: SweepResult) -> list[dict[str, Any]]:
     """What each trial tried and what came out, in the order of the trials; no timings."""
-    columns = ["trial", "status", "rank", "epoch", "samples", "mlp_f1", "linear_f1", "test_loss"]
+    columns = ["trial", "status", "rank", "epoch", "samples", "miou", "test_loss"]
     return result.table.sort_values("trial")[columns + result.plan["searched"]].to_dict("records")
 
 

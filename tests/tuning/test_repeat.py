@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from heist_encoders.errors import ConfigError
-from heist_encoders.evaluation.usefulness import usefulness
+from heist_encoders.evaluation.probing import probe
 from heist_encoders.training.report import read_record
 from heist_encoders.tuning import promote_winner, sweep
 from heist_encoders.zoo import load_artifact
@@ -21,7 +21,7 @@ OPTIONS: dict[str, Any] = {
     "num_samples": 3,
     "scheduler": "asha",
     "max_concurrent": 1,
-    "objective": {"max_latency_ms": 1e6},
+    "objective": {"metric": "presence_f1", "max_latency_ms": 1e6},
     "train": {"params": {"channels": [8, 4]}, "test_samples": 32, "epoch_samples": 128, "max_epochs": 4},
     "seed": 5,
 }
@@ -43,9 +43,18 @@ def test_same_winner_twice_and_from_its_card(ray_local: None, small_dataset: Any
     assert summary["epochs"] == len(winners[0].training["history"])
     assert summary["test_loss"] == pytest.approx(trial["test_loss"], rel=1e-4)
     again = load_artifact(out / "artifact").load_model()
-    found = usefulness(again, small_dataset, train_limit=256, test_limit=256, fast=True, device="cpu")
-    assert found.mlp_f1 == pytest.approx(trial["mlp_f1"], abs=0.005)
-    assert found.linear_f1 == pytest.approx(trial["linear_f1"], abs=0.005)
+    frames = results[0].plan["objective"]["probe_frames"]
+    found = probe(
+        again,
+        small_dataset,
+        train_limit=frames,
+        test_limit=max(256, frames // 2),
+        fast=True,
+        wanted=("presence_f1",),
+        device="cpu",
+    )
+    assert found.figures["presence_f1"] == pytest.approx(trial["presence_f1"], abs=0.005)
+    assert found.figures["linear_presence_f1"] == pytest.approx(trial["linear_presence_f1"], abs=0.005)
 
 
 def test_a_card_that_says_nothing() -> None:

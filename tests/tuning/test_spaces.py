@@ -11,12 +11,12 @@ import pytest
 from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import load_space, search_space, space_names
-from heist_encoders.tuning.options import Objective, SweepOptions
+from heist_encoders.tuning.options import METRICS, Objective, SweepOptions
 from heist_encoders.tuning.plan import place_of
 from heist_encoders.tuning.spaces import PRESETS, configs_folder, space_of
 
 FAMILIES = [
-    "compact", "conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_alex", "vae_paper"
+    "compact", "conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "grid", "vae_alex", "vae_paper",
 ]  # fmt: skip
 
 
@@ -45,13 +45,15 @@ def test_every_family_has_a_space() -> None:
 def test_shipped_spaces_search_all_that_matters(family: str) -> None:
     wanted = {
         "learning_rate", "batch_size", "weight_decay", "schedule", "precision",
-        "params.channels", "loss.pixel", "loss.element_weight", "loss.element_map",
+        "params.channels", "loss.weighting", "loss.class_share",
     }  # fmt: skip
     if family.startswith("vae"):
         wanted |= {"loss.beta", "loss.beta_warmup"}
     if family == "vae_alex":
         wanted |= {"loss.perceptual"}
-    if family not in ("compact", "conv_no_bottleneck", "conv_unpool"):  # theirs follows from other sizes
+    if family != "grid":  # which is spatial: its map can be read anyway
+        wanted |= {"loss.semantic_map"}
+    if family not in ("compact", "conv_no_bottleneck", "conv_unpool", "grid"):  # theirs follows from other sizes
         wanted |= {"params.latent_size"}
     assert wanted <= set(load_space(family).searched)
 
@@ -98,7 +100,7 @@ space:
   params: {latent_size: 16}
   loss:
     pixel: {choice: [mse, power4]}
-    element_weight: {uniform: [0.5, 0.9]}
+    class_share: {uniform: [0.5, 0.9]}
     beta: {loguniform: [1.0e-7, 1.0e-4], when: {loss.pixel: mse}, otherwise: 0.5}
 """
     path = write(tmp_path, text)
@@ -173,13 +175,29 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 def test_objective_never_prefers_what_is_over_a_limit() -> None:
     objective = Objective()
-    good = {"latent_dimension": 1200, "latency_ms": 5.0, "mlp_f1": 0.0, "test_loss": 1e5}
-    large = {"latent_dimension": 1201, "latency_ms": 1.0, "mlp_f1": 1.0, "test_loss": 0.0}
-    slow = {"latent_dimension": 10, "latency_ms": 50.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    good = {"latent_dimension": 1200, "latency_ms": 5.0, "miou": 0.0, "test_loss": 1e5}
+    large = {"latent_dimension": 1201, "latency_ms": 1.0, "miou": 1.0, "test_loss": 0.0}
+    slow = {"latent_dimension": 10, "latency_ms": 50.0, "miou": 1.0, "test_loss": 0.0}
     for chosen in (objective, Objective(metric="test_loss")):
         assert chosen.score(good) > chosen.score(large) > chosen.score(slow)
     assert [epoch for epoch in range(1, 20) if Objective(first_probe=2, probe_factor=3).probed(epoch)] == [2, 6, 18]
     assert [epoch for epoch in range(1, 8) if Objective(first_probe=2, probe_factor=1).probed(epoch)] == [2, 4, 6]
+
+
+def test_a_metric_is_checked_against_the_game() -> None:
+    for metric in METRICS:
+        Objective(metric=metric).check_game("heist")
+    Objective(metric="test_loss").check_game("coinrun")
+    Objective(metric="linear_presence_f1").check_game("maze")
+    with pytest.raises(ConfigError, match=r"metric 'miou' can't be read from frames of coinrun; .*: test_loss$"):
+        Objective().check_game("coinrun")
+    with pytest.raises(ConfigError, match="frames of maze; choose one of: presence_f1, linear_presence_f1, test_loss"):
+        Objective().check_game("maze")
+
+
+def test_old_metrics_go_on_working_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="'mlp_f1' is now 'presence_f1'"):
+        assert Objective.from_dict({"metric": "mlp_f1"}).metric == "presence_f1"
 
 
 def test_optuna_space_honours_conditions_and_lists(tmp_path: Path) -> None:

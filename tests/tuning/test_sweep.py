@@ -52,7 +52,7 @@ def test_sweep_runs_and_reports(finished: tuple[SweepResult, list], small_datase
     assert set(result.table["status"]) <= {"done", "stopped"}
     best = result.best
     assert best is not None
-    assert best["objective"] == best["mlp_f1"]
+    assert best["objective"] == best["miou"]
     assert best["latent_dimension"] == 8
     assert 0 < best["latency_ms"] < 5
     first, second, third = result.table.sort_values("trial")["learning_rate"]
@@ -79,8 +79,8 @@ def test_tensorboard_has_every_trial(finished: tuple[SweepResult, list]) -> None
         folder = (result.path / row["checkpoint"]).parent
         events = EventAccumulator(str(folder))
         events.Reload()
-        logged = [event.value for event in events.Scalars("ray/tune/mlp_f1")]
-        assert max(logged) == pytest.approx(row["mlp_f1"])
+        logged = [event.value for event in events.Scalars("ray/tune/miou")]
+        assert max(logged) == pytest.approx(row["miou"])
 
 
 def test_report_shows_what_was_tried(finished: tuple[SweepResult, list], tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_report_shows_what_was_tried(finished: tuple[SweepResult, list], tmp_pat
     page = write([str(result.path.parent)], tmp_path / "report.html").read_text(encoding="utf-8")
     parallel = page[page.index("What tuned tried") :].split("</svg>")[0]
     assert parallel.count("<polyline") == 3
-    for name in ("learning_rate", "mlp_f1"):
+    for name in ("learning_rate", "miou"):
         assert f">{name}</text>" in parallel
-    cost = page[page.index("mlp_f1 of tuned against latency and size") :].split("</svg>")[0]
+    cost = page[page.index("miou of tuned against latency and size") :].split("</svg>")[0]
     assert cost.count("<circle") == 3
-    assert f"trial 0: mlp_f1 {result.table.set_index('trial').loc[0, 'mlp_f1']:.3f}, 8 numbers" in cost
+    assert f"trial 0: miou {result.table.set_index('trial').loc[0, 'miou']:.3f}, latent dimension 8," in cost
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
@@ -218,7 +218,7 @@ def test_tune_run(ray_local: None, small_dataset: Any, tmp_path: Path) -> None:
     analysis = tune.run(trainable, config=config, num_samples=1, storage_path=str(tmp_path), name="door", verbose=0)
     trial = analysis.trials[0]
     assert trial.last_result["complete"]
-    assert trial.last_result["objective"] == trial.last_result["mlp_f1"]
+    assert trial.last_result["objective"] == trial.last_result["miou"]
     best = analysis.get_best_checkpoint(trial, metric="objective", mode="max")
     with best.as_directory() as folder:
         assert load_artifact(Path(folder) / "artifact").family == "conv_maxpool"
@@ -276,8 +276,8 @@ def test_bad_folders_and_options(small_dataset: Any, tmp_path: Path) -> None:
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", num_sample=3)
     with pytest.raises(UnknownNameError, match="unknown scheduler 'ahsa'; did you mean 'asha'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", options={"scheduler": "ahsa"})
-    with pytest.raises(UnknownNameError, match="unknown metric 'f1'; did you mean 'mlp_f1'"):
-        sweep("conv_maxpool", small_dataset, out=tmp_path / "s", metric="f1")
+    with pytest.raises(UnknownNameError, match="unknown metric 'mio'; did you mean 'miou'"):
+        sweep("conv_maxpool", small_dataset, out=tmp_path / "s", metric="mio")
     with pytest.raises(ConfigError, match="unknown key 'epochs'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", train={"epochs": 3})
     with pytest.raises(ConfigError, match="num_samples = 0"):

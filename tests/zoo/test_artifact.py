@@ -41,11 +41,33 @@ def test_weights_come_back_bit_equal(family: str, tmp_path: Path) -> None:
         assert torch.equal(value, other)
 
 
-def test_card_tells_counts_as_whole_numbers(tmp_path: Path) -> None:
-    exit = {"mlp_f1": 0.98765, "positives": 20_000.0, "linear_f1": None}
-    card = make_artifact(tmp_path / "mine", metrics={"usefulness": {"elements": {"exit": exit}, "mlp_f1": 0.5}}).card
-    assert "| exit | 0.9877 | - | - | - | 20,000 |" in card
-    assert "| mean | 0.5 | | - | | |" in card
+def test_card_tells_what_can_be_read(tmp_path: Path) -> None:
+    probes = {
+        "miou": 0.654321,
+        "iou": {"floor": 0.98765, "exit": None},
+        "plan_accuracy": 0.75,
+        "plan_samples": 100_000,
+        "presence_f1": 0.5,
+        "seeds": 3,
+        "std": {"miou": 0.0123},
+        "by_thing": {"exit": {"f1": 0.111}},
+    }
+    card = make_artifact(tmp_path / "mine", metrics={"probes": probes}).card
+    for line in (
+        "- mIoU of the semantic map: 0.6543 ± 0.012",
+        "- plan accuracy after 100,000 labelled frames: 0.75",
+        "- presence F1: 0.5",
+        "- ±: standard deviation over 3 seeds of the probe",
+        "| floor | 0.9877 |",
+        "| exit | - |",
+    ):
+        assert line in card.splitlines()
+    assert "0.111" not in card
+    # One seed has no standard deviation, and no plan accuracy is not 0.
+    single = {key: value for key, value in probes.items() if key not in ("std", "plan_accuracy")}
+    card = make_artifact(tmp_path / "single", metrics={"probes": single}).card
+    assert "±" not in card
+    assert "plan accuracy" not in card
 
 
 def test_card_names_the_mode_where_the_name_alone_means_another(tmp_path: Path) -> None:
@@ -126,7 +148,7 @@ def test_a_folder_that_is_replaced_is_never_missing(copy: Path) -> None:
     looking = threading.Thread(target=look)
     looking.start()
     for _ in range(50):
-        update_metrics(load_artifact(copy), {"usefulness": {}})
+        update_metrics(load_artifact(copy), {"probes": {}})
     done.set()
     looking.join()
     assert seen == {True}
@@ -136,8 +158,8 @@ def test_a_folder_that_is_replaced_is_never_missing(copy: Path) -> None:
 def test_new_metrics_keep_weights_and_pictures(copy: Path) -> None:
     (copy / "curve.png").write_bytes(b"picture")
     before = load_artifact(copy)
-    after = update_metrics(before, {"mlp_f1": 0.75})
-    assert after.metrics == {"mlp_f1": 0.75}
+    after = update_metrics(before, {"miou": 0.75})
+    assert after.metrics == {"miou": 0.75}
     assert after.sha256 == before.sha256
     assert "0.75" in after.card
     assert (copy / "curve.png").read_bytes() == b"picture"

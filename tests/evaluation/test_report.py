@@ -1,0 +1,144 @@
+"""The report, and the evaluations that it is made of."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.evaluation.charts import lines, scatter
+from heist_encoders.evaluation.entries import read_entry
+from heist_encoders.evaluation.evaluate import evaluate
+from heist_encoders.evaluation.report import write_report
+from heist_encoders.evaluation.sections import verdict
+from heist_encoders.tasks.heist.elements import ELEMENTS
+from heist_encoders.zoo.artifact import Artifact, load_artifact, update_metrics
+from tests.evaluation.made import HISTORY, make_artifact
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text; counts what was opened and not closed."""
+
+    VOID = ("meta", "img", "br", "circle", "line", "polyline", "link", "input", "hr")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_report_is_whole_and_complete_in_itself(
+    evaluated: tuple[Artifact, dict[str, Any]], small_dataset: Any, tmp_path: Path
+) -> None:
+    artifact, metrics = evaluated
+    second = make_artifact(tmp_path / "second", small_dataset, "conv_no_bottleneck", "<b>evil</b>")
+    other = evaluate(second, small_dataset, seeds=1, plan_samples=0, pictures=False)
+    path = write_report(
+        [load_artifact(artifact.path), other],
+        tmp_path / "deep" / "report.html",
+        references=[{"name": "a reference", "miou": 0.123, "presence_f1": 0.456}],
+        dataset=small_dataset,
+        sweeps={"sweep one": pd.DataFrame([{"trial": 1, "miou": 0.5}, {"trial": 2, "miou": None}])},
+        ppo={"curves": {"easy": {"steps": [0, 100, 200], "returns": [0.0, 1.0, 3.0]}}, "text": "PPO & more"},
+    )
+    source = path.read_text(encoding="utf-8")
+    page = Page(source)
+    assert page.open == []
+    for text in ("tiny", "<b>evil</b>", "a reference", "majority", "sweep one", "PPO & more", "oracle's", "0.46"):
+        assert text in page.text
+    assert small_dataset.hash in page.text
+    # Nothing is fetched from anywhere: every source is a data URI, and there is no address in the file at all.
+    assert not [value for _, name, value in page.attributes if name in ("href", "srcset", "data", "action")]
+    sources = [value for _, name, value in page.attributes if name == "src"]
+    assert len(sources) == 2 * 4  # two artifacts, a strip of pictures for each of four rows
+    assert all(value is not None and value.startswith("data:image/png;base64,") for value in sources)
+    for word in ("http:", "https:", "@import", "<script", "<link", "url("):
+        assert word not in source
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["report.html"]
+    sections = {value for tag, name, value in page.attributes if tag == "section" and name == "id"}
+    assert sections == {
+        "scenes", "leaderboard", "tradeoffs", "probes", "cost", "training", "ppo", "sweeps", "dataset", "definitions",
+    }  # fmt: skip
+    assert metrics["name"] in page.text
+
+
+def test_report_ranks_by_miou(tmp_path: Path) -> None:
+    entries = [
+        {"name": name, "family": "vae_paper", "probes": {"miou": score, "presence_f1": 1 - (score or 0)}}
+        for name, score in (("middle", 0.5), ("none", None), ("top", 0.9))
+    ]
+    text = Page(write_report(entries, tmp_path / "r.html").read_text()).text
+    leaderboard = text[text.index("Leaderboard") :]
+    assert leaderboard.index("top") < leaderboard.index("middle") < leaderboard.index("none")
+
+
+def test_report_refuses_what_was_never_evaluated(small_dataset: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at least one evaluated artifact"):
+        write_report([], tmp_path / "r.html")
+    artifact = make_artifact(tmp_path / "tiny", small_dataset)
+    for source in (artifact, artifact.path, tmp_path / "nowhere"):
+        with pytest.raises(ArtifactError, match="run heist-encoders evaluate first"):
+            write_report([source], tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        write_report([{"name": "x", "family": "y"}], tmp_path / "folder.html")
+
+
+def test_entry_of_an_artifact_takes_its_own_history(evaluated: tuple[Artifact, dict[str, Any]]) -> None:
+    artifact, metrics = evaluated
+    for source in (artifact, artifact.path, str(artifact.path)):
+        assert read_entry(source).history == HISTORY
+    from_losses = read_entry(metrics).history  # read back from metrics.npz
+    assert [row["test_loss"] for row in from_losses] == [row["test_loss"] for row in HISTORY]
+    assert update_metrics(artifact, {"only": 1}).metrics == {"only": 1}
+    assert read_entry(artifact).metrics["name"] == "tiny"  # the evaluation's own folder still has it
+
+
+def test_entry_leaves_out_the_evaluation_of_other_weights(small_dataset: Any, tmp_path: Path) -> None:
+    artifact = make_artifact(tmp_path / "mine", small_dataset)
+    artifact = update_metrics(artifact, {"name": "mine", "sha256": artifact.sha256})
+    (artifact.path / "evaluation").mkdir()
+    for sha256, name in ((artifact.sha256, "evaluated"), ("0" * 64, "mine")):
+        old = {"name": "evaluated", "sha256": sha256}
+        (artifact.path / "evaluation" / "metrics.json").write_text(json.dumps(old))
+        for source in (artifact, artifact.path):
+            assert read_entry(source).metrics["name"] == name
+
+
+def test_verdict() -> None:
+    scores = dict(zip(ELEMENTS, (0.95, 0.9, 0.89, 0.5, 0.49, None, 0.0), strict=True))
+    assert verdict({"iou": scores}) == (
+        "<b>Read:</b> blue key (0.95), green key (0.90). <b>Half read:</b> red key (0.89), blue door (0.50). "
+        "<b>Lost:</b> green door (0.49), exit (0.00)."
+    )
+
+
+def test_charts_survive_odd_values() -> None:
+    one = scatter([("<a>", 5.0, 0.5, "#000")], x_label="x", y_label="y", title="t")
+    assert "&lt;a&gt;" in one
+    assert one.count("<circle") == 1
+    curve = lines({"a": ([0, 1, 2], [1.0, float("nan"), 0.1]), "b": ([1], [0.0])}, x_label="x", y_label="y", title="t",
+                  log=True)  # fmt: skip
+    assert "nan" not in curve
+    assert curve.count("<polyline") == 2
