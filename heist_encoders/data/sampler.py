@@ -175,14 +175,14 @@ class CaseFinder:
         (progress, y, x)."""
         case = case if case in _CASE_ELEMENT else len(CASES) - 1
         if case not in self._found:
-            where = self._where(case)
+            where = self.where(case)
             level, pairs = np.divmod(np.flatnonzero(where), where[0].size)
             levels, starts = np.unique(level, return_index=True)
             self._found[case] = (levels, np.append(starts, len(level)), pairs)
         return self._found[case]
 
-    def _where(self, case: int) -> NDArray[np.bool_]:
-        """bool (L, P, size, size): where the agent may stand for a case."""
+    def where(self, case: int) -> NDArray[np.bool_]:
+        """bool (L, P, size, size): at which progress and in which cell the agent may stand for a case."""
         if case in _CASE_ELEMENT:
             return self._reachable & self._seen(_CASE_ELEMENT[case], 0.5)
         allowed = self._reachable.copy()

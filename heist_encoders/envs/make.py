@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heist_encoders.envs.options import resolve_options
 from heist_encoders.envs.single import HeistEnv
@@ -30,6 +30,7 @@ def make_env(
     precision: str = "float32",
     threads: int | None = None,
     render_mode: str | None = None,
+    **starts: Any,
 ) -> HeistEnv:
     """One game as a gymnasium environment.
 
@@ -50,6 +51,7 @@ def make_env(
         precision: of the encoder's arithmetic, ``float32`` or ``bfloat16``.
         threads: CPU threads of OpenVINO; None: ``OMP_NUM_THREADS``, else as many as torch uses.
         render_mode: ``rgb_array`` or ``human``: the frame and, beside it, its reconstruction.
+        starts: where episodes of training begin and when they are cut: the options of ``starts.StartOptions``.
 
     Raises:
         HeistEncodersError: in one line, for any option that cannot be met.
@@ -69,6 +71,7 @@ def make_env(
             precision=precision,
             threads=threads,
             render_mode=render_mode,
+            **starts,
         )
     )
 
@@ -90,6 +93,7 @@ def make_vector_env(
     threads: int | None = None,
     render_mode: str | None = None,
     frames_in_info: bool = False,
+    **starts: Any,
 ) -> HeistVectorEnv:
     """``num_envs`` games as one gymnasium vector environment: one engine batch, one encoder call a step.
 
@@ -97,7 +101,7 @@ def make_vector_env(
         num_envs: number of games.
         frames_in_info: put the frames into ``info["frame"]``; it costs a copy.
         encoder, distribution_mode, num_levels, start_level, game, use_backgrounds, actions, normalize, device,
-            backend, precision, threads, render_mode: as in ``make_env``, but for ``human``.
+            backend, precision, threads, render_mode, starts: as in ``make_env``, but for ``human``.
 
     Raises:
         HeistEncodersError: in one line, for any option that cannot be met.
@@ -116,5 +120,6 @@ def make_vector_env(
         precision=precision,
         threads=threads,
         render_mode=render_mode,
+        **starts,
     )
     return HeistVectorEnv(num_envs, options, frames_in_info=frames_in_info)

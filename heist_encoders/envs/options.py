@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from heist_encoders.elements import (
     NUM_ACTIONS,
     NUM_MOVES,
 )
+from heist_encoders.envs.starts import StartOptions, start_options
 from heist_encoders.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class EnvOptions:
         normalize: bring encodings to mean 0 and deviation 1 with the artifact's stored statistics.
         render_mode: None, ``rgb_array`` or ``human``.
         encoder: turns frames into observations; None shows the frames themselves.
+        starts: where episodes of training begin, and their time limit.
     """
 
     game: str
@@ -52,6 +54,7 @@ class EnvOptions:
     normalize: bool
     render_mode: str | None
     encoder: Encoder | None
+    starts: StartOptions = field(default_factory=lambda: StartOptions())
 
     @property
     def last_level(self) -> int:
@@ -81,6 +84,7 @@ def resolve_options(
     precision: str = "float32",
     threads: int | None = None,
     render_mode: str | None = None,
+    **starts: Any,
 ) -> EnvOptions:
     """Check options, fill in what was left open from the encoder's artifact, and load the encoder.
 
@@ -117,6 +121,7 @@ def resolve_options(
         normalize=normalize,
         render_mode=render_mode,
         encoder=found,
+        starts=start_options(starts, game),
     )
 
 

@@ -57,11 +57,13 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str =
 
     from heist_encoders.envs.make import make_env
     from heist_encoders.envs.options import find_for_game
+    from heist_encoders.envs.starts import StartOptions
     from heist_encoders.zoo.artifact import Artifact
 
     if game not in GAMES:
         raise unknown_name("game", game, GAMES)
-    known = [name for name in inspect.signature(make_env).parameters if name not in ("encoder", "game")]
+    named = [name for name in inspect.signature(make_env).parameters if name not in ("encoder", "game", "starts")]
+    known = [*named, *StartOptions.model_fields]
     for name in options:
         if name not in known:
             raise unknown_name("option", name, known)

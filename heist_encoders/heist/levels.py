@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -46,6 +47,8 @@ class LevelBank:
         positions: float32 (L, 7, 2), x and y of each element in cells, NaN where the level has none.
         gates: int8 (L, size, size), the progress from which on each cell can be reached; 127 for walls.
         wall_codes: uint8 (L, size, size), which of the 8 neighbours are walls (see ``NEIGHBOURS``).
+        free: bool (L, size, size), ``free[level, y, x]``: no wall.
+        starts: int64 (L, 2), x and y of the agent's first cell.
         world_size: side of the world in cells.
     """
 
@@ -55,6 +58,7 @@ class LevelBank:
         self.seeds = np.array(seeds, dtype=np.int64)
         levels = make_levels(engine.distribution_mode, self.seeds)
         self.num_keys, self.positions = levels.num_keys, levels.positions
+        self.free, self.starts = levels.free, levels.starts
         self.world_size = levels.free.shape[-1]
         self.wall_codes = wall_codes(~levels.free)
         self._tree = levels.tree
@@ -66,6 +70,8 @@ class LevelBank:
         targets = np.zeros(gates.size, np.uint8)
         targets[cells] = 1 << _TARGETS[element]
         self._targets_below = self._tree.bits_below(targets)
+        self._target_cells = np.zeros((len(self.seeds), NUM_TARGETS), np.int64)
+        self._target_cells[level, _TARGETS[element]] = cells
         self._states = np.repeat(_templates[engine], len(self.seeds))
         self._states["middle"][:, LEVEL_SEEDS] = self.seeds[:, None]
         self._states["grid"] = np.where(levels.free, SPACE, WALL)
@@ -102,6 +108,27 @@ class LevelBank:
             elements[name][gone] = value
         states["held"] = progress[:, None] >= 2 * np.arange(len(COLORS)) + 1
         return states
+
+    @cached_property
+    def path_lengths(self) -> NDArray[np.int16]:
+        """int16 (L, P, size, size): steps from cell to cell that a shortest path to the exit takes, by way of all keys
+        and doors that are left at each progress 0 to P - 1 (P = 2 * most keys + 1); -1 where the agent can't be.
+        """
+        away = self._tree.distances(self._targets_below, self._target_cells)  # (cells, 7)
+        count, last = np.arange(len(self)), 2 * self.num_keys.astype(np.int64)
+        rest = np.zeros((len(self), NUM_TARGETS), np.int16)  # from each target on
+        for target in range(NUM_TARGETS - 2, -1, -1):
+            following = np.where(target + 1 < last, target + 1, NUM_TARGETS - 1)
+            onward = rest[count, following] + away[self._target_cells[:, target], following]
+            rest[:, target] = np.where(target < last, onward, 0)
+        world = away.reshape(len(self), self._tree.stride, self._tree.stride, -1)[:, 1:-1, 1:-1]
+        lengths = np.empty((len(self), int(last.max()) + 1, self.world_size, self.world_size), np.int16)
+        for progress in range(lengths.shape[1]):
+            target_now = np.where(progress < last, progress, NUM_TARGETS - 1)
+            there = np.take_along_axis(world, target_now[:, None, None, None], axis=-1)[..., 0]
+            can_be = (self.gates <= progress) & (progress <= last)[:, None, None]
+            lengths[:, progress] = np.where(can_be, there + rest[count, target_now][:, None, None], -1)
+        return lengths
 
     def directions(
         self, level: NDArray[np.int64], target: NDArray[np.int64], cells: NDArray[np.int64]

@@ -16,6 +16,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from heist_encoders.elements import DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED
 from heist_encoders.envs.history import check_frame_stack
 from heist_encoders.envs.options import ACTIONS
+from heist_encoders.envs.starts import StartOptions, start_options
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
@@ -83,6 +84,7 @@ def ppo_config(
     torch_threads: int | None = 1,
     array_env_runner: bool = True,
     seed: int | None = 0,
+    starts: Mapping[str, Any] | None = None,
 ) -> PPOConfig:
     """A PPOConfig on encoded Heist; Ray is started by its ``build_algo``, not here.
 
@@ -118,6 +120,8 @@ def ppo_config(
         array_env_runner: play with ``ArrayEnvRunner`` in the mode ``env``: the same episodes, faster; False: with
             RLlib's own env runner.
         seed: of the environments, the sampling and the initial weights.
+        starts: where episodes of training begin and when they are cut, the options of ``envs.starts.StartOptions``:
+            ``{"start_share": 1.0, "start_distribution": "curriculum", "time_limit": 60}``. Evaluation ignores them.
 
     Raises:
         UnknownNameError, ArtifactError: for an encoder, mode or another name that does not exist.
@@ -161,6 +165,8 @@ def ppo_config(
         "game": game,
         "use_backgrounds": artifact.use_backgrounds if use_backgrounds is None else use_backgrounds,
     }
+    if starts is not None:
+        env_config |= start_options(starts, game).to_dict()
     if mode == "env":
         # The reference, not the name: it also finds artifacts that are in no zoo, and refuses others of that name.
         env_config |= {"encoder": artifact.reference, **compute, **history}
@@ -235,12 +241,14 @@ def ppo_config(
                 learner_class=FineTunePPOLearner, learner_config_dict={"encoder_lr_factor": float(fine_tune)}
             )
     config.rl_module(model_config=model)
+    if starts is not None:  # RLlib's own evaluation plays from true starts too
+        config.evaluation(evaluation_config={"env_config": StartOptions().to_dict()})
     if evaluation_levels:
         from heist_encoders.rllib.evaluation import evaluation_function
 
         config.evaluation(
             evaluation_interval=evaluation_interval,
-            evaluation_config={"num_envs_per_env_runner": 1},
+            evaluation_config={**(config.evaluation_config or {}), "num_envs_per_env_runner": 1},
             custom_evaluation_function=functools.partial(evaluation_function, levels=evaluation_levels),
         )
     return config
