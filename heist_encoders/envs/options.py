@@ -54,7 +54,7 @@ class EnvOptions:
     normalize: bool
     render_mode: str | None
     encoder: Encoder | None
-    starts: StartOptions = field(default_factory=lambda: StartOptions())
+    starts: StartOptions = field(default_factory=StartOptions)
 
     @property
     def last_level(self) -> int:

@@ -32,12 +32,12 @@ class StartOptions(Config):
         time_limit: steps after which an episode is truncated, at most the game's own 1,000; None: the game's own.
     """
 
-    start_share: float = pydantic.Field(0.0, ge=0, le=1)
+    start_share: float = pydantic.Field(default=0.0, ge=0, le=1)
     start_distribution: Literal["uniform", "balanced", "curriculum"] = "uniform"
-    curriculum_bound: int = pydantic.Field(4, ge=1)
-    curriculum_threshold: float = pydantic.Field(0.7, gt=0, le=1)
-    curriculum_window: int = pydantic.Field(100, ge=1)
-    time_limit: int | None = pydantic.Field(None, ge=1, le=TIME_LIMIT)
+    curriculum_bound: int = pydantic.Field(default=4, ge=1)
+    curriculum_threshold: float = pydantic.Field(default=0.7, gt=0, le=1)
+    curriculum_window: int = pydantic.Field(default=100, ge=1)
+    time_limit: int | None = pydantic.Field(default=None, ge=1, le=TIME_LIMIT)
 
     @pydantic.model_validator(mode="after")
     def _is_used(self) -> Self:
