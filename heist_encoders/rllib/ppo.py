@@ -121,7 +121,8 @@ def ppo_config(
             RLlib's own env runner.
         seed: of the environments, the sampling and the initial weights.
         starts: where episodes of training begin and when they are cut, the options of ``envs.starts.StartOptions``:
-            ``{"start_share": 1.0, "start_distribution": "curriculum", "time_limit": 60}``. Evaluation ignores them.
+            ``{"start_share": 1.0, "start_distribution": "curriculum", "time_limit": 60}``. Evaluation
+            ignores them. Every env runner has its own curriculum.
 
     Raises:
         UnknownNameError, ArtifactError: for an encoder, mode or another name that does not exist.
@@ -242,6 +243,9 @@ def ppo_config(
             )
     config.rl_module(model_config=model)
     if starts is not None:  # RLlib's own evaluation plays from true starts too
+        from heist_encoders.rllib.env_runner import log_curriculum
+
+        config.callbacks(on_sample_end=log_curriculum)
         config.evaluation(evaluation_config={"env_config": StartOptions().to_dict()})
     if evaluation_levels:
         from heist_encoders.rllib.evaluation import evaluation_function
