@@ -57,7 +57,7 @@ Way = Callable[[np.ndarray], np.ndarray]
 
 def played_frames(num: int) -> np.ndarray:
     """uint8 (num, 64, 64, 3): memory mode, after some random moves."""
-    from heist_encoders.heist.engine import Engine
+    from heist_encoders.engine import Engine
 
     with Engine(num) as engine:
         engine.load_levels(list(range(num)))
@@ -109,9 +109,7 @@ def ways_of(artifact: Any, batch: int, with_compile: bool) -> tuple[dict[str, Wa
     notes: dict[str, str] = {}
     for precision in ("float32", "bfloat16"):
         for backend in ("torch", "openvino", "auto"):
-            encoder = load_encoder(
-                artifact, device="cpu", backend=backend, precision=precision, threads=1, batch_size=batch
-            )
+            encoder = load_encoder(artifact, device="cpu", backend=backend, precision=precision, threads=1)
             ways[f"{backend} {precision}"] = encoder.encode
             if backend == "auto":
                 notes[f"{backend} {precision}"] = encoder.backend

@@ -57,10 +57,11 @@ from pathlib import Path
 import numpy as np
 from processes import machine, table
 
+from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.shards import make_shard
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import CASES, ELEMENTS, TRAIN_LEVELS
+from heist_encoders.tasks.heist.elements import ELEMENTS, STRATA
 
 THRESHOLD = 0.9
 
@@ -85,9 +86,9 @@ def walk(level: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def cut_templates() -> dict[str, np.ndarray]:
     """A picture of each element, cut from a large rendering in which it is whole in view."""
     from heist_encoders.data.play import Play
-    from heist_encoders.heist.engine import Engine
-    from heist_encoders.heist.projection import HALF_SIZES
-    from heist_encoders.heist.state import DOOR, EXIT, KEY, parse_state
+    from heist_encoders.engine import Engine
+    from heist_encoders.tasks.heist.projection import HALF_SIZES
+    from heist_encoders.tasks.heist.state import DOOR, EXIT, KEY, parse_state
 
     found: dict[str, np.ndarray] = {}
     with Engine(8, render=True) as engine:
@@ -130,7 +131,7 @@ def original_balanced(seconds: float, seed: int) -> float:
 
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        case = CASES[rng.integers(len(CASES))]
+        case = STRATA[rng.integers(len(STRATA))]
         while True:
             _, large = walk(int(rng.integers(TRAIN_LEVELS.stop)), rng)
             if case in ELEMENTS:

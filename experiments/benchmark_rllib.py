@@ -157,7 +157,7 @@ def ways_of(
     """Name -> a function that steps for a second or more and returns the steps; what is timed; what is to be closed."""
     from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
-    from heist_encoders.heist.engine import Engine
+    from heist_encoders.engine import Engine
     from heist_encoders.rllib import ArrayEnvRunner, ppo_config
     from heist_encoders.rllib.registration import create_env
 

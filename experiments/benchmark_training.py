@@ -42,10 +42,10 @@ def plain_rate(family: str, dataset: Any, samples: int, batch_size: int) -> floa
     """Samples/s of the loop that one writes first, start-up left out."""
     import numpy as np
     import torch
+    from heist_encoders.training.losses import Objective
 
     from heist_encoders.autoencoders import create_autoencoder
     from heist_encoders.training.config import default_config
-    from heist_encoders.training.losses import Objective
 
     torch.manual_seed(0)
     config = default_config(family)

@@ -47,7 +47,7 @@ def figures(result: SweepResult, dataset: Any) -> list[str]:
     again = judged(result, dataset)
     return [
         f"{best['objective']:.3f}", f"{again['mlp_f1']:.3f}", f"{again['linear_f1']:.3f}",
-        f"{best['encoding_size']}", f"{best['latency_ms']:.2f}",
+        f"{best['latent_dimension']}", f"{best['latency_ms']:.2f}",
     ]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     dataset = open_dataset(options.data)
     rows = []
     for family in options.families:
-        limits = {"max_encoding_size": MOST_NUMBERS[family]}
+        limits = {"max_latent_dimension": MOST_NUMBERS[family]}
         common: dict[str, Any] = {"preset": "quick", "seed": options.seed, "objective": limits, "resume": True}
         found = sweep(family, dataset, out=options.work / family, **common)
         fixed = sweep(

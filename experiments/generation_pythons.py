@@ -29,7 +29,7 @@ MODES = ("easy", "hard", "memory")
 
 def specs() -> dict[str, dict[str, Any]]:
     """Name -> options of a dataset."""
-    from heist_encoders.elements import GAMES
+    from heist_encoders.constants import GAMES
 
     found: dict[str, dict[str, Any]] = {"the tests' golden hash": {"size": 512, "seed": 7}}
     for mode in MODES:

@@ -1,7 +1,7 @@
 """Make the packaged tables of sub-cell poses from played frames, one a distribution mode.
 
 Shows: how an agent stands in its cell depends on which neighbours are closed.
-Run:   python experiments/pose_table.py          (about 2 minutes on one core; rewrites heist_encoders/heist/data)
+Run:   python experiments/pose_table.py          (about 2 minutes on one core; rewrites heist_encoders/tasks/heist/data)
 Plays games by a mix of the oracle and random moves and keeps up to 400 poses for each code of closed neighbours.
 """
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.data.play import Play
-from heist_encoders.elements import TRAIN_LEVELS
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import wall_codes
-from heist_encoders.heist.poses import ROTATIONS, closed_codes
-from heist_encoders.heist.state import DOOR, WALL, parse_state
+from heist_encoders.engine import Engine
+from heist_encoders.tasks.heist.levels import wall_codes
+from heist_encoders.tasks.heist.poses import ROTATIONS, closed_codes
+from heist_encoders.tasks.heist.state import DOOR, WALL, parse_state
 
 GAMES, STEPS, EVERY, KEEP = 64, 2500, 5, 400
-FOLDER = Path(__file__).parent.parent / "heist_encoders" / "heist" / "data"
+FOLDER = Path(__file__).parent.parent / "heist_encoders" / "tasks" / "heist" / "data"
 
 
 def played_poses(mode: str, seed: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation.pictures import font
+from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo import Artifact, list_artifacts, load_encoder
 from heist_encoders.zoo.names import env_id_of
 

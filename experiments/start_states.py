@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from heist_encoders.envs import HeistVectorEnv, make_vector_env
-from heist_encoders.envs.placing import make_bank
+from heist_encoders.tasks.heist.placing import make_bank
 
 ROUNDS = 5
 

@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from heist_encoders.evaluation.usefulness import usefulness
 from processes import machine, table
 
 from heist_encoders.autoencoders import autoencoder_class
 from heist_encoders.data.dataset import open_dataset
-from heist_encoders.evaluation.usefulness import usefulness
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning import SweepResult, sweep
 from heist_encoders.tuning.results import ARTIFACT, reports
@@ -132,7 +132,7 @@ def main() -> None:
             rows.append([
                 name, str(len(result.table)), f"{trained(result):,}", f"{points[-1][0]:,.0f} s",
                 f"{best['objective']:.3f}", f"{again['mlp_f1']:.3f}", f"{again['linear_f1']:.3f}",
-                f"{again['oracle_move_accuracy']:.3f}", f"{best['encoding_size']}", f"{best['latency_ms']:.2f}",
+                f"{again['oracle_move_accuracy']:.3f}", f"{best['latent_dimension']}", f"{best['latency_ms']:.2f}",
             ])  # fmt: skip
         winner = {key: searched.best[key] for key in searched.plan["searched"]} if searched.best else {}
         shares = searched.table["probe_share"].dropna()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pydantic
 import yaml
 from typing_extensions import Self
 
-from heist_encoders.errors import ConfigError, nearest
+from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError, nearest, unknown_name
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,10 +47,67 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return data
 
 
-class Config(pydantic.BaseModel):
-    """Base of all configurations. Immutable, strict: no unknown keys, no silent conversions."""
+def one_of(names: Iterable[str], kind: str | None = None) -> pydantic.AfterValidator:
+    """For ``Annotated[str, one_of(names)]`` (or ``str | None``): other strings are an UnknownNameError.
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    Args:
+        names: the names that are accepted.
+        kind: what the error calls them; None: the field's name.
+    """
+    known = tuple(names)
+
+    def check(value: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if value is not None and value not in known:
+            raise unknown_name(kind or info.field_name or "name", value, known)
+        return value
+
+    return pydantic.AfterValidator(check)
+
+
+class Config(pydantic.BaseModel):
+    """Base of all configurations. Immutable, strict: no unknown keys, no silent conversions.
+
+    numpy's scalars count as the Python values that they hold: ``np.int64(64)`` is accepted where an int is.
+
+    The string below a field is its description: the help text of the command line's flag, for example. A subclass that
+    gives a field another default keeps the description.
+    """
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, field in cls.model_fields.items():
+            bases = [base for base in cls.__mro__[1:] if issubclass(base, Config) and name in base.model_fields]
+            if field.description is None and bases:
+                field.description = bases[0].model_fields[name].description
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _with_plain_values(cls, data: Any) -> Any:
+        return _plain(cls.with_new_names(data)) if isinstance(data, dict) else data
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Old name of an option -> the name that replaced it; accepted with a DeprecationWarning for one version."""
+
+    @classmethod
+    def with_new_names(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """``data`` with the options that were ``renamed`` under their new names.
+
+        Raises:
+            ConfigError: if an option is given under both names.
+        """
+        named = dict(data)
+        for old in cls.renamed.keys() & data.keys():
+            new = cls.renamed[old]
+            if new in data:
+                raise ConfigError(f"{old!r} is the old name of {new!r}, and both are given; leave out {old!r}")
+            warnings.warn(f"the option {old!r} is now called {new!r}", DeprecationWarning, stacklevel=4)
+            named[new] = named.pop(old)
+        return named
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, where: str = "") -> Self:
@@ -55,20 +115,70 @@ class Config(pydantic.BaseModel):
 
         Raises:
             ConfigError: naming the first offending key, what was given and what was expected.
+            UnknownNameError: for a value of a ``one_of`` field that is not among its names.
         """
         try:
             return cls.model_validate(data)
         except pydantic.ValidationError as error:
-            raise ConfigError(_explain(cls, error, where)) from None
+            raise _explained(cls, error, where) from None
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
         """Validate a YAML file. Raises ConfigError as ``from_dict`` and ``read_yaml`` do."""
         return cls.from_dict(read_yaml(path), where=str(path))
 
+    @classmethod
+    def resolve(cls, given: Self | Mapping[str, Any] | str | Path | None = None, /, **overrides: Any) -> Self:
+        """A configuration from all that a caller may give: an object, a mapping or a YAML file, and single values.
+
+        Args:
+            given: what to start from; None: the defaults.
+            overrides: values that replace those of ``given``.
+
+        Raises:
+            ConfigError: as ``from_dict`` does.
+            UnknownNameError: for an override that is no option, and as ``from_dict`` does.
+        """
+        overrides = cls.with_new_names(overrides)
+        for name in overrides:
+            if name not in cls.model_fields:
+                raise unknown_name("option", name, cls.model_fields)
+        where = ""
+        if isinstance(given, Config):
+            # As it is: JSON values would lose what only Python has.
+            data = {name: getattr(given, name) for name in type(given).model_fields}
+        elif isinstance(given, (str, Path)):
+            data, where = cls.with_new_names(read_yaml(given)), str(given)
+            cls.from_dict(data, where=where)
+        else:
+            data = cls.with_new_names(dict(given or {}))
+        return cls.from_dict({**data, **overrides}, where="" if overrides else where)
+
     def to_dict(self) -> dict[str, Any]:
         """The configuration as JSON-serialisable plain values."""
         return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML, all values written out: what ``from_yaml`` reads."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with numpy's scalars, also those inside of mappings and lists, as Python values."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _explained(cls: type[pydantic.BaseModel], error: pydantic.ValidationError, where: str) -> HeistEncodersError:
+    cause = error.errors()[0].get("ctx", {}).get("error")
+    if isinstance(cause, UnknownNameError):
+        return UnknownNameError(f"{where}: {cause}" if where else str(cause))
+    return ConfigError(_explain(cls, error, where))
 
 
 def _explain(cls: type[pydantic.BaseModel], error: pydantic.ValidationError, where: str) -> str:

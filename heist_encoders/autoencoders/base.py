@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from heist_encoders.autoencoders.losses import MAP_CELLS, LossTerms, kl_divergence, pixel_loss
+from heist_encoders.autoencoders.losses import kl_divergence, pixel_loss
 from heist_encoders.config import Config
-from heist_encoders.elements import ELEMENTS, FRAME_SIZE
+from heist_encoders.constants import FRAME_SIZE
 
 
 class Output(NamedTuple):
@@ -38,7 +37,9 @@ class BaseAutoencoder(nn.Module, ABC):
     env_id: ClassVar[str]
     Params: ClassVar[type[Config]]
     default_training: ClassVar[dict[str, Any]] = {}
-    """Settings of ``TrainConfig`` that suit this family; whatever a user gives comes before them."""
+    """Settings of ``TrainConfig`` that suit this architecture; whatever a user gives comes before them."""
+    note: ClassVar[str] = ""
+    """What a reader of its reconstructions must know; shown beside them in reports."""
 
     params: Config
 
@@ -55,13 +56,15 @@ class BaseAutoencoder(nn.Module, ABC):
     def forward(self, frames: Tensor) -> Output:
         """float32 (B, 3, 64, 64) in [0, 1] -> reconstruction and encoding."""
 
-    def map_reader(self) -> nn.Module:
-        """A fresh layer that reads element maps from encodings: (B, *encoding_shape) -> logits (B, 7 * 8 * 8).
+    @classmethod
+    def params_for(cls, params: dict[str, Any], cells_in_view: int | None) -> dict[str, Any]:
+        """Parameters with what the data decide filled in; an architecture that depends on them overrides this.
 
-        The element map loss trains it along with the autoencoder, of which it is no part. It is linear; a family whose
-        encoding says places in another way overrides this.
+        Args:
+            params: as configured.
+            cells_in_view: cells of the world along each side of a frame; None where that is unknown.
         """
-        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(self.encoding_shape), len(ELEMENTS) * MAP_CELLS**2))
+        return params
 
     @property
     def encoding_shape(self) -> tuple[int, ...]:
@@ -82,25 +85,21 @@ class BaseAutoencoder(nn.Module, ABC):
         *,
         weights: Tensor | None = None,
         power: int = 2,
-        beta: float = 0.0,
         free_bits: float = 0.0,
-    ) -> LossTerms:
-        """Pixel loss plus, for a VAE, beta times the KL divergence. A family with a loss of its own overrides this.
+    ) -> dict[str, Tensor]:
+        """The autoencoder's own terms of the loss, before their weights: float32 scalars by name.
+
+        ``pixel``, and for a VAE ``kl``. An architecture with a loss of its own overrides this; ``LossConfig.weights``
+        must know each name.
 
         Args:
             frames: float32 (B, 3, 64, 64) in [0, 1].
             output: of ``forward(frames)``.
-            weights: of each pixel, float32 (B, 64, 64) that sums to 1 (``element_weights``); None counts all alike.
+            weights: of each pixel, float32 (B, 64, 64) that sums to 1; None counts all alike.
             power: of the pixel error: 2 or 4.
-            beta: weight of the KL divergence (Higgins et al. 2017), summed over dimensions.
-            free_bits: nats a dimension that cost nothing (Kingma et al. 2016).
+            free_bits: nats a dimension of the KL divergence that cost nothing (Kingma et al. 2016).
         """
-        pixel, mse = pixel_loss(frames, output.reconstruction, weights, power)
-        total, kl = pixel, torch.zeros((), device=pixel.device)
+        terms = {"pixel": pixel_loss(frames, output.reconstruction, weights, power)}
         if output.mean is not None and output.log_variance is not None:
-            by_dimension = kl_divergence(output.mean, output.log_variance)
-            kl = by_dimension.detach().sum()
-            if beta > 0:
-                total = total + beta * by_dimension.clamp(min=free_bits).sum()
-        none = torch.zeros((), device=pixel.device)
-        return LossTerms(total, pixel.detach(), mse, kl, perceptual=none, element_map=none)
+            terms["kl"] = kl_divergence(output.mean, output.log_variance).clamp(min=free_bits).sum()
+        return terms

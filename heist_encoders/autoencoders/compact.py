@@ -11,10 +11,8 @@ from torch.nn import functional
 
 from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import Width, Widths3, initialise, initialise_colours
-from heist_encoders.autoencoders.losses import MAP_CELLS
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
-from heist_encoders.elements import ELEMENTS
 
 _GRID = 16
 """Cells of the feature maps along each side."""
@@ -107,30 +105,12 @@ class Compact(BaseAutoencoder):
         rows, columns = (_bell(place / (presence + 1e-3), self.axis) for place in (y, x))  # each (B, points, 16)
         return presence[:, :, None, None] * rows[:, :, :, None] * columns[:, :, None, :]
 
-    def map_reader(self) -> nn.Module:
-        """An element lies where some of the points do: a weighted sum of their blobs."""
-        return _MapReader(self)
-
     def forward(self, frames: Tensor) -> Output:
         encoding = self.encode(frames)
         around = self.expand(encoding[:, 3 * self.params.points :]).view(-1, _CONTEXT_CHANNELS, 8, 8)
         scene = torch.cat([self.blobs(encoding), functional.interpolate(around.float(), scale_factor=2.0)], 1)
         image = torch.sigmoid(self.decoder(scene.contiguous(memory_format=torch.channels_last)))
         return Output(image, encoding)
-
-
-class _MapReader(nn.Module):
-    """Encodings (B, 3 * points + context) -> logits of element maps (B, 7 * 8 * 8)."""
-
-    def __init__(self, compact: Compact) -> None:
-        super().__init__()
-        self._blobs = compact.blobs
-        self.mix = nn.Conv2d(compact.params.points, len(ELEMENTS), 1, bias=False)
-        self.bias = nn.Parameter(torch.full((len(ELEMENTS), 1, 1), -3.0))  # most cells show nothing
-        nn.init.normal_(self.mix.weight, std=2.0)
-
-    def forward(self, encodings: Tensor) -> Tensor:
-        return functional.max_pool2d(self.mix(self._blobs(encodings)) + self.bias, _GRID // MAP_CELLS).flatten(1)
 
 
 def _bell(place: Tensor, axis: Tensor) -> Tensor:

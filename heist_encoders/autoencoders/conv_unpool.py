@@ -65,6 +65,7 @@ class ConvUnpool(BaseAutoencoder):
 
     Params = ConvUnpoolParams
     default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
+    note = "its decoder is also given the pooling indices"
     params: ConvUnpoolParams
 
     def __init__(self, params: ConvUnpoolParams) -> None:

@@ -2,102 +2,78 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from heist_encoders.elements import FRAME_SIZE
+from heist_encoders.semantic import NUM_BACKGROUND
 
-MAP_CELLS = 8
-"""Cells of an element map along each side of the frame."""
-_POSITIVE = 8.0
-"""How often a cell that shows the element counts in ``element_map_loss``: such cells are under 1% of all."""
-
-
-class LossTerms(NamedTuple):
-    """What a batch costs. All scalars, float32; all but ``total`` are for the logs and carry no gradient."""
-
-    total: Tensor
-    pixel: Tensor
-    """The pixel term with its power and element weights."""
-    mse: Tensor
-    """The plain mean squared error over all pixels and channels, values in [0, 1]."""
-    kl: Tensor
-    """KL divergence from the prior in nats, summed over dimensions, mean over the batch. 0 without a VAE."""
-    perceptual: Tensor
-    element_map: Tensor
+COLOUR_LEVELS = 8
+"""Levels that a colour channel is quantised to: 512 colours."""
+_RAREST = 2e-4
+"""Rarer colours weigh no more than one of this frequency: noise must not outweigh the scene."""
 
 
-def element_masks(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns that the elements' boxes cover.
+def class_weights(maps: Tensor, num_classes: int, share: float) -> Tensor:
+    """How much each pixel counts when the objects of a semantic map have a share of the loss.
+
+    ``share`` is split evenly over the object classes (all but floor and wall) that are in the batch, and a class's part
+    evenly over its pixels: a rare or small thing counts as much as a frequent or large one. The rest is split evenly
+    over floor and wall in the same way. With no object in the batch floor and wall have all.
 
     Args:
-        boxes: integers (B, 7, 4), x0 y0 x1 y1, half open; all 0 where the element is absent.
-
-    Returns:
-        Two float32 tensors (B, 7, 64): 1 where row y (column x) lies in the box. Their outer product is the mask.
-    """
-    places = torch.arange(FRAME_SIZE, device=boxes.device, dtype=torch.int32)  # (64,)
-    x0, y0, x1, y1 = boxes.to(torch.int32).unsqueeze(-1).unbind(dim=2)  # each (B, 7, 1)
-    rows = ((places >= y0) & (places < y1)).to(torch.float32)
-    columns = ((places >= x0) & (places < x1)).to(torch.float32)
-    return rows, columns
-
-
-def element_weights(boxes: Tensor, alpha: float) -> Tensor:
-    """How much each pixel counts when the share ``alpha`` of a loss goes to the elements.
-
-    The share is split evenly over the elements present in the batch, and an element's part evenly over its own
-    pixels in the batch: a rare or small element counts as much as a frequent or large one. 1 - alpha goes to the
-    pixels outside every box. With no element in the batch every pixel counts the same.
-
-    Args:
-        boxes: integers (B, 7, 4), see ``element_masks``.
-        alpha: the elements' share, in [0, 1].
+        maps: uint8 (B, 64, 64), class of each pixel; below ``num_classes``.
+        num_classes: number of classes.
+        share: in [0, 1].
 
     Returns:
         float32 (B, 64, 64) that sums to 1: ``(weights * squared_error.mean(channels)).sum()`` is the loss.
     """
-    rows, columns = element_masks(boxes)
-    pixels = (rows.sum(2) * columns.sum(2)).sum(0)  # (7,) painted pixels of each element in the batch
+    index = maps.to(torch.int64)
+    pixels = torch.bincount(index.flatten(), minlength=num_classes).to(torch.float32)  # (num_classes,)
     present = pixels > 0
-    share = torch.where(present, alpha / (present.sum().clamp(min=1) * pixels.clamp(min=1)), 0.0)  # (7,) a pixel
-    with torch.autocast(boxes.device.type, enabled=False):
-        # Sum over elements of row mask x column mask: (B, 64, 7) @ (B, 7, 64) -> (B, 64, 64).
-        painted = torch.bmm(rows.transpose(1, 2) * share, columns)
-        outside = torch.bmm(rows.transpose(1, 2), columns) == 0
-    left = 1.0 - torch.where(present.any(), alpha, 0.0)
-    return torch.where(outside, left / outside.sum().clamp(min=1), painted)
+    objects = torch.arange(num_classes, device=maps.device) >= NUM_BACKGROUND
+    parts = torch.zeros_like(pixels)
+    for group, part in ((objects, share), (~objects, 1.0 - share)):
+        there = (present & group).sum()
+        parts = torch.where(present & group, part / there.clamp(min=1), parts)
+    parts = parts / parts.sum().clamp(min=1e-12)  # where a group is empty, the other has its share
+    return (parts / pixels.clamp(min=1))[index]
 
 
-def element_maps(boxes: Tensor) -> Tensor:
-    """Which cells of a coarse grid an element's box touches.
+def quantised_colours(frames: Tensor) -> Tensor:
+    """Frames uint8 (B, 64, 64, 3) -> int64 (B, 64, 64) in 0..511: the colour with 3 bits a channel."""
+    red, green, blue = (frames >> 5).to(torch.int64).unbind(-1)
+    return (red * COLOUR_LEVELS + green) * COLOUR_LEVELS + blue
+
+
+def rarity_table(frames: Tensor) -> Tensor:
+    """Weights of the 512 quantised colours, from how rare each is: ``max(frequency, 2e-4) ** -0.5``.
 
     Args:
-        boxes: integers (B, 7, 4), see ``element_masks``.
+        frames: uint8 (N, 64, 64, 3), a sample of the training frames.
 
     Returns:
-        float32 (B, 7, 8, 8), 0 or 1.
+        float32 (512,).
     """
-    rows, columns = (functional.max_pool1d(mask, FRAME_SIZE // MAP_CELLS) for mask in element_masks(boxes))
-    return rows.unsqueeze(3) * columns.unsqueeze(2)
+    counts = torch.bincount(quantised_colours(frames).flatten(), minlength=COLOUR_LEVELS**3).to(torch.float32)
+    return (counts / counts.sum()).clamp(min=_RAREST).rsqrt()
 
 
-def element_map_loss(logits: Tensor, boxes: Tensor) -> Tensor:
-    """Mean binary cross-entropy of element maps, in nats; cells that show the element count 8 times.
+def rarity_weights(frames: Tensor, table: Tensor) -> Tensor:
+    """How much each pixel counts when rare colours count more. Needs no labels, so it works for every game.
 
     Args:
-        logits: float (B, 7 * 8 * 8), of the cells of ``element_maps``.
-        boxes: integers (B, 7, 4), see ``element_masks``.
+        frames: uint8 (B, 64, 64, 3).
+        table: float32 (512,), of ``rarity_table``.
+
+    Returns:
+        float32 (B, 64, 64) that sums to 1.
     """
-    targets = element_maps(boxes).flatten(1)  # (B, 7 * 8 * 8)
-    weight = torch.tensor(_POSITIVE, device=logits.device)
-    return functional.binary_cross_entropy_with_logits(logits.float(), targets, pos_weight=weight)
+    weights = table[quantised_colours(frames)]
+    return weights / weights.sum()
 
 
-def pixel_loss(frames: Tensor, reconstruction: Tensor, weights: Tensor | None, power: int) -> tuple[Tensor, Tensor]:
+def pixel_loss(frames: Tensor, reconstruction: Tensor, weights: Tensor | None, power: int) -> Tensor:
     """Mean of |frame - reconstruction| ** power, weighted by pixel.
 
     Args:
@@ -105,20 +81,16 @@ def pixel_loss(frames: Tensor, reconstruction: Tensor, weights: Tensor | None, p
         reconstruction: the same shape.
         weights: float32 (B, 64, 64) that sums to 1, or None for the plain mean.
         power: 2 (mean squared error) or 4 (the original's).
-
-    Returns:
-        The loss, and the plain mean squared error without a gradient.
     """
     squared = (reconstruction.float() - frames).square()
-    mse = squared.detach().mean()
     error = squared if power == 2 else squared.square()
     if weights is None:
-        return error.mean(), mse
+        return error.mean()
     batch, channels, _, _ = error.shape
     # In memory (B, 64, 64, 3): one product of (B, 1, 64 * 64) @ (B, 64 * 64, 3) instead of two passes.
     by_pixel = error.permute(0, 2, 3, 1).reshape(batch, -1, channels)
     with torch.autocast(frames.device.type, enabled=False):  # a sum over 500,000 pixels needs float32
-        return torch.bmm(weights.reshape(batch, 1, -1), by_pixel).sum() / channels, mse
+        return torch.bmm(weights.reshape(batch, 1, -1), by_pixel).sum() / channels
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.options import JsonFlag, Mode, examples
+from heist_encoders.constants import DEFAULT_GAME
 
 EPILOG = examples(
     "heist-encoders bench",
@@ -38,7 +39,7 @@ def bench(
     from heist_encoders.zoo import find_artifact, list_artifacts
 
     if encoders is None:
-        artifacts = [a for a in list_artifacts() if a.distribution_mode == mode and a.game == "heist"]
+        artifacts = [a for a in list_artifacts() if a.distribution_mode == mode and a.game == DEFAULT_GAME]
     else:
         artifacts = [find_artifact(name.strip(), mode) for name in encoders.split(",") if name.strip()]
     titles = ["generate frames", "step pixels", *(f"measure {artifact.name}" for artifact in artifacts)]
@@ -59,7 +60,7 @@ def bench(
     )
     columns = {
         "encoder": "encoder",
-        "numbers": "encoding_size",
+        "numbers": "latent_dimension",
         "1 frame, ms": "latency_1_ms",
         "64 frames, ms": "latency_64_ms",
         "frames/s at 64": "frames_per_second",

@@ -109,7 +109,7 @@ def disk() -> Check:
 def procgen(timeout: float) -> Check:
     """Import procgen's library and play one step."""
     code = (
-        "from heist_encoders.heist.engine import Engine\n"
+        "from heist_encoders.engine import Engine\n"
         "import importlib.metadata as m\n"
         "wheel = next(f'{d.metadata[\"Name\"]} {d.version}' for d in m.distributions() "
         "if (d.metadata['Name'] or '') in ('procgen', 'procgen-mirror', 'procgen-gym'))\n"

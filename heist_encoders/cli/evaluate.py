@@ -29,7 +29,11 @@ def evaluate(
     seed: Seed = 0,
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, max=100, help="Train the probes so often, to say how sure the figures are.")
-    ] = 5,
+    ] = 3,
+    plan_samples: Annotated[
+        int,
+        typer.Option("--plan-samples", min=0, help="Labelled frames for the plan accuracy (minutes); 0: none."),
+    ] = 100_000,
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Also write pictures, plots and a video.")
     ] = True,
@@ -37,14 +41,14 @@ def evaluate(
         bool,
         typer.Option(
             "--references/--no-references",
-            help="Also probe an untrained encoder of the family and the raw pixels, for comparison (a minute more).",
+            help="Also probe an untrained encoder and the raw pixels, for comparison.",
         ),
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Measure an encoder on a dataset: reconstruction, usefulness to probes, speed.
+    """Measure an encoder on a dataset: reconstruction, what probes read from the encoding, speed.
 
-    Usefulness is what small probes can read from the frozen encoding: keys, doors, exit, positions, the next move.
+    Main figures: the mIoU of the semantic map that a probe reads from the frozen encoding, and the plan accuracy.
     """
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.dataset import open_dataset
@@ -65,14 +69,22 @@ def evaluate(
             progress.count(len(parts) - 1, 4, part)
 
         metrics = evaluate_artifact(
-            found, dataset, out=out, seed=seed, seeds=seeds, pictures=pictures, references=references, progress=listen
+            found,
+            dataset,
+            out=out,
+            seed=seed,
+            seeds=seeds,
+            plan_samples=plan_samples,
+            pictures=pictures,
+            references=references,
+            progress=listen,
         )
     if json:
         output.print_json({"artifact": found.name, "path": found.path, "dataset": dataset.hash, "metrics": metrics})
         return
-    names = ("linear_f1", "mlp_f1", "oracle_move_accuracy", "mse", "element_mse", "psnr", "ssim")
-    spread = (metrics.get("usefulness") or {}).get("std") or {}
+    names = ("miou", "plan_accuracy", "presence_f1", "position_error_px", "mse", "object_mse", "psnr", "ssim")
+    spread = (metrics.get("probes") or {}).get("std") or {}
     rows = [(name, find_figure(metrics, name), spread.get(name)) for name in names]
-    heads = ("figure", "value", f"deviation over {seeds} seeds")
+    heads = ("figure", "value", f"std over {seeds} seeds")
     output.print_table(heads, [row for row in rows if row[1] is not None], title=found.name)
     output.note(f"All figures and pictures: {metrics['folder']}")

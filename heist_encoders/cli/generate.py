@@ -19,6 +19,7 @@ from heist_encoders.cli.options import (
     check_folder,
     examples,
 )
+from heist_encoders.constants import DEFAULT_GAME
 
 EPILOG = examples(
     "heist-encoders generate --out data/memory --size 20000",
@@ -36,12 +37,12 @@ def generate(
         typer.Option(
             metavar="NAME",
             callback=check_balance,
-            help="'elements': the 14 equally likely cases (Heist only); 'natural': frames as a player meets them; "
-            "'basic': the original project's random walk.",
+            help="'elements': equally many frames of each element (games with labelled elements); 'natural': frames "
+            "as a player meets them; 'basic': the original project's random walk.",
         ),
     ] = "elements",
     seed: Seed = 0,
-    game: Game = "heist",
+    game: Game = DEFAULT_GAME,
     policy: Annotated[
         str | None,
         typer.Option(

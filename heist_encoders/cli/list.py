@@ -33,15 +33,16 @@ def list_artifacts(
         output.print_json({"home": home(), "artifacts": rows})
         return
     output.print_table(
-        ("name", "mode", "family", "numbers", "linear F1", "MLP F1", "weights (sha256)"),
+        ("name", "mode", "id", "latent dimension", "mIoU", "plan accuracy", "presence F1", "sha256"),
         [
             (
                 row["name"],
                 row["distribution_mode"],
-                row["family"],
-                row["encoding_size"],
-                row["linear_f1"],
-                row["mlp_f1"],
+                row["env_id"],
+                row["latent_dimension"],
+                row["miou"],
+                row["plan_accuracy"],
+                row["presence_f1"],
                 row["sha256"][:12],
             )
             for row in rows
@@ -51,6 +52,8 @@ def list_artifacts(
 
 
 def _row(artifact: Any) -> dict[str, Any]:
+    from heist_encoders.zoo.names import env_id_of
+
     size = 1
     for length in artifact.encoding_shape:
         size *= length
@@ -60,9 +63,11 @@ def _row(artifact: Any) -> dict[str, Any]:
         "distribution_mode": artifact.distribution_mode,
         "game": artifact.game,
         "encoding_shape": list(artifact.encoding_shape),
-        "encoding_size": size,
-        "linear_f1": find_figure(artifact.metrics, "linear_f1"),
-        "mlp_f1": find_figure(artifact.metrics, "mlp_f1"),
+        "latent_dimension": size,
+        "env_id": env_id_of(artifact.name),
+        "miou": find_figure(artifact.metrics, "miou"),
+        "plan_accuracy": find_figure(artifact.metrics, "plan_accuracy"),
+        "presence_f1": find_figure(artifact.metrics, "presence_f1"),
         "sha256": artifact.sha256,
         "dataset_hash": artifact.dataset_hash,
         "path": str(artifact.path),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from heist_encoders.elements import BALANCES, DISTRIBUTION_MODES, GAMES
+from heist_encoders.constants import BALANCES, DISTRIBUTION_MODES, GAMES
 from heist_encoders.errors import ConfigError, unknown_name
 
 
@@ -54,6 +54,14 @@ def check_folder(path: Path, option: str = "--out") -> Path:
     return path
 
 
+def note_sample(given: bool) -> None:
+    """Say that ``--sample``, which files of commands may still hold, changes nothing any more."""
+    if given:
+        from heist_encoders.cli import output
+
+        output.note("--sample is what happens anyway now, and goes with the next version; the opposite is --greedy")
+
+
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object on stdout; progress goes to stderr.")
 ]
@@ -82,3 +90,8 @@ Address = Annotated[
     str | None,
     typer.Option("--address", metavar="ADDR", help="Ray cluster to join. Default: a local Ray for this command only."),
 ]
+Greedy = Annotated[
+    bool,
+    typer.Option("--greedy", help="Take a policy's most probable actions. Default: sample, which solves more levels."),
+]
+Sample = Annotated[bool, typer.Option("--sample", hidden=True)]

@@ -8,8 +8,18 @@ from typing import Annotated
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Game, JsonFlag, Seed, check_folder, check_mode, examples
-from heist_encoders.elements import MAX_LEVEL_SEED
+from heist_encoders.cli.options import (
+    Game,
+    Greedy,
+    JsonFlag,
+    Sample,
+    Seed,
+    check_folder,
+    check_mode,
+    examples,
+    note_sample,
+)
+from heist_encoders.constants import DEFAULT_GAME, MAX_LEVEL_SEED
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
@@ -44,16 +54,16 @@ def play(
     seed: Seed = 0,
     scale: Annotated[int, typer.Option(min=1, max=16, help="Screen pixels per pixel of the game.")] = 4,
     fps: Annotated[int, typer.Option(min=1, max=50, help="Frames a second.")] = 15,
-    game: Game = "heist",
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Draw a trained policy's actions instead of taking the likeliest.")
-    ] = False,
+    game: Game = DEFAULT_GAME,
+    greedy: Greedy = False,
+    sample: Sample = False,
     json: JsonFlag = False,
 ) -> None:
     """Play a game, with the original frame beside what the encoder's decoder makes of its encoding.
 
     Levels come from the evaluation range, which nothing is trained on, unless --level-seed says otherwise.
     """
+    note_sample(sample)
     if mode is not None:
         check_mode(mode)
     if out is not None:
@@ -63,21 +73,29 @@ def play(
         if out.is_dir():
             raise ConfigError(f"--out {out} is a folder, expected a file; give a name in it")
     from heist_encoders.pipeline.playing import play_games
+    from heist_encoders.tasks.registry import task_of
 
     output.set_resume_hint("nothing was written" if out else "bye")
     result = play_games(
         None if encoder == "pixels" else encoder,
         policy=policy, mode=mode, game=game, episodes=episodes, max_steps=max_steps, level_seed=level_seed,
-        seed=seed, out=out, scale=scale, fps=fps, greedy=not sample,
+        seed=seed, out=out, scale=scale, fps=fps, greedy=greedy,
     )  # fmt: skip
     if json:
         output.print_json(result)
         return
     for episode in result["episodes"]:
-        end = "reached the exit" if episode["success"] else "did not reach the exit" if game == "heist" else "ended"
+        end = _end(task_of(game).goal, episode["success"])
         print(
             f"level {episode['level_seed']}: return {episode['return']:g} in {episode['length']} steps"
             + (f", {end}" if not episode["cut"] else ", cut")
         )
     if out is not None:
         print(f"{out}: {result['frames']} frames of {result['width']}x{result['height']}")
+
+
+def _end(goal: str, success: bool) -> str:
+    """How an episode ended, in words."""
+    if not goal:
+        return "completed the level" if success else "ended"
+    return f"reached {goal}" if success else f"did not reach {goal}"

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, Mode, Seed, check_folder, examples
+from heist_encoders.cli.options import Greedy, JsonFlag, Sample, Seed, check_folder, examples, note_sample
+from heist_encoders.cli.schema import flags_of
+from heist_encoders.errors import ConfigError
+from heist_encoders.rllib.options import PPOOptions
 
 app = typer.Typer(
     help="Train a policy with PPO on an encoder, and measure it on levels that no training ever sees.",
@@ -18,12 +21,14 @@ app = typer.Typer(
 
 TRAIN_EPILOG = examples(
     "heist-encoders ppo train --encoder my-vae --mode easy --steps 2000000 --out runs/ppo",
-    "heist-encoders ppo train --encoder vae_alex --via preprocessor --out runs/ppo-connector",
+    "heist-encoders ppo train --encoder vae_alex --placement preprocessor --out runs/ppo-connector",
+    "heist-encoders ppo train --config ppo.yaml --num-envs 128 --out runs/ppo-128",
+    "heist-encoders ppo train --encoder vae_alex --show-config > ppo.yaml",
     "heist-encoders ppo evaluate runs/ppo --levels 256",
 )
 EVALUATE_EPILOG = examples(
     "heist-encoders ppo evaluate runs/ppo",
-    "heist-encoders ppo evaluate runs/ppo --levels 512 --sample --json",
+    "heist-encoders ppo evaluate runs/ppo --levels 512 --greedy --json",
     "heist-encoders ppo evaluate random --mode easy",
     "heist-encoders ppo evaluate oracle --mode memory",
 )
@@ -36,38 +41,37 @@ def _root(context: typer.Context) -> None:
 
 
 @app.command("train", epilog=TRAIN_EPILOG)
+@flags_of(PPOOptions, names={"distribution_mode": "--mode"})
 def train(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where learning curve and checkpoints go.")],
-    encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="A name ('heist-encoders list') or an artifact's folder.")
-    ] = "vae_paper",
-    mode: Mode = "memory",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Environment steps in all.")] = 1_000_000,
-    via: Annotated[
-        str,
-        typer.Option(
-            "--via",
-            metavar="WAY",
-            help="Where frames become encodings: 'env' (fastest), 'preprocessor' (connector) or 'module' (policy).",
-        ),
-    ] = "env",
-    fine_tune: Annotated[
-        float | None,
-        typer.Option("--fine-tune", min=0, help="Train the encoder too, at this multiple of the learning rate."),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where learning curve and checkpoints go. Needed for training."),
     ] = None,
-    lstm: Annotated[bool, typer.Option("--lstm", help="A policy with memory, for memory mode.")] = False,
-    num_envs: Annotated[int, typer.Option("--num-envs", min=1, help="Games played at once, in all.")] = 64,
-    num_env_runners: Annotated[
-        int, typer.Option("--num-env-runners", min=0, help="Processes that play; 0: the learner's own.")
-    ] = 0,
-    num_levels: Annotated[
-        int, typer.Option("--num-levels", help="Size of the set of levels; 0: all but evaluation.")
-    ] = 0,
-    start_level: Annotated[int, typer.Option("--start-level", help="First level of the set.")] = 0,
-    seed: Seed = 0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Environment steps in all.")] = 1_000_000,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="YAML file with options; flags on the command line win."),
+    ] = None,
+    given: Any = None,
+    via: Annotated[str | None, typer.Option("--via", hidden=True)] = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print all options as YAML, as --config takes them, and stop.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Train PPO on an encoded environment. The same command goes on at the last checkpoint, also with more --steps."""
+    """Train PPO on an encoded environment. The same command goes on at the last checkpoint, also with more --steps.
+
+    The options are those of 'ppo_config' in Python, and of the file that --config names.
+    """
+    if via is not None:
+        output.note("--via is now called --placement; the old name goes with the next version")
+        given = {"placement": via, **given}
+    options = PPOOptions.resolve(config_file, **given)
+    if show_config:
+        print(options.to_yaml(), end="")
+        return
+    if out is None:
+        raise ConfigError("missing option '--out'; expected a folder for learning curve and checkpoints")
     check_folder(out)
     output.set_resume_hint("run the same command again to go on at the last checkpoint")
 
@@ -75,12 +79,8 @@ def train(
     from heist_encoders.ray_session import quiet_ray
     from heist_encoders.rllib import ppo_config, train_ppo
 
-    options: dict[str, Any] = {"mode": via, "fine_tune": fine_tune, "lstm": lstm}
-    config = ppo_config(
-        encoder, distribution_mode=mode, num_envs=num_envs, num_env_runners=num_env_runners,
-        num_levels=num_levels, start_level=start_level, seed=seed, **options,
-    )  # fmt: skip
-    with quiet_ray(), Reporter([f"PPO on {encoder}, {steps:,} steps"]) as progress:
+    config = ppo_config(options=options)
+    with quiet_ray(), Reporter([f"PPO on {options.encoder}, {steps:,} steps"]) as progress:
         progress.start(0)
 
         def listen(line: dict[str, Any]) -> None:
@@ -114,9 +114,8 @@ def evaluate(
         str | None,
         typer.Option("--mode", metavar="MODE", help="'memory', 'easy' or 'hard'. Default: that of the training."),
     ] = None,
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Draw actions by the policy's probabilities instead of the likeliest.")
-    ] = False,
+    greedy: Greedy = False,
+    sample: Sample = False,
     seed: Seed = 0,
     json: JsonFlag = False,
 ) -> None:
@@ -124,6 +123,7 @@ def evaluate(
 
     The levels lie in a range that no training sees. RLlib's own evaluation favours short episodes; this one does not.
     """
+    note_sample(sample)
     from heist_encoders.cli.options import check_mode
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.rllib import evaluate_policy
@@ -135,7 +135,7 @@ def evaluate(
             policy,
             levels=levels,
             env_config=options,
-            greedy=not sample,
+            greedy=greedy,
             seed=seed,
             progress=lambda done, total: progress.count(done, total, f"{done} of {total} levels"),
         )

@@ -25,7 +25,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = Path("report.html"),
     json: JsonFlag = False,
 ) -> None:
-    """Write one self-contained page: leaderboard, usefulness against latency and size, curves, pictures, sweeps."""
+    """Write one self-contained page: what each encoding lost, leaderboard, curves, pictures, sweeps."""
     from heist_encoders.pipeline.reporting import write
 
     path = write(sources, out)

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Address, Data, JsonFlag, Seed, check_folder, examples
+from heist_encoders.cli.options import Address, Data, JsonFlag, check_folder, examples
+from heist_encoders.cli.schema import flags_of
+from heist_encoders.tuning.options import SweepOptions
 
 EPILOG = examples(
     "heist-encoders tune vae_paper --data data/memory --out runs/vae_paper",
@@ -17,8 +19,10 @@ EPILOG = examples(
     "heist-encoders tune vae_paper --data data/memory --out runs/logged --log mlflow",
     "heist-encoders promote runs/vae_paper",
 )
+FLAGS = {"num_samples": "--samples", "time_budget_s": "--seconds", "max_concurrent": "--concurrent"}
 
 
+@flags_of(SweepOptions, names=FLAGS, defaults=False)
 def tune(
     space: Annotated[
         str,
@@ -32,33 +36,14 @@ def tune(
         str | None,
         typer.Option(metavar="NAME", help="How much to spend: 'smoke' (a minute), 'quick', 'full' (hours)."),
     ] = None,
-    samples: Annotated[int | None, typer.Option("--samples", min=1, help="Configurations to try.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option("--seconds", min=1, help="Stop the search after so many seconds.")
-    ] = None,
-    seed: Seed = 0,
-    cpus_per_trial: Annotated[
-        int, typer.Option("--cpus-per-trial", min=1, help="CPUs, and threads, that a trial takes.")
-    ] = 1,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            "--gpus-per-trial", min=0, help="GPUs that a trial takes, 0.25 too. Default: 0.5 if there is one."
-        ),
-    ] = None,
-    concurrent: Annotated[
-        int | None,
-        typer.Option("--concurrent", min=1, help="Most trials at once. With 1, the seed alone decides the winner."),
-    ] = None,
-    log: Annotated[
-        list[str] | None,
-        typer.Option("--log", metavar="NAME", help="Also log to 'wandb' or 'mlflow' (extras). May be given twice."),
-    ] = None,
+    given: Any = None,
     address: Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that OUT holds.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Search hyperparameters; by default for usefulness, under limits on encoding size and latency.
+    """Search hyperparameters; by default for mIoU, under limits on latent dimension and latency.
+
+    What is not given here is as the search space or its preset says.
 
     Usefulness is the mean F1 of an MLP probe for the 7 elements on frozen encodings. 'promote' gives the winner a name.
     """
@@ -70,6 +55,8 @@ def tune(
     from heist_encoders.tuning import load_space, sweep
 
     loaded = load_space(space, preset)
+    options = SweepOptions.resolve(loaded.sweep, **given)
+    seconds = options.time_budget_s
     dataset = open_dataset(data)
     with Reporter([f"sweep {space}"], [seconds]) as progress:
         progress.start(0)
@@ -77,14 +64,8 @@ def tune(
             loaded,
             dataset,
             out=out,
-            num_samples=samples,
-            time_budget_s=seconds,
-            seed=seed,
+            options=options,
             resume=resume,
-            cpus_per_trial=cpus_per_trial,
-            gpus_per_trial=gpus_per_trial,
-            max_concurrent=concurrent,
-            log=log or (),
             address=address,
             progress=sweep_listener(progress, seconds),
         )
@@ -92,7 +73,7 @@ def tune(
         output.print_json({**result.to_dict(), "best": result.best})
         return
     columns = [
-        "rank", "status", "feasible", "objective", "linear_f1", "encoding_size", "latency_ms", "samples", "probe_share",
+        "rank", "status", "feasible", "objective", "test_loss", "latent_dimension", "latency_ms", "samples",
     ]  # fmt: skip
     rows = result.table[columns + result.plan["searched"]]
     output.print_table(tuple(rows.columns), rows.itertuples(index=False, name=None), title=f"{result.path}")

@@ -1,4 +1,4 @@
-"""The card of a dataset: a README with its spec, hash and counts, and a contact sheet of examples of each case."""
+"""The card of a dataset: a README with its spec, hash and counts, and a contact sheet of examples of each stratum."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from heist_encoders.constants import VISIBLE
 from heist_encoders.data.schema import FRAME, frames_of
 from heist_encoders.data.shards import read_shard
-from heist_encoders.elements import CASES, ELEMENTS, VISIBLE
+from heist_encoders.tasks.base import STRATUM, Task
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,22 +34,21 @@ def write_card(dataset: Dataset, storage: Storage) -> None:
     storage.write(README, _text(dataset).encode())
 
 
-def _rows_by_case(labels: pd.DataFrame) -> list[tuple[str, NDArray[np.int64]]]:
-    if "case" not in labels or labels["case"].iloc[0] < 0:
+def _rows_by_stratum(task: Task, labels: pd.DataFrame) -> list[tuple[str, NDArray[np.int64]]]:
+    if STRATUM not in labels or labels[STRATUM].iloc[0] < 0:
         return [("any", np.arange(len(labels)))]
-    cases = labels["case"].to_numpy()
-    groups = [(name, np.flatnonzero(cases == case)) for case, name in enumerate(CASES[: len(ELEMENTS)])]
-    return [*groups, ("no key, no door", np.flatnonzero(cases >= len(ELEMENTS)))]
+    strata = labels[STRATUM].to_numpy()
+    return [(name, np.flatnonzero(np.isin(strata, group))) for name, group in task.strata_groups.items()]
 
 
 def _contact_sheet(dataset: Dataset, storage: Storage) -> bytes:
-    """A PNG, one row of examples a case, from the first shard."""
+    """A PNG, one row of examples a stratum, from the first shard."""
     from PIL import Image, ImageDraw
 
     chunk = dataset.spec.chunks()[0]
     table = read_shard(storage, chunk)
     frames = frames_of(table.select([FRAME]))
-    groups = _rows_by_case(table.drop_columns([FRAME]).to_pandas())
+    groups = _rows_by_stratum(task_of(dataset.spec.game), table.drop_columns([FRAME]).to_pandas())
     cell, label = 64 * _SCALE + 4, 110
     sheet = Image.new("RGB", (label + _EXAMPLES * cell, len(groups) * cell), "white")
     draw = ImageDraw.Draw(sheet)
@@ -84,20 +85,21 @@ def _text(dataset: Dataset) -> str:
             "draw a few pixels differently (0.01%), so that the hash is the same only among either.",
             "",
         ]
-    if spec.game == "heist":
+    task = task_of(spec.game)
+    if task.elements:
         import pandas as pd
 
         labels = pd.concat([dataset.labels("train"), dataset.labels("test")], ignore_index=True)
         lines += ["| element | visible (half or more) | partly | absent |", "|---|---|---|---|"]
-        for element in ELEMENTS:
+        for element in task.elements:
             fraction = labels[f"visible_{element}"].to_numpy()
             visible, absent = int((fraction >= VISIBLE).sum()), int((fraction == 0).sum())
             lines.append(f"| {element} | {visible:,} | {len(fraction) - visible - absent:,} | {absent:,} |")
         lines.append("")
         if spec.balance == "elements":
-            counts = np.bincount(labels["case"].to_numpy(), minlength=len(CASES))
-            lines += ["| case | frames |", "|---|---|"]
-            lines += [f"| {name} | {count:,} |" for name, count in zip(CASES, counts, strict=True)]
+            counts = np.bincount(labels[STRATUM].to_numpy(), minlength=len(task.strata))
+            lines += ["| stratum | frames |", "|---|---|"]
+            lines += [f"| {name} | {count:,} |" for name, count in zip(task.strata, counts, strict=True)]
             lines.append("")
     lines += ["Open it with `heist_encoders.open_dataset(path)`; check it with `heist-encoders verify path`.", ""]
     return "\n".join(lines)

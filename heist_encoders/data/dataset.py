@@ -16,13 +16,16 @@ import pyarrow as pa
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.data.manifest import SPLITS, Chunk, DatasetSpec, Manifest
 from heist_encoders.data.schema import FRAME, FRAME_BYTES, columns, frame_parts, with_tensors
 from heist_encoders.data.shards import read_manifest, read_shard
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import ELEMENTS, FRAME_SHAPE
 from heist_encoders.errors import DatasetError, unknown_name
 from heist_encoders.ray_session import cpu_count
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks.base import SIDES, box_columns
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +53,7 @@ class Dataset:
         """SHA-256 (hex) of the spec and the content; the same spec gives the same hash on every machine."""
         self._frames: dict[str, NDArray[np.uint8]] = {}
         self._labels: dict[str, pd.DataFrame] = {}
+        self._maps: dict[str, SemanticMaps] = {}
 
     @property
     def path(self) -> str:
@@ -74,7 +78,7 @@ class Dataset:
         return self._frames[split]
 
     def labels(self, split: str) -> pd.DataFrame:
-        """One row a frame; the columns are documented in ``heist_encoders.data.schema``."""
+        """One row a frame; the columns are those of the task's ``label_columns``."""
         if _check(split) not in self._labels:
             import pandas as pd
 
@@ -85,15 +89,30 @@ class Dataset:
         return self._labels[split]
 
     def boxes(self, split: str) -> NDArray[np.int16]:
-        """int16 (N, 7, 4): the elements' painted boxes on screen, x0 y0 x1 y1, half open; all 0 if not on screen."""
-        self._need_heist("boxes")
-        names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
-        return self.labels(split)[names].to_numpy(np.int16).reshape(-1, len(ELEMENTS), 4)
+        """int16 (N, E, 4): the painted boxes of the task's E elements on screen, x0 y0 x1 y1, half open; all 0 if not
+        on screen. Raises DatasetError if the game's labels name no elements."""
+        task = task_of(self.spec.game)
+        task.check_elements("boxes")
+        names = box_columns(task.elements)
+        return self.labels(split)[names].to_numpy(np.int16).reshape(-1, len(task.elements), len(SIDES))
 
     def visible(self, split: str) -> NDArray[np.float32]:
-        """float32 (N, 7) in [0, 1]: how much of each element's painted box is on screen."""
-        self._need_heist("visible fractions")
-        return self.labels(split)[[f"visible_{element}" for element in ELEMENTS]].to_numpy(np.float32)
+        """float32 (N, E) in [0, 1]: how much of each element's painted box is on screen. Errors as ``boxes``."""
+        task = task_of(self.spec.game)
+        task.check_elements("visible fractions")
+        return self.labels(split)[[f"visible_{element}" for element in task.elements]].to_numpy(np.float32)
+
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """The semantic maps of a split: what is painted at each pixel, worked out from the labels.
+
+        ``.pick(rows)`` gives uint8 (B, 64, 64), indices into ``.classes``.
+
+        Raises:
+            DatasetError: if the dataset's game has none.
+        """
+        if _check(split) not in self._maps:
+            self._maps[split] = task_of(self.spec.game).semantic_maps(self.labels(split), self.spec.distribution_mode)
+        return self._maps[split]
 
     def torch(self, split: str) -> torch.utils.data.Dataset[Any]:
         """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""
@@ -128,10 +147,6 @@ class Dataset:
 
     def _chunks(self, split: str) -> list[Chunk]:
         return [chunk for chunk in self.spec.chunks() if chunk.split == split]
-
-    def _need_heist(self, what: str) -> None:
-        if self.spec.game != "heist":
-            raise DatasetError(f"{what} exist only for heist; this dataset is of {self.spec.game}")
 
     def _map(self, split: str) -> NDArray[np.uint8]:
         rows = self.rows(split)

@@ -21,9 +21,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.data.manifest import CHUNK_FRAMES, Chunk, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.elements import FRAME_SHAPE
 from heist_encoders.errors import HeistEncodersError, ResourceError
 
 AFTER_DATASETS = 10**7

@@ -14,12 +14,13 @@ from heist_encoders.data.dataset import Dataset, open_dataset
 from heist_encoders.data.manifest import Chunk, DatasetSpec, Shard
 from heist_encoders.data.shards import make_shard, prepare, write_manifest
 from heist_encoders.data.storage import Storage
-from heist_encoders.elements import CASES, ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.ray_session import quiet_ray
+from heist_encoders.tasks.base import STRATUM
+from heist_encoders.tasks.registry import task_of
 
 Progress = Callable[[float, float, str], None]
-"""Called with frames done, frames in all, and the rest in words: frames/s, workers, cases so far."""
+"""Called with frames done, frames in all, and the rest in words: frames/s, workers, frames a stratum so far."""
 
 _IN_FLIGHT = 2
 """Chunks a worker has at hand: the one it makes and the next. More would only fill memory."""
@@ -36,14 +37,15 @@ class _Worker:
         self._storage = Storage(location)
 
     def make(self, chunk: Chunk) -> tuple[Chunk, Shard | str, list[int]]:
-        """Make one shard; returns it, or the line that says why not, and its counts by case."""
+        """Make one shard; returns it, or the line that says why not, and its counts by stratum."""
         try:
             shard, rows = make_shard(self._spec, chunk, self._storage)
         except DatasetError as error:
             return chunk, str(error), []
         counts: list[int] = []
-        if "case" in rows.labels:
-            counts = np.bincount(rows.labels["case"].astype(np.int64) + 1, minlength=len(CASES) + 1)[1:].tolist()
+        if STRATUM in rows.labels:
+            strata = rows.labels[STRATUM].astype(np.int64) + 1
+            counts = np.bincount(strata, minlength=len(task_of(self._spec.game).strata) + 1)[1:].tolist()
         return chunk, shard, counts
 
 
@@ -85,12 +87,12 @@ def generate(
             entered = time.monotonic()
             display = _Display(spec, sum(s.rows for s in manifest.shards.values()), count, progress)
             try:
-                for chunk, shard, cases in _shards(spec, location, todo, count):
+                for chunk, shard, strata in _shards(spec, location, todo, count):
                     manifest.shards[chunk.file] = shard
                     if time.monotonic() - entered > _MANIFEST_EVERY_S:
                         write_manifest(storage, manifest)
                         entered = time.monotonic()
-                    display.add(chunk.rows, cases)
+                    display.add(chunk.rows, strata)
             finally:  # of workers that were lost or stopped in the middle of a shard
                 storage.remove_temporaries()
         write_manifest(storage, manifest)
@@ -100,7 +102,7 @@ def generate(
 
 
 def _shards(spec: DatasetSpec, location: str, todo: list[Chunk], count: int) -> Any:
-    """Yield (chunk, shard, counts by case) as workers finish them."""
+    """Yield (chunk, shard, counts by stratum) as workers finish them."""
     import ray
 
     worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")
@@ -120,11 +122,11 @@ def _shards(spec: DatasetSpec, location: str, todo: list[Chunk], count: int) -> 
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
             actor = running.pop(done)
-            chunk, shard, cases = ray.get(done)
+            chunk, shard, strata = ray.get(done)
             if isinstance(shard, str):
                 raise DatasetError(shard)
             give(actor)
-            yield chunk, shard, cases
+            yield chunk, shard, strata
     finally:
         if running:  # something went wrong: let the workers finish what they are writing
             ray.wait(list(running), num_returns=len(running), timeout=_LAST_SHARDS_S)
@@ -137,14 +139,14 @@ class _Display:
 
     def __init__(self, spec: DatasetSpec, done: int, workers: int, progress: Progress | None) -> None:
         self._total, self._done, self._workers, self._progress = spec.size, done, workers, progress
-        self._cases = np.zeros(len(CASES), np.int64)
+        self._strata = np.zeros(len(task_of(spec.game).strata), np.int64)
         self._fresh = 0
         self._started: float | None = None
 
-    def add(self, rows: int, cases: list[int]) -> None:
+    def add(self, rows: int, strata: list[int]) -> None:
         self._done += rows
-        if cases:
-            self._cases += cases
+        if strata:
+            self._strata += strata
         now = time.monotonic()
         if self._started is None:  # the first chunk's time is mostly start-up
             self._started = now
@@ -157,7 +159,6 @@ class _Display:
         if rate:
             words.append(f"{rate:,.0f} frames/s")
         words.append(f"{self._workers} workers")
-        if self._cases.any():
-            each = self._cases[: len(ELEMENTS)]
-            words.append(f"{each.min():,}-{each.max():,} of each element's case")
+        if self._strata.any():
+            words.append(f"{self._strata.min():,}-{self._strata.max():,} of each stratum")
         self._progress(self._done, self._total, ", ".join(words))

@@ -11,12 +11,13 @@ import pydantic
 from typing_extensions import Self
 
 from heist_encoders.config import Config
-from heist_encoders.elements import BALANCES, EVALUATION_LEVELS, GAMES, TEST_LEVELS, TRAIN_LEVELS
+from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS, GAMES, TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.errors import DatasetError, nearest
+from heist_encoders.tasks.registry import task_of
 
 SPLITS = ("train", "test")
 CHUNK_FRAMES = 1008
-"""Frames a chunk: a multiple of the 14 cases, so that each whole chunk is exactly balanced by itself."""
+"""Frames a chunk: a multiple of Heist's 14 strata, so that each whole chunk is exactly balanced by itself."""
 FORMAT_VERSION = 1
 LEVEL_RANGES = {"train": TRAIN_LEVELS, "test": TEST_LEVELS, "evaluation": EVALUATION_LEVELS}
 
@@ -25,20 +26,21 @@ class DatasetSpec(Config):
     """All that decides the content of a dataset.
 
     Attributes:
-        game: one of Procgen's 16 games; balance ``elements`` and exact labels exist for ``heist`` only.
+        game: one of Procgen's 16 games.
         distribution_mode: ``memory`` (default), ``easy`` or ``hard``.
         use_backgrounds: draw textured backgrounds. Off by default.
         size: number of frames, train and test together.
         seed: seed of everything that is drawn.
-        balance: ``elements`` (the 14 equally likely cases), ``natural`` (frames of played games) or ``basic`` (one
-            frame after 10 random moves in a new level, as the original project's plain generator).
-        policy: who plays under balance ``natural``: ``random``, ``oracle`` or ``mixed``. Default: ``mixed`` for Heist,
-            ``random`` for the other games.
+        balance: the sampling strategy: ``elements`` (equally many frames of each stratum), ``natural`` (frames of
+            played games) or ``basic`` (one frame after 10 random moves in a new level, as the original project's plain
+            generator).
+        policy: who plays under balance ``natural``: ``random``, ``oracle`` or ``mixed``. Default: the task's
+            ``default_policy``, ``mixed`` in Heist and ``random`` in the other games.
         frames_per_level: mean number of frames drawn from one level under balance ``elements``.
         test_fraction: share of the frames that go to the test split, from levels of their own.
     """
 
-    game: str = "heist"
+    game: str = DEFAULT_GAME
     distribution_mode: Literal["easy", "hard", "memory"] = "memory"
     use_backgrounds: bool = False
     size: int = pydantic.Field(default=20_000, ge=1, le=10**9)
@@ -51,20 +53,20 @@ class DatasetSpec(Config):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _default_policy(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("game", "heist") != "heist" and "policy" not in values:
-            return {**values, "policy": "random"}
+        if isinstance(values, dict) and values.get("game") in GAMES and "policy" not in values:
+            policy = task_of(values["game"]).default_policy
+            return values if policy == cls.model_fields["policy"].default else {**values, "policy": policy}
         return values
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if self.game not in GAMES:
             raise ValueError(f"unknown game {self.game!r}; {nearest(self.game, GAMES)}")
-        if self.game != "heist":
-            if self.balance == "elements":
-                others = ", ".join(b for b in BALANCES if b != "elements")
-                raise ValueError(f"balance 'elements' is Heist's own; {self.game} can have {others}")
-            if self.balance == "natural" and self.policy != "random":
-                raise ValueError(f"policy {self.policy!r} plays only heist; {self.game} can have 'random'")
+        task = task_of(self.game)
+        if self.balance not in task.strategies:
+            raise ValueError(f"{self.game} has no balance {self.balance!r}; it can have {', '.join(task.strategies)}")
+        if self.balance == "natural" and self.policy not in task.policies:
+            raise ValueError(f"policy {self.policy!r} cannot play {self.game}; it can have {', '.join(task.policies)}")
         return self
 
     def rows(self, split: str) -> int:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.constants import NOOP, POLICIES
+from heist_encoders.engine import RESET, Engine
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.heist.engine import RESET, Engine
-from heist_encoders.heist.solver import Oracle
-
-POLICIES = ("random", "oracle", "mixed")
+from heist_encoders.tasks import task_of
 
 
 class Play:
@@ -19,24 +17,25 @@ class Play:
     Args:
         engine: the games.
         levels: range of level seeds to draw from.
-        policy: ``random`` (uniform moves), ``oracle`` (shortest paths, Heist only) or ``mixed`` (each episode follows
-            the oracle with a share of random moves drawn once from [0, 1), Heist only).
+        policy: ``random`` (uniform moves), ``oracle`` (shortest paths) or ``mixed`` (each episode follows the oracle
+            with a share of random moves drawn once from [0, 1)); the last two only in games that have an oracle.
         rng: source of levels and moves.
 
     Raises:
         UnknownNameError: for another policy.
-        ConfigError: for the oracle in another game than Heist.
+        ConfigError: for a policy that the game does not have.
     """
 
     def __init__(self, engine: Engine, levels: range, policy: str, rng: np.random.Generator) -> None:
         if policy not in POLICIES:
             raise unknown_name("policy", policy, POLICIES)
-        if policy != "random" and engine.game != "heist":
-            raise ConfigError(f"policy {policy!r} plays only heist; use policy 'random' for {engine.game}")
+        task = task_of(engine.game)
+        if policy not in task.policies:
+            raise ConfigError(f"policy {policy!r} cannot play {engine.game}; expected {' or '.join(task.policies)}")
         self.engine = engine
         self._levels, self._policy, self._rng = levels, policy, rng
-        self._num_actions = NUM_MOVES if engine.game == "heist" else NUM_ACTIONS
-        self._oracle = Oracle()
+        self._num_actions = task.num_moves
+        self._oracle = task.oracle()
         engine.load_levels(self._draw(engine.num))
         self._randomness = self._rng.random(engine.num)
         self.fresh = np.ones(engine.num, dtype=bool)
@@ -54,6 +53,7 @@ class Play:
         randomness = {"random": 1.0, "oracle": 0.0}.get(self._policy, self._randomness)
         by_oracle = self._rng.random(self.engine.num) >= randomness
         for i in np.flatnonzero(by_oracle):
+            assert self._oracle is not None  # only random play has none, and its randomness is 1
             actions[i] = self._oracle.action(self.engine.get_state(int(i)))
         self.engine.act(actions)
         seen = self.engine.observe()
@@ -69,7 +69,7 @@ class Play:
 
     def _replace(self, ended: NDArray[np.int64]) -> None:
         states = [self.engine.get_state(i) for i in range(self.engine.num)]
-        actions = np.full(self.engine.num, 4)
+        actions = np.full(self.engine.num, NOOP)
         actions[ended] = RESET
         self.engine.act(actions)
         for i in np.setdiff1d(np.arange(self.engine.num), ended):

@@ -1,4 +1,4 @@
-"""The columns of a shard, documented and typed in this one place."""
+"""The columns of a shard: the frame, and the labels that the game's task names."""
 
 from __future__ import annotations
 
@@ -8,36 +8,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from heist_encoders.elements import COLORS, ELEMENTS, FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
+from heist_encoders.tasks import task_of
 
 FRAME = "frame"
 FRAME_BYTES = int(np.prod(FRAME_SHAPE))
 
-_OTHER_GAMES: dict[str, str] = {
-    "level_seed": "int64",
-    "reward": "float32",
-}
-_HEIST: dict[str, str] = {
-    "level_seed": "int64",
-    "progress": "int8",  # events done, 0 to 2 * num_keys: key blue, door blue, key green, door green, key red, door red
-    "agent_x": "float32",  # cells, from the left
-    "agent_y": "float32",  # cells, from below
-    "agent_rotation": "float32",  # radians
-    **{f"visible_{element}": "float32" for element in ELEMENTS},  # share of its painted box on screen, 0 if absent
-    **{  # the painted box on screen, in pixels, half open, y down; all 0 if nothing of it is on screen
-        f"{element}_{side}": "int16" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")
-    },
-    **{f"held_{color}": "bool" for color in COLORS},  # keys on the ring; they stay there after their door opened
-    "num_keys": "int8",  # of the level, 0 to 3
-    "num_doors": "int8",  # as many
-    "case": "int8",  # index into CASES; -1 where frames were not drawn by cases
-    "oracle_moves": "int32",  # bit a is set if a shortest-path player may make move a; 0 if unknown
-}
-
 
 def columns(game: str) -> dict[str, str]:
     """Label columns of a game's dataset: name -> numpy dtype, in their order."""
-    return _HEIST if game == "heist" else _OTHER_GAMES
+    return task_of(game).label_columns()
 
 
 def arrow_schema(game: str) -> pa.Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -89,18 +90,6 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
     )
 
 
-def boxes_of(labels: dict[str, NDArray[np.generic]]) -> NDArray[np.int16]:
-    """Label columns (N,) of Heist -> int16 (N, 7, 4), the elements' boxes.
-
-    Raises:
-        DatasetError: if the labels are of another game.
-    """
-    names = [f"{element}_{side}" for element in ELEMENTS for side in ("x0", "y0", "x1", "y1")]
-    if names[0] not in labels:
-        raise DatasetError("boxes exist only for heist")
-    return np.stack([labels[name] for name in names], axis=1).astype(np.int16).reshape(-1, len(ELEMENTS), 4)
-
-
 class FrameStream:
     """What ``train`` takes instead of a dataset to train on frames of which none is seen twice.
 
@@ -161,11 +150,15 @@ class FrameStream:
             return self.dataset.frames("test")
         return (self._test if split == "test" else self._first).frames
 
-    def boxes(self, split: str) -> NDArray[np.int16]:
-        """int16 (N, 7, 4) of the same frames. Raises DatasetError for other games than Heist."""
+    def maps_of(self, labels: Mapping[str, NDArray[np.generic]]) -> SemanticMaps:
+        """Semantic maps of frames with such label columns (N,). Raises DatasetError for games without them."""
+        return task_of(self.spec.game).semantic_maps(labels, self.spec.distribution_mode)
+
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """Of the frames that ``frames`` gives. Raises DatasetError for games without semantic maps."""
         if split == "test" and self.dataset is not None:
-            return self.dataset.boxes("test")
-        return boxes_of((self._test if split == "test" else self._first).labels)
+            return self.dataset.semantic_maps("test")
+        return self.maps_of((self._test if split == "test" else self._first).labels)
 
     @cached_property
     def _first(self) -> Rows:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from heist_encoders.lazy import lazy_names
 
 _LAZY = {
+    "EnvConfig": "options",
     "HeistEnv": "single",
     "HistoryEnv": "history",
     "HistoryVectorEnv": "history",
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from heist_encoders.envs.history import HistoryVectorEnv as HistoryVectorEnv
     from heist_encoders.envs.make import make_env as make_env
     from heist_encoders.envs.make import make_vector_env as make_vector_env
+    from heist_encoders.envs.options import EnvConfig as EnvConfig
     from heist_encoders.envs.registration import register_all as register_all
     from heist_encoders.envs.registration import register_encoder_env as register_encoder_env
     from heist_encoders.envs.registration import registered_ids as registered_ids

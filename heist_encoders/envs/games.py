@@ -7,21 +7,16 @@ is the reset, every level is chosen by the caller, and the two ways in which an 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SHAPE, NOOP, TIME_LIMIT
+from heist_encoders.constants import FRAME_SHAPE, GAMES, NOOP
+from heist_encoders.engine import RESET, Engine
 from heist_encoders.envs.options import EnvOptions
-from heist_encoders.heist.engine import RESET, Engine
-
-if TYPE_CHECKING:
-    from heist_encoders.envs.placing import Placed
-
-TIME_LIMITS = {"bigfish": 6_000, "bossfight": 4_000, "leaper": 500, "maze": 500, "plunder": 4_000}
-"""Steps after which procgen ends an episode, for the games where it is not 1,000; read from the engine's states."""
+from heist_encoders.tasks.starts import Placed
 
 
 class Step(NamedTuple):
@@ -55,7 +50,7 @@ class Games:
     def __init__(self, num: int, options: EnvOptions) -> None:
         self.num = num
         self.options = options
-        self.time_limit = TIME_LIMITS.get(options.game, TIME_LIMIT)
+        self.time_limit = GAMES[options.game].time_limit
         self.engine = Engine(
             num,
             game=options.game,

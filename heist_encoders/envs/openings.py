@@ -9,25 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.data.sampler import CaseFinder, Poses
-from heist_encoders.elements import CASES
 from heist_encoders.envs.options import EnvOptions
-from heist_encoders.envs.placing import TRIES, Placed, make_bank, place, stances
-from heist_encoders.envs.starts import Curriculum
+from heist_encoders.envs.starts import Curriculum, start_states_of
 from heist_encoders.errors import ConfigError
-from heist_encoders.heist.levels import LevelBank
+from heist_encoders.tasks.starts import NUM_PICKS, TRIES, Placed, Situation, StartLevels
 
 _AHEAD = 256
 """Levels worked out at once, over all games: one alone takes ten times as long."""
 _STREAM = 0x57A27
-_NUM_PICKS = 2
-
-
-class _Levels(NamedTuple):
-    """Levels worked out together, and for balanced starts where each case may hold, bool (14, L, P, size, size)."""
-
-    bank: LevelBank
-    cases: NDArray[np.bool_] | None
 
 
 class _Entry(NamedTuple):
@@ -35,7 +24,7 @@ class _Entry(NamedTuple):
 
     level_seed: int
     picks: NDArray[np.float64] | None
-    levels: _Levels | None = None
+    levels: StartLevels | None = None
     row: int = 0
 
 
@@ -147,78 +136,48 @@ class Openings:
             random = self._streams[game]
             for _ in range(self._ahead - len(queue)):
                 level = self._draw_level(streams[game])
-                picks = random.random(1 + _NUM_PICKS + TRIES)
+                picks = random.random(1 + NUM_PICKS + TRIES)
                 if picks[0] < starts.start_share:
                     drawn.append((game, level, picks[1:], len(seeds)))
                     seeds.append(level)
                 else:
                     drawn.append((game, level, None, 0))
-        levels = self._work_out(seeds) if seeds else None
-        for game, level, numbers, row in drawn:
-            self._queues[game].append(_Entry(level, numbers, levels, row))
-
-    def _work_out(self, seeds: list[int]) -> _Levels:
-        mode = self._options.distribution_mode
-        bank = make_bank(mode, self._options.use_backgrounds, seeds)
-        cases = None
-        if self._options.starts.start_distribution == "balanced":
-            finder = CaseFinder(bank, mode)
-            cases = np.stack([finder.where(case) for case in range(len(CASES))])
-        return _Levels(bank, cases)
-
-    def _place(self, entries: dict[int, _Entry]) -> dict[int, Placed]:
-        """Those whose start is not the level's own, in one go for each stack of levels."""
-        stacks: dict[int, list[tuple[int, int, int, int, _Entry]]] = {}
-        for game, entry in entries.items():
-            found = self._pick(entry)
-            if found is not None:
-                stacks.setdefault(id(entry.levels), []).append((game, *found, entry))
-        placed: dict[int, Placed] = {}
-        for stack in stacks.values():
-            games, progress, x, y, members = zip(*stack, strict=True)
-            levels: Any = members[0].levels
-            rows = np.array([entry.row for entry in members])
-            cells = np.array([x, y]).T
-            random = np.stack([entry.picks[_NUM_PICKS:] for entry in members if entry.picks is not None])
-            poses: Poses = stances(
-                levels.bank, self._options.distribution_mode, rows, np.array(progress, np.int8), cells, random
+        levels: StartLevels | None = None
+        if seeds:
+            options = self._options
+            levels = start_states_of("start_share", options.game).levels(
+                options.distribution_mode, options.use_backgrounds, seeds, starts.start_distribution
             )
-            placed |= dict(zip(games, place(levels.bank, poses), strict=True))
+        for game, level, numbers, row in drawn:
+            self._queues[game].append(_Entry(level, numbers, None if numbers is None else levels, row))
+
+    def _place(self, entries: Mapping[int, _Entry]) -> dict[int, Placed]:
+        """Those whose start is not the level's own, in one go for levels that were worked out together."""
+        together: dict[int, list[tuple[int, _Entry, Situation]]] = {}
+        for game, entry in entries.items():
+            situation = self._pick(entry)
+            if situation is not None:
+                together.setdefault(id(entry.levels), []).append((game, entry, situation))
+        placed: dict[int, Placed] = {}
+        for stack in together.values():
+            games, members, situations = zip(*stack, strict=True)
+            random = np.stack([entry.picks[NUM_PICKS:] for entry in members])
+            states = members[0].levels.place([entry.row for entry in members], situations, random)
+            placed |= dict(zip(games, states, strict=True))
         return placed
 
-    def _pick(self, entry: _Entry) -> tuple[int, int, int] | None:
-        """Progress, x and y; None for the level's own start."""
+    def _pick(self, entry: _Entry) -> Situation | None:
+        """None for the level's own start."""
         assert entry.levels is not None
         assert entry.picks is not None
-        (bank, cases), row, picks = entry.levels, entry.row, entry.picks
-        lengths = bank.path_lengths[row]  # (P, size, size)
-        match self._options.starts.start_distribution:
-            case "uniform":
-                progress = int(picks[0] * (2 * int(bank.num_keys[row]) + 1))
-                return (progress, *_cell(np.flatnonzero(lengths[progress] >= 0), picks[1], bank.world_size)[1:])
-            case "balanced":
-                assert cases is not None
-                possible = [case for case in cases[:, row] if case.any()]
-                where = possible[int(picks[0] * len(possible))] if possible else lengths >= 0
-                return _cell(np.flatnonzero(where), picks[1], bank.world_size)
-            case "curriculum":
-                assert self.curriculum is not None
-                bound = self.curriculum.bound
-                if (self._own_distance(entry) or 0) <= bound:
-                    return None
-                return _cell(np.flatnonzero((lengths >= 0) & (lengths <= bound)), picks[1], bank.world_size)
+        bound = 0
+        if self.curriculum is not None:
+            bound = self.curriculum.bound
+            if entry.levels.own_distance(entry.row) <= bound:
+                return None
+        distribution = self._options.starts.start_distribution
+        return entry.levels.pick(entry.row, distribution, entry.picks[:NUM_PICKS], bound)
 
     def _own_distance(self, entry: _Entry) -> int | None:
-        """Steps from the level's own start to the exit; None for episodes that the curriculum has no say in."""
-        if entry.picks is None or entry.levels is None:
-            return None
-        bank = entry.levels.bank
-        x, y = bank.starts[entry.row]
-        return int(bank.path_lengths[entry.row, 0, y, x])
-
-
-def _cell(pairs: NDArray[np.int64], pick: float, size: int) -> tuple[int, int, int]:
-    """One of flat (progress, y, x): progress, x and y."""
-    progress, cell = divmod(int(pairs[int(pick * len(pairs))]), size * size)
-    y, x = divmod(cell, size)
-    return progress, x, y
+        """Steps from the level's own start to the goal; None for episodes that the curriculum has no say in."""
+        return None if entry.levels is None else entry.levels.own_distance(entry.row)

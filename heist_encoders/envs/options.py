@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gymnasium import spaces
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
-from heist_encoders.elements import (
+from heist_encoders.config import one_of
+from heist_encoders.constants import (
+    DEFAULT_GAME,
     DISTRIBUTION_MODES,
     EVALUATION_LEVELS,
     GAMES,
@@ -17,8 +21,10 @@ from heist_encoders.elements import (
     NUM_ACTIONS,
     NUM_MOVES,
 )
-from heist_encoders.envs.starts import StartOptions, start_options
+from heist_encoders.envs.starts import StartOptions, check_starts
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.tasks.registry import task_of
+from heist_encoders.zoo.options import EncoderOptions
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -28,9 +34,65 @@ ACTIONS = {"all": NUM_ACTIONS, "moves": NUM_MOVES}
 """Name of an action set -> its size. The moves are Procgen's actions 0 to 8, under the same numbers."""
 
 
+class GameOptions(EncoderOptions, StartOptions):
+    """What is played, what an agent sees of it and may do: the part that environments and PPO have in common.
+
+    Two defaults differ between ``gymnasium.make`` (here) and ``ppo_config`` (``PPOOptions``), on purpose. An
+    environment shows a game as it is: every action of Procgen's (``actions="all"``), encodings as the encoder gives
+    them (``normalize=False``). ``ppo_config`` sets up what learns best: only the actions that do something in Heist
+    (``moves``), and encodings on one scale (``normalize=True``).
+    """
+
+    distribution_mode: Annotated[str | None, one_of(DISTRIBUTION_MODES)] = None
+    """``memory`` (big maze, 8x8 cells in view), ``easy`` or ``hard`` (the whole maze in view); None: the encoder's,
+    ``memory`` for frames of Heist. An architecture's name takes the packaged artifact of that mode"""
+
+    num_levels: int = Field(default=0, ge=0)
+    """size of the set of levels; 0: every level from ``start_level`` on, less the evaluation levels (from 1.5e9 on)
+    unless it starts among them"""
+
+    start_level: int = Field(default=0, ge=0, le=MAX_LEVEL_SEED)
+    """first level of the set"""
+
+    game: Annotated[str | None, one_of(GAMES)] = None
+    """one of Procgen's 16 games; None: the one that the encoder was trained on, or Heist"""
+
+    use_backgrounds: bool | None = None
+    """draw textured backgrounds; None: as the encoder was trained, or no"""
+
+    actions: Annotated[str, one_of(ACTIONS, "action set")] = "all"
+    """``all`` (Procgen's 15) or ``moves`` (the 9 that matter in Heist)"""
+
+    normalize: bool = False
+    """bring encodings to mean 0 and standard deviation 1 with the statistics stored in the artifact"""
+
+    device: str = "cpu"
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> Self:
+        if self.start_level + self.num_levels - 1 > MAX_LEVEL_SEED:
+            raise ValueError(
+                f"start_level = {self.start_level} with num_levels = {self.num_levels} ends beyond the last level, "
+                f"{MAX_LEVEL_SEED}; use fewer levels or an earlier start"
+            )
+        return self
+
+    @property
+    def encoder_options(self) -> EncoderOptions:
+        """The part that concerns the encoder."""
+        return EncoderOptions(**{name: getattr(self, name) for name in EncoderOptions.model_fields})
+
+
+class EnvConfig(GameOptions):
+    """The options of ``gymnasium.make`` and ``make_env``, and of RLlib's ``env_config``, as the user gives them."""
+
+    render_mode: Annotated[str | None, one_of(("rgb_array", "human"))] = None
+    """``rgb_array`` or ``human``: the frame and, beside it, its reconstruction"""
+
+
 @dataclass(frozen=True)
 class EnvOptions:
-    """What an environment plays and shows, with nothing left open.
+    """What an environment plays and shows, with nothing left open: made of an ``EnvConfig`` by ``resolve_options``.
 
     Attributes:
         game: one of Procgen's 16 games.
@@ -70,81 +132,43 @@ class EnvOptions:
 
 
 def resolve_options(
-    encoder: str | Path | Artifact | Encoder | Mapping[str, str] | None,
-    *,
-    distribution_mode: str | None = None,
-    num_levels: int = 0,
-    start_level: int = 0,
-    game: str | None = None,
-    use_backgrounds: bool | None = None,
-    actions: str = "all",
-    normalize: bool = False,
-    device: str = "cpu",
-    backend: str = "auto",
-    precision: str = "float32",
-    threads: int | None = None,
-    render_mode: str | None = None,
-    **starts: Any,
+    encoder: str | Path | Artifact | Encoder | Mapping[str, str] | None, config: EnvConfig | None = None
 ) -> EnvOptions:
-    """Check options, fill in what was left open from the encoder's artifact, and load the encoder.
+    """Fill in what was left open from the encoder's artifact, and load the encoder.
 
     Raises:
-        UnknownNameError: for an unknown encoder, game, distribution_mode, action set, backend or render_mode.
-        ConfigError: for a number out of range.
+        UnknownNameError: for an unknown encoder.
         ArtifactError: for an encoder that is damaged, or trained on another mode of the game.
     """
-    if game is not None and game not in GAMES:
-        raise unknown_name("game", game, GAMES)
-    if distribution_mode is not None and distribution_mode not in DISTRIBUTION_MODES:
-        raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
-    if actions not in ACTIONS:
-        raise unknown_name("action set", str(actions), ACTIONS)
-    if render_mode not in (None, "rgb_array", "human"):
-        raise unknown_name("render_mode", str(render_mode), ("rgb_array", "human"))
-    _check_levels(num_levels, start_level)
-    # Not the number of games: on one machine, ``auto`` is the same backend in single and vector environments.
-    compute = {"device": device, "backend": backend, "precision": precision, "threads": threads}
-    found = None if encoder is None else _find(encoder, game, distribution_mode, compute)
+    config = config or EnvConfig()
+    game, distribution_mode, use_backgrounds = config.game, config.distribution_mode, config.use_backgrounds
+    found = None if encoder is None else _find(encoder, game, distribution_mode, config.encoder_options)
     artifact = found.artifact if found else None
-    game = game or (artifact.game if artifact else "heist")
+    game = game or (artifact.game if artifact else DEFAULT_GAME)
     if distribution_mode is None:
         distribution_mode = _default_mode(game, artifact)
     if use_backgrounds is None:
         use_backgrounds = artifact.use_backgrounds if artifact else False
+    check_starts(config, game)
     return EnvOptions(
         game=game,
         distribution_mode=distribution_mode,
         use_backgrounds=use_backgrounds,
-        num_levels=int(num_levels),
-        start_level=int(start_level),
-        num_actions=ACTIONS[actions],
-        normalize=normalize,
-        render_mode=render_mode,
+        num_levels=config.num_levels,
+        start_level=config.start_level,
+        num_actions=ACTIONS[config.actions],
+        normalize=config.normalize,
+        render_mode=config.render_mode,
         encoder=found,
-        starts=start_options(starts, game),
+        starts=config.start_options,
     )
-
-
-def _check_levels(num_levels: Any, start_level: Any) -> None:
-    for name, value in (("num_levels", num_levels), ("start_level", start_level)):
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise ConfigError(f"{name} = {value!r}: expected a whole number")
-    if num_levels < 0:
-        raise ConfigError(f"num_levels = {num_levels}: expected 0 (every level from start_level on) or more")
-    if not 0 <= start_level <= MAX_LEVEL_SEED:
-        raise ConfigError(f"start_level = {start_level}: expected 0..{MAX_LEVEL_SEED}")
-    if start_level + num_levels - 1 > MAX_LEVEL_SEED:
-        raise ConfigError(
-            f"start_level = {start_level} with num_levels = {num_levels} ends beyond the last level, "
-            f"{MAX_LEVEL_SEED}; use fewer levels or an earlier start"
-        )
 
 
 def _find(
     encoder: str | Path | Artifact | Encoder | Mapping[str, str],
     game: str | None,
     distribution_mode: str | None,
-    compute: dict[str, Any],
+    options: EncoderOptions,
 ) -> Encoder:
     from heist_encoders.zoo.encoder import Encoder
 
@@ -152,7 +176,7 @@ def _find(
         find_for_game(encoder.artifact, game, distribution_mode)
         return encoder
     artifact = find_for_game(encoder, game, distribution_mode)
-    return Encoder(artifact, **compute)
+    return Encoder(artifact, options)
 
 
 def find_for_game(
@@ -171,7 +195,7 @@ def find_for_game(
     from heist_encoders.zoo.lookup import find_artifact
     from heist_encoders.zoo.names import family_of
 
-    if isinstance(encoder, str) and family_of(encoder) and game in (None, "heist"):
+    if isinstance(encoder, str) and family_of(encoder) and game in (None, DEFAULT_GAME):
         return find_artifact(encoder, distribution_mode)
     artifact = find_artifact(encoder)
     return find_artifact(artifact, distribution_mode if game in (None, artifact.game) else None)
@@ -180,8 +204,7 @@ def find_for_game(
 def _default_mode(game: str, artifact: Artifact | None) -> str:
     if artifact is not None and artifact.game == game:
         return artifact.distribution_mode
-    # Procgen's own default for the others, which do not all have a memory mode.
-    return "memory" if game == "heist" else "hard"
+    return task_of(game).default_mode
 
 
 def check_num_envs(num_envs: Any) -> int:

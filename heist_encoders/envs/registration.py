@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from heist_encoders.elements import GAMES
+from heist_encoders.constants import DEFAULT_GAME, GAMES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
 
@@ -39,34 +39,26 @@ def register_all() -> None:
                 continue  # a folder that the user made by hand, whose name cannot be an id
 
 
-def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str = "heist", **options: Any) -> None:
+def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str = DEFAULT_GAME, **options: Any) -> None:
     """Make a gymnasium id of any encoder, for any of Procgen's 16 games.
 
     Args:
         id: the new id, ``my-encoder-v0`` for example.
         encoder: its name, path, URI or artifact; it is looked up now, and loaded when an environment is made.
         game: the game to play, which need not be the one that the encoder was trained on.
-        options: defaults of the options of ``make_env``, which ``gymnasium.make`` can override.
+        options: fields of ``EnvConfig``: defaults that ``gymnasium.make`` can override.
 
     Raises:
-        ConfigError: if the id cannot be used or is taken.
+        ConfigError: if the id cannot be used or is taken, or an option is out of range.
         UnknownNameError: for an unknown encoder, game or option.
         ArtifactError: if the artifact is damaged.
     """
-    import inspect
-
-    from heist_encoders.envs.make import make_env
-    from heist_encoders.envs.options import find_for_game
-    from heist_encoders.envs.starts import StartOptions
+    from heist_encoders.envs.options import EnvConfig, find_for_game
     from heist_encoders.zoo.artifact import Artifact
 
     if game not in GAMES:
         raise unknown_name("game", game, GAMES)
-    named = [name for name in inspect.signature(make_env).parameters if name not in ("encoder", "game", "starts")]
-    known = [*named, *StartOptions.model_fields]
-    for name in options:
-        if name not in known:
-            raise unknown_name("option", name, known)
+    EnvConfig.resolve(**options)
     artifact = find_for_game(encoder, game, options.get("distribution_mode"))
     if isinstance(encoder, Artifact | Path):
         encoder = str(artifact.path)

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from heist_encoders.engine import Engine
 from heist_encoders.envs.games import Games
 from heist_encoders.envs.observations import make_observer
 from heist_encoders.envs.openings import Openings
@@ -17,7 +18,6 @@ from heist_encoders.envs.options import EnvOptions, check_reset_options
 from heist_encoders.envs.rendering import FPS, Window, draw, render_modes
 from heist_encoders.envs.situations import SITUATION, asked_for
 from heist_encoders.errors import ConfigError
-from heist_encoders.heist.engine import Engine
 
 
 class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):

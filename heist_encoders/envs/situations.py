@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from heist_encoders.engine import Engine
 from heist_encoders.envs.options import EnvOptions, check_level
-from heist_encoders.envs.placing import Placed, check_start, from_saved
-from heist_encoders.envs.starts import check_game_has_states
+from heist_encoders.envs.starts import start_states_of
 from heist_encoders.errors import ConfigError
-from heist_encoders.heist.engine import Engine
+from heist_encoders.tasks.starts import Placed
 
 SITUATION = ("level_seed", "progress", "cell", "offset", "rotation", "state")
 """Options of a reset."""
@@ -46,11 +46,13 @@ def asked_for(given: Mapping[str, Any], options: EnvOptions, engine: Engine, gam
         return None
     if given.keys() == {"level_seed"}:
         return Asked(check_level(given["level_seed"]), None)
-    check_game_has_states(f"reset option {min(given.keys() - {'level_seed'})}", options.game)
+    states = start_states_of(f"reset option {min(given.keys() - {'level_seed'})}", options.game)
     if "state" in given:
         if len(given) > 1:
             raise ConfigError(f"reset options {', '.join(sorted(given))}: expected state alone, which says everything")
-        placed = from_saved(given["state"], options.distribution_mode, options.use_backgrounds, engine.get_state(game))
+        placed = states.saved(
+            given["state"], options.distribution_mode, options.use_backgrounds, engine.get_state(game)
+        )
         return Asked(placed.level_seed, placed)
     for name in given:
         needed = _NEEDS.get(name)
@@ -59,7 +61,7 @@ def asked_for(given: Mapping[str, Any], options: EnvOptions, engine: Engine, gam
     if "level_seed" not in given:
         raise ConfigError("reset options progress and cell without level_seed: expected the level that they are in")
     seed = check_level(given.pop("level_seed"))
-    return Asked(seed, check_start(options.distribution_mode, options.use_backgrounds, seed, **given))
+    return Asked(seed, states.situation(options.distribution_mode, options.use_backgrounds, seed, **given))
 
 
 def asked_for_each(

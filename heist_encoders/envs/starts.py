@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any
 
-import pydantic
+from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from heist_encoders.config import Config
-from heist_encoders.elements import TIME_LIMIT
+from heist_encoders.config import Config, one_of
+from heist_encoders.constants import GAMES
 from heist_encoders.errors import ConfigError
-
-TASKS_WITH_STATES = ("heist",)
-"""Games that can be put into a situation: their states are understood."""
+from heist_encoders.tasks.registry import task_of
+from heist_encoders.tasks.starts import START_DISTRIBUTIONS, StartStates
 
 
 class StartOptions(Config):
-    """Options of an environment for training. Evaluation ignores them.
+    """Where episodes of training begin, and when they are cut. Evaluation ignores them."""
 
-    Attributes:
-        start_share: share of episodes, 0 to 1, that begin at a drawn start instead of the level's own.
-        start_distribution: ``uniform``: a progress, then one of the cells that can be reached at it; ``balanced``: one
-            of the dataset's 14 cases that the level has, then a progress and cell for it; ``curriculum``: a progress
-            and cell from which a shortest path to the exit takes at most ``bound`` steps, and the level's own start
-            once that is no farther.
-        curriculum_bound: the first bound, in steps from cell to cell.
-        curriculum_threshold: success rate at the frontier from which on the bound grows by a quarter.
-        curriculum_window: episodes of the frontier over which the success rate is taken.
-        time_limit: steps after which an episode is truncated, at most the game's own 1,000; None: the game's own.
-    """
+    start_share: float = Field(default=0.0, ge=0, le=1)
+    """share of episodes, 0 to 1, that begin at a drawn start instead of the level's own"""
 
-    start_share: float = pydantic.Field(default=0.0, ge=0, le=1)
-    start_distribution: Literal["uniform", "balanced", "curriculum"] = "uniform"
-    curriculum_bound: int = pydantic.Field(default=4, ge=1)
-    curriculum_threshold: float = pydantic.Field(default=0.7, gt=0, le=1)
-    curriculum_window: int = pydantic.Field(default=100, ge=1)
-    time_limit: int | None = pydantic.Field(default=None, ge=1, le=TIME_LIMIT)
+    start_distribution: Annotated[str, one_of(START_DISTRIBUTIONS)] = "uniform"
+    """``uniform``: a progress, then one of the cells that can be reached at it; ``balanced``: a stratum that the level
+    has, then a progress and cell for it; ``curriculum``: a progress and cell from which a shortest path to the goal
+    takes at most a growing bound of steps, and the level's own start once that is no farther"""
 
-    @pydantic.model_validator(mode="after")
-    def _is_used(self) -> Self:
+    curriculum_bound: int = Field(default=4, ge=1)
+    """the curriculum's first bound, in steps from cell to cell"""
+
+    curriculum_threshold: float = Field(default=0.7, gt=0, le=1)
+    """success rate at the curriculum's frontier from which on the bound grows by a quarter"""
+
+    curriculum_window: int = Field(default=100, ge=1)
+    """episodes of the curriculum's frontier over which the success rate is taken"""
+
+    time_limit: int | None = Field(default=None, ge=1)
+    """steps after which an episode is truncated, at most the game's own limit; None: the game's own"""
+
+    @model_validator(mode="after")
+    def _check_drawn(self) -> Self:
         if self.start_distribution != "uniform" and not self.start_share:
             raise ValueError(
                 f"start_distribution = {self.start_distribution!r} with start_share = 0 draws no start; "
@@ -48,25 +48,40 @@ class StartOptions(Config):
             )
         return self
 
+    @property
+    def start_options(self) -> StartOptions:
+        """These options alone."""
+        return StartOptions(**{name: getattr(self, name) for name in StartOptions.model_fields})
 
-def start_options(given: Mapping[str, Any], game: str) -> StartOptions:
-    """Options checked, for a game.
+    @property
+    def set_start_options(self) -> dict[str, Any]:
+        """Those of these options that are not at their defaults."""
+        fields = StartOptions.model_fields
+        return {name: getattr(self, name) for name in fields if getattr(self, name) != fields[name].default}
+
+
+def check_starts(options: StartOptions, game: str) -> None:
+    """Whether options fit a game.
 
     Raises:
-        ConfigError: for an unknown or unfit option, or starts drawn in a game whose states are not understood.
+        ConfigError: for starts drawn in a game whose states are not understood, or a limit beyond the game's own.
     """
-    options = StartOptions.from_dict(dict(given))
     if options.start_share:
-        check_game_has_states("start_share", game)
-    return options
-
-
-def check_game_has_states(option: str, game: str) -> None:
-    """ConfigError unless the game can be put into a situation."""
-    if game not in TASKS_WITH_STATES:
+        start_states_of("start_share", game)
+    limit = GAMES[game].time_limit
+    if options.time_limit is not None and options.time_limit > limit:
         raise ConfigError(
-            f"{option} with game = {game!r}: expected one of {', '.join(TASKS_WITH_STATES)}, whose states can be placed"
+            f"time_limit = {options.time_limit}: {game} has a limit of {limit} itself, expected 1..{limit}"
         )
+
+
+def start_states_of(option: str, game: str) -> StartStates:
+    """A game's start states, or a ConfigError that names the option that needs them."""
+    states = task_of(game).start_states()
+    if states is None:
+        known = ", ".join(name for name in GAMES if task_of(name).start_states() is not None)
+        raise ConfigError(f"{option} with game = {game!r}: expected one of {known}, whose states can be placed")
+    return states
 
 
 class Curriculum:

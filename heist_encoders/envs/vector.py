@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from heist_encoders.engine import Engine
 from heist_encoders.envs.games import Games
 from heist_encoders.envs.observations import make_observer
 from heist_encoders.envs.openings import Openings
@@ -21,11 +22,10 @@ from heist_encoders.envs.options import (
     check_num_envs,
     check_reset_options,
 )
-from heist_encoders.envs.placing import Placed
 from heist_encoders.envs.rendering import FPS, draw
 from heist_encoders.envs.situations import SITUATION, asked_for_each
 from heist_encoders.errors import ConfigError
-from heist_encoders.heist.engine import Engine
+from heist_encoders.tasks.starts import Placed
 
 
 class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
-from heist_encoders.elements import FRAME_SHAPE
-from heist_encoders.evaluation.targets import Floats, Frames, Indices
+from heist_encoders.constants import FRAME_SHAPE
+from heist_encoders.evaluation.frames import Floats, Frames, Indices
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from heist_encoders.constants import DEFAULT_GAME
 from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
@@ -23,6 +24,8 @@ class Entry:
         metrics: what ``evaluate`` returned.
         examples: frames and reconstructions, None if the evaluation's folder isn't there.
         history: its training, one mapping an epoch; may be empty.
+        game: that it was trained on.
+        note: a caveat of its architecture (``BaseAutoencoder.note``); may be empty.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Entry:
     metrics: dict[str, Any]
     examples: Examples | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    game: str = DEFAULT_GAME
+    note: str = ""
 
 
 def read_entry(source: Any) -> Entry:
@@ -65,7 +70,19 @@ def read_entry(source: Any) -> Entry:
         examples = Examples.load(folder / EXAMPLES)
     if folder is not None and not history:
         history = _read_losses(folder / LOSSES)
-    return Entry(str(metrics["name"]), str(metrics.get("family", "")), metrics, examples, history)
+    family = str(metrics.get("family", ""))
+    game = str(metrics.get("game", DEFAULT_GAME))
+    return Entry(str(metrics["name"]), family, metrics, examples, history, game, _note(family))
+
+
+def _note(architecture: str) -> str:
+    from heist_encoders.autoencoders.registry import autoencoder_class
+    from heist_encoders.errors import UnknownNameError
+
+    try:
+        return autoencoder_class(architecture).note
+    except UnknownNameError:  # of somebody's own, not registered here
+        return ""
 
 
 def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:

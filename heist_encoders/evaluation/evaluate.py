@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ConfigError, DatasetError, MissingDependencyError
 from heist_encoders.evaluation import pictures as draw
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.examples import Examples, choose_examples
 from heist_encoders.evaluation.files import write_text
+from heist_encoders.evaluation.frames import Indices, LabelledFrames
 from heist_encoders.evaluation.metrics import reconstruction_metrics
+from heist_encoders.evaluation.probing import ProbeResult, can_probe, has_maps, probe
 from heist_encoders.evaluation.speed import speeds
-from heist_encoders.evaluation.targets import LabelledFrames, has_targets
-from heist_encoders.evaluation.usefulness import Usefulness, usefulness
 from heist_encoders.json_text import plain
+from heist_encoders.semantic import coarsen
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 METRICS, EXAMPLES, LOSSES = "metrics.json", "examples.npz", "metrics.npz"
 TEST_FRAMES = 4_000
 """Test frames that reconstructions are compared on, at most."""
-SEEDS = 5
-"""Seeds that the probes are trained with, for their means and deviations."""
+SEEDS = 3
+"""Seeds that the probes are trained with, for their means and standard deviations."""
+PLAN_SAMPLES = 100_000
+"""Labelled frames that the planning head is shown for the plan accuracy."""
 
 
 def evaluate(
@@ -45,12 +47,13 @@ def evaluate(
     out: str | Path | None = None,
     seed: int = 0,
     seeds: int = SEEDS,
+    plan_samples: int = PLAN_SAMPLES,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure reconstruction, usefulness and speed of an artifact, and draw pictures.
+    """Measure reconstruction, speed, and what probes read from the encodings of an artifact, and draw pictures.
 
     Args:
         artifact: an artifact, or its name, path or URI.
@@ -59,10 +62,12 @@ def evaluate(
             and the pictures into its folder ``evaluation``; of a packaged artifact, which is never changed, into
             ``evaluations/<name>-<mode>`` in the user's folder.
         seed: of the probes. seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std``
-            holds the deviations.
+            holds the standard deviations.
+        plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
+            0 leaves it out.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
-        references: also train probes on an untrained encoder of the family and on raw pixels (about a minute more).
+        references: also train probes on an untrained encoder of the architecture and on raw pixels.
         device: ``"auto"`` (GPU if there is one), ``"cpu"`` or ``"cuda"``.
         progress: called with the name of each part as it begins.
 
@@ -94,16 +99,16 @@ def evaluate(
         "sha256": artifact.sha256,
         "dataset_hash": dataset.hash,
         "encoding_shape": list(artifact.encoding_shape),
-        "encoding_size": math.prod(artifact.encoding_shape),
+        "latent_dimension": math.prod(artifact.encoding_shape),
         "parameters": sum(p.numel() for p in model.parameters()),
     }
     say("reconstruction")
     metrics["reconstruction"] = measure_reconstruction(model, artifact.training, labelled)
-    say("usefulness")
-    found: Usefulness | None = None
-    if has_targets(labelled):
-        found = usefulness(model, labelled, seed=seed, seeds=seeds, device=device)
-        metrics["usefulness"] = found.to_dict()
+    say("probes")
+    found: ProbeResult | None = None
+    if can_probe(labelled):
+        found = probe(model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, device=device)
+        metrics["probes"] = found.to_dict()
         metrics["references"] = _references(artifact, labelled, seed, device, references)
     say("speed")
     metrics["speed"] = speeds(model)
@@ -174,49 +179,68 @@ def measure_reconstruction(
     count = len(dataset.frames("test"))
     rows = np.unique(np.linspace(0, count - 1, min(count, TEST_FRAMES)).astype(np.int64))
     frames = np.ascontiguousarray(dataset.frames("test")[rows])
-    boxes = np.asarray(dataset.boxes("test"))[rows] if has_targets(dataset) else None
-    figures: dict[str, float | None] = dict(reconstruction_metrics(model, frames, boxes))
+    maps = _Picked(dataset, rows) if has_maps(dataset) else None
+    figures: dict[str, float | None] = dict(reconstruction_metrics(model, frames, maps))
     config = training.get("loss") or (training.get("config") or {}).get("loss")
-    figures["test_loss"] = mean_loss(model, config, frames, boxes) if isinstance(config, Mapping) else None
+    figures["test_loss"] = mean_loss(model, config, dataset, rows) if isinstance(config, Mapping) else None
     figures["test_frames"] = float(len(rows))
     return figures
 
 
-def mean_loss(
-    model: BaseAutoencoder, config: Mapping[str, Any], frames: Any, boxes: Any, *, batch_size: int = 128
-) -> float:
-    """Mean over frames of the loss that ``config`` (a ``LossConfig`` as a mapping) describes, in eval mode.
+class _Picked:
+    """The semantic maps of some rows of the test split."""
 
-    The element map loss is left out: the layer that reads the maps is no part of an artifact.
+    def __init__(self, dataset: LabelledFrames, rows: Indices) -> None:
+        self._maps, self._rows = dataset.semantic_maps("test"), rows
+        self.classes = self._maps.classes
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def pick(self, rows: Indices | slice) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """As ``SemanticMaps.pick``."""
+        return self._maps.pick(self._rows[rows])
+
+
+def mean_loss(
+    model: BaseAutoencoder, config: Mapping[str, Any], dataset: LabelledFrames, rows: Indices, *, batch_size: int = 128
+) -> float:
+    """Mean over test frames of the loss that ``config`` (a ``LossConfig`` as a mapping) describes, in eval mode.
+
+    The semantic map loss is left out: the decoder that reads the maps is no part of an artifact.
 
     Args:
-        frames: uint8 (N, 64, 64, 3). boxes: int16 (N, 7, 4) or None, then elements weigh as all pixels do.
+        rows: int64 (N,), rows of the test split.
     """
     from heist_encoders.autoencoders.frames import to_input
     from heist_encoders.evaluation.encoding import model_device
     from heist_encoders.training.config import LossConfig
-    from heist_encoders.training.losses import Objective
+    from heist_encoders.training.data import loss_context
+    from heist_encoders.training.objective import Batch, Objective
 
     device = model_device(model)
-    objective = Objective(LossConfig.from_dict({**config, "element_map": 0.0}), device)
+    loss = LossConfig.from_dict({**config, "semantic_map": 0.0})
+    objective = Objective(loss, model, loss_context(loss, dataset), device)
+    maps = dataset.semantic_maps("test") if loss.needs_maps else None
     total = 0.0
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(frames), batch_size):
-            batch = to_input(frames[start : start + batch_size], device)
-            part = None if boxes is None else torch.from_numpy(boxes[start : start + batch_size]).to(device)
-            total += float(objective(model, batch, model(batch), part).total) * len(batch)
-    return total / max(1, len(frames))
+        for part in np.array_split(rows, max(1, -(-len(rows) // batch_size))):
+            frames = torch.from_numpy(np.ascontiguousarray(dataset.frames("test")[part])).to(device)
+            batch = Batch(frames, None if maps is None else torch.from_numpy(maps.pick(part)).to(device))
+            inputs = to_input(frames, device)
+            total += float(objective(model, inputs, model(inputs), batch).total) * len(part)
+    return total / max(1, len(rows))
 
 
 def _references(
     artifact: Artifact, dataset: LabelledFrames, seed: int, device: str, full: bool
 ) -> dict[str, dict[str, Any]]:
-    from heist_encoders.evaluation.references import majority, random_encoder, raw_pixels
+    from heist_encoders.evaluation.references import majority, raw_pixels, untrained_encoder
 
     rows = {"majority": majority(dataset)}
     if full:
-        untrained = random_encoder(artifact.family, dataset, params=artifact.params, seed=seed, device=device)
+        untrained = untrained_encoder(artifact.family, dataset, params=artifact.params, seed=seed, device=device)
         rows["untrained"] = untrained.to_dict()
         rows["raw_pixels"] = raw_pixels(dataset, seed=seed, device=device).to_dict()
     return rows
@@ -237,11 +261,11 @@ def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[st
         )
     lines = [
         f"{artifact.name} ({artifact.family}), {artifact.game}, {artifact.distribution_mode} mode",
-        f"encoding: {' x '.join(map(str, artifact.encoding_shape))} = {metrics['encoding_size']} numbers",
+        f"encoding: {' x '.join(map(str, artifact.encoding_shape))} = latent dimension {metrics['latent_dimension']}",
         "",
         str(layers),
         "",
-        "Speed: milliseconds a call, from uint8 frames in main memory to numbers in main memory; cpu: one thread",
+        "Speed: milliseconds a call, from uint8 frames to float32 encodings, both in main memory; cpu: one thread",
         f"{'device':8}{'part':10}{'batch':>6}{'median':>10}{'p10':>10}{'p90':>10}{'frames/s':>12}",
     ]
     for device, parts in metrics["speed"].items():
@@ -255,19 +279,20 @@ def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[st
 
 
 def _write_examples(
-    model: BaseAutoencoder, dataset: LabelledFrames, found: Usefulness | None, folder: Path, pictures: bool
+    model: BaseAutoencoder, dataset: LabelledFrames, found: ProbeResult | None, folder: Path, pictures: bool
 ) -> None:
-    rows, element, boxes = choose_examples(dataset, found.test_rows if found else None)
+    rows, element = choose_examples(dataset, found.test_rows if found else None)
     frames = np.ascontiguousarray(dataset.frames("test")[rows])
-    beliefs = np.full(len(rows), np.nan, np.float32)
-    if found is not None:
-        shown = element >= 0
-        beliefs[shown] = found.probabilities[np.searchsorted(found.test_rows, rows[shown]), element[shown]]
-    examples = Examples(rows, element, boxes, frames, reconstruct_frames(model, frames), beliefs)
+    maps = read = np.zeros((len(rows), 0, 0), np.uint8)
+    if found is not None and found.maps is not None:
+        source = dataset.semantic_maps("test")
+        maps = coarsen(source.pick(rows), len(source.classes))
+        read = found.maps[np.searchsorted(found.test_rows, rows)]
+    examples = Examples(rows, element, frames, reconstruct_frames(model, frames), maps, read)
     examples.save(folder / EXAMPLES)
     if pictures:
-        first = [examples.of(index)[:2] for index in range(-1, len(ELEMENTS))]
-        chosen = np.concatenate([*first[1:], first[0]])
+        kinds = sorted(set(element.tolist()) - {-1})
+        chosen = np.concatenate([examples.of(index)[:2] for index in (*kinds, -1)])
         grid = draw.reconstruction_grid(examples.frames[chosen], examples.reconstructions[chosen])
         draw.write_png(folder / "reconstructions.png", grid)
 

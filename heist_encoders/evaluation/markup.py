@@ -10,18 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation import charts
 from heist_encoders.evaluation.pictures import png_bytes
 
 if TYPE_CHECKING:
     from heist_encoders.evaluation.entries import Entry
 
-LABELS = {element: " ".join(reversed(element.split("_"))) for element in ELEMENTS}
-"""``key_blue`` -> ``blue key``."""
-SWATCHES = {"blue": "#2a9fe0", "green": "#6cc644", "red": "#e8622a"}
 LOST, KEPT = 0.5, 0.9
-"""F1 of the MLP probe under which an element counts as lost, and from which on as kept."""
+"""IoU under which a class counts as lost, and from which on as kept."""
+
+_WORDS = {
+    "floor": (24, 26, 30), "wall": (186, 198, 200), "agent": (255, 255, 255), "exit": (232, 195, 63),
+    "cheese": (232, 195, 63), "key_blue": (96, 190, 255), "key_green": (150, 235, 110), "key_red": (255, 140, 90),
+    "door_blue": (30, 110, 200), "door_green": (50, 140, 40), "door_red": (190, 50, 30), "ring_blue": (60, 150, 230),
+    "ring_green": (100, 190, 75), "ring_red": (225, 95, 60),
+}  # fmt: skip
+"""Colours of classes by name; others get one of the charts' colours."""
+
+
+def class_color(name: str, index: int = 0) -> tuple[int, int, int]:
+    """The colour in which a class of a semantic map is drawn, RGB."""
+    if name in _WORDS:
+        return _WORDS[name]
+    red, green, blue = (int(charts.COLORS[index % len(charts.COLORS)][i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
+
+
+def label(name: str) -> str:
+    """``key_blue`` -> ``blue key``."""
+    return " ".join(reversed(name.split("_")))
 
 
 def text(value: Any) -> str:
@@ -59,21 +76,23 @@ def heat(value: float | None) -> str:
     return f"background:rgb({r},{g},{b});color:{'#fff' if dark else '#1c2430'}"
 
 
-def swatch(element: str) -> str:
-    """A small square of the element's colour (the exit: yellow)."""
-    color = SWATCHES.get(element.split("_")[-1], "#e8c33f")
-    return f'<span class="swatch" style="background:{color}"></span>'
+def swatch(name: str) -> str:
+    """A small square of a class's colour."""
+    return f'<span class="swatch" style="background:rgb{class_color(name)}"></span>'
 
 
 def colors(entries: Sequence[Entry]) -> dict[str, str]:
-    """Family -> colour, the same for the same set of families."""
+    """Architecture -> colour, the same for the same set of architectures."""
     families = sorted({entry.family for entry in entries})
     return {family: charts.COLORS[i % len(charts.COLORS)] for i, family in enumerate(families)}
 
 
-def element_f1(metrics: Mapping[str, Any], element: str) -> float | None:
-    """The MLP probe's F1 for an element."""
-    return figure(metrics, "elements", element, "mlp_f1")
+def grouped_iou(probes: Mapping[str, Any]) -> dict[str, float | None]:
+    """Mean IoU by the first word of the classes' names: floor, wall, agent, key, door, ..."""
+    groups: dict[str, list[float]] = {}
+    for name, value in (probes.get("iou") or {}).items():
+        groups.setdefault(str(name).split("_")[0], []).extend([] if value is None else [float(value)])
+    return {name: sum(values) / len(values) if values else None for name, values in groups.items()}
 
 
 def table(rows: Any, *, limit: int = 30) -> str:
@@ -91,4 +110,4 @@ def table(rows: Any, *, limit: int = 30) -> str:
     head = "".join(f"<th>{text(str(n).replace('_', ' ').replace('/', ' '))}</th>" for n in names)
     body = "".join("<tr>" + "".join(f"<td>{cell(row.get(n))}</td>" for n in names) + "</tr>" for row in rows[:limit])
     more = f'<p class="soft">and {len(rows) - limit} more</p>' if len(rows) > limit else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}'

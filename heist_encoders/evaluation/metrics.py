@@ -11,24 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation.encoding import model_device
-from heist_encoders.evaluation.targets import Frames
+from heist_encoders.evaluation.frames import Frames
+from heist_encoders.semantic import NUM_BACKGROUND, SemanticMaps
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
 
 ACTIVE_VARIANCE = 0.01
 """A unit is active if its encoding varies by more than this over the data (Burda et al. 2016, section 5.1)."""
-
-
-def box_masks(boxes: Tensor, height: int = 64, width: int = 64) -> Tensor:
-    """Boxes int (N, K, 4) as x0 y0 x1 y1, half open -> bool (N, K, height, width), True inside (nowhere if empty)."""
-    x0, y0, x1, y1 = (boxes[..., i, None].to(torch.int64) for i in range(4))
-    xs, ys = torch.arange(width, device=boxes.device), torch.arange(height, device=boxes.device)
-    columns = (xs >= x0) & (xs < x1)  # (N, K, width)
-    rows = (ys >= y0) & (ys < y1)  # (N, K, height)
-    return rows[..., :, None] & columns[..., None, :]
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -77,36 +68,36 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def active_units(encodings: npt.NDArray[np.float32], threshold: float = ACTIVE_VARIANCE) -> int:
-    """How many numbers of the encodings (N, ...) have a variance over the N frames above the threshold.
+    """How many dimensions of the encodings (N, ...) have a variance over the N frames above the threshold.
 
     Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2016. Meant for VAEs, whose means have a prior of
-    deviation 1; for the other families it only tells dead numbers from live ones.
+    standard deviation 1; for the other architectures it only tells dead dimensions from live ones.
     """
     return int((encodings.reshape(len(encodings), -1).var(0) > threshold).sum())
 
 
 def reconstruction_metrics(
-    model: BaseAutoencoder, frames: Frames, boxes: npt.NDArray[np.int16] | None = None, *, batch_size: int = 128
+    model: BaseAutoencoder, frames: Frames, maps: SemanticMaps | None = None, *, batch_size: int = 128
 ) -> dict[str, float]:
     """Compare reconstructions with the originals; pixels are in [0, 1], reconstructions clipped to it.
 
     Args:
         model: put in eval mode, left on its device.
         frames: uint8 (N, 64, 64, 3).
-        boxes: int16 (N, 7, 4), x0 y0 x1 y1 of the elements; None leaves out what needs them.
+        maps: their semantic maps; None leaves out what needs them.
 
     Returns:
         ``mse`` (all pixels), ``psnr`` (dB, mean over frames), ``ssim`` (mean over frames), ``active_units`` and
-        ``encoding_size``; with boxes also ``element_mse`` (mean over the pixels of all elements),
-        ``background_mse`` (over the other pixels) and ``mse_<element>`` for each element (NaN if never in view).
+        ``latent_dimension``; with maps also ``mse_<class>`` for each class (NaN if never in view) and ``object_mse``,
+        the mean over the pixels of all classes but floor and wall.
     """
     from heist_encoders.autoencoders.frames import to_input
 
     device = model_device(model)
     model.eval()
     sums = {"mse": 0.0, "psnr": 0.0, "ssim": 0.0}
-    errors = torch.zeros(len(ELEMENTS) + 2, dtype=torch.float64)  # the elements, any element, background
-    pixels = torch.zeros(len(ELEMENTS) + 2, dtype=torch.float64)
+    classes = () if maps is None else maps.classes
+    errors, pixels = np.zeros(len(classes)), np.zeros(len(classes))
     encodings = []
     with torch.inference_mode():
         for start in range(0, len(frames), batch_size):
@@ -118,19 +109,18 @@ def reconstruction_metrics(
             sums["mse"] += float(squared.mean((1, 2)).sum())
             sums["psnr"] += float(psnr(shown, batch).sum())
             sums["ssim"] += float(ssim(shown, batch).sum())
-            if boxes is not None:
-                inside = box_masks(torch.from_numpy(np.asarray(boxes[start : start + batch_size])).to(device))
-                anywhere = inside.any(1, keepdim=True)
-                masks = torch.cat([inside, anywhere, ~anywhere], 1).to(squared.dtype)  # (B, 9, 64, 64)
-                errors += (masks * squared[:, None]).sum((0, 2, 3)).double().cpu()
-                pixels += masks.sum((0, 2, 3)).double().cpu()
+            if maps is not None:
+                index = maps.pick(slice(start, start + len(batch))).ravel()
+                errors += np.bincount(index, squared.cpu().numpy().ravel().astype(np.float64), len(classes))
+                pixels += np.bincount(index, minlength=len(classes))
     count = max(1, len(frames))
     result = {name: total / count for name, total in sums.items()}
-    if boxes is not None:
-        means = (errors / pixels).tolist()  # 0 / 0 is NaN: never in view
-        result.update({f"mse_{element}": mean for element, mean in zip(ELEMENTS, means, strict=False)})
-        result.update(element_mse=means[-2], background_mse=means[-1])
+    if maps is not None:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result |= {f"mse_{name}": float(v) for name, v in zip(classes, errors / pixels, strict=True)}
+            objects = errors[NUM_BACKGROUND:].sum() / pixels[NUM_BACKGROUND:].sum()
+        result["object_mse"] = float(objects)
     rows = np.concatenate(encodings) if encodings else np.zeros((0, 0), np.float32)
     result["active_units"] = float(active_units(rows)) if len(rows) else 0.0
-    result["encoding_size"] = float(rows.shape[1])
+    result["latent_dimension"] = float(rows.shape[1])
     return result

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heist_encoders.evaluation.files import temporary_sibling
-from heist_encoders.evaluation.targets import Frames
+from heist_encoders.evaluation.frames import Frames
 
 History = Sequence[Mapping[str, Any]]
 """One mapping an epoch, as ``EpochReport`` has them: epoch, train_loss, test_loss, mse, kl, ..."""
@@ -58,21 +58,6 @@ def reconstruction_grid(
             y = top + row * (high + gap // 2)
             sheet[y : y + high, left : left + wide] = picture.repeat(scale, 0).repeat(scale, 1)
     return sheet
-
-
-def crop(frame: npt.NDArray[np.uint8], box: Sequence[int], size: int = 24) -> npt.NDArray[np.uint8]:
-    """The square of ``size`` pixels around a box's centre, moved inside the frame where it would stick out.
-
-    Args:
-        frame: uint8 (H, W, 3). box: x0, y0, x1, y1, half open.
-
-    Returns:
-        uint8 (size, size, 3).
-    """
-    x0, y0, x1, y1 = (int(v) for v in box)
-    left = min(max((x0 + x1 - size) // 2, 0), frame.shape[1] - size)
-    top = min(max((y0 + y1 - size) // 2, 0), frame.shape[0] - size)
-    return frame[top : top + size, left : left + size]
 
 
 def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -2,7 +2,7 @@
 
 A linear probe and an MLP with one hidden layer of 256 ReLU units (Alain & Bengio 2016, "Understanding intermediate
 layers using linear classifier probes"), trained on standardised encodings with Adam, a cosine schedule and early
-stopping on a slice of the training rows. Every question has a probe of its own; nothing is shared between them.
+stopping on a slice of the training rows. Every target has a probe of its own; nothing is shared between them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from heist_encoders.evaluation.targets import Floats
+from heist_encoders.evaluation.frames import Floats
 
 HIDDEN = 256
 VALIDATION_FRACTION = 0.1
@@ -84,6 +83,10 @@ def absolute_loss(outputs: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Mean absolute error of outputs (B, K), smooth below 0.05, over the entries of weight 1."""
     losses = functional.smooth_l1_loss(outputs, targets, beta=0.05, reduction="none") * weights
     return losses.sum() / weights.sum().clamp_min(1)
+
+
+LOSSES: dict[str, Loss] = {"binary": binary_loss, "distribution": distribution_loss, "absolute": absolute_loss}
+"""Name of a target's loss -> the function."""
 
 
 def _forward(x: Tensor, parameters: list[Tensor]) -> Tensor:
@@ -163,45 +166,6 @@ def train_probe(
             return torch.cat([_forward(part, best) for part in torch.split(rows, 8192)])
 
     return predict
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Precision, recall and F1 of K binary questions; NaN where a question has no positive row to find.
-
-    Attributes:
-        f1: float64 (K,). precision: float64 (K,). recall: float64 (K,). positives: int64 (K,), rows to find.
-    """
-
-    f1: npt.NDArray[np.float64]
-    precision: npt.NDArray[np.float64]
-    recall: npt.NDArray[np.float64]
-    positives: npt.NDArray[np.int64]
-
-
-def f1_scores(predicted: npt.NDArray[np.bool_], actual: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> Counts:
-    """F1 = 2 TP / (2 TP + FP + FN) of each column, over the known entries.
-
-    Args:
-        predicted, actual, known: bool (N, K).
-
-    Returns:
-        F1 of a column with positives but none found is 0; of a column without any positive row it is NaN.
-    """
-    hits = (predicted & actual & known).sum(0).astype(np.float64)
-    false_alarms = (predicted & ~actual & known).sum(0).astype(np.float64)
-    positives = (actual & known).sum(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        recall = np.where(positives > 0, hits / positives, np.nan)
-        precision = np.where(hits + false_alarms > 0, hits / (hits + false_alarms), 0.0)
-        f1 = np.where(positives > 0, 2 * hits / (hits + false_alarms + positives), np.nan)
-    return Counts(f1, np.where(positives > 0, precision, np.nan), recall, positives.astype(np.int64))
-
-
-def mean_known(values: npt.NDArray[np.floating[Any]]) -> float:
-    """Mean over what is not NaN; NaN if nothing is known."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def as_rows(encodings: npt.NDArray[np.generic]) -> Floats:

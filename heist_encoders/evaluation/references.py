@@ -1,4 +1,4 @@
-"""Reference rows: what a probe reads without a trained encoder. A usefulness means something only beside these."""
+"""Reference rows: what a probe reads without a trained encoder. A figure means something only beside these."""
 
 from __future__ import annotations
 
@@ -8,100 +8,114 @@ from typing import Any
 import numpy as np
 import torch
 
-from heist_encoders.elements import ELEMENTS
-from heist_encoders.evaluation.probes import f1_scores, mean_known
-from heist_encoders.evaluation.targets import Floats, Frames, LabelledFrames, load_targets
-from heist_encoders.evaluation.usefulness import Usefulness, move_accuracy, sample_rows, usefulness
+from heist_encoders.errors import DatasetError
+from heist_encoders.evaluation.frames import Frames, LabelledFrames
+from heist_encoders.evaluation.probing import (
+    ProbeResult,
+    can_probe,
+    probe,
+    questions,
+    sample_rows,
+    targets_of,
+)
+from heist_encoders.evaluation.semantic_probe import intersection_over_union
+from heist_encoders.json_text import plain
+from heist_encoders.tasks.registry import task_of
 
 PIXEL_TRAIN = 5_000
-"""Frames that the probes on raw pixels are trained on: 12,288 numbers a frame are dear."""
+"""Frames that probes on raw pixels are trained on: 12,288 dimensions a frame are much."""
 
 
-def majority(dataset: LabelledFrames, *, limit: int = 20_000) -> dict[str, Any]:
-    """Answer every question with what is most frequent in the train split, whatever the frame.
+def majority(dataset: LabelledFrames, *, limit: int = 5_000) -> dict[str, Any]:
+    """Answer every target with what is most frequent in the train split, whatever the frame.
 
     Returns:
-        The figures of ``Usefulness.to_dict`` that make sense without a probe.
+        The figures of ``ProbeResult.to_dict`` that make sense without a probe.
+
+    Raises:
+        DatasetError: if there is nothing to probe for.
     """
-    train = load_targets(dataset, "train", sample_rows(len(dataset.frames("train")), limit))
-    test = load_targets(dataset, "test", sample_rows(len(dataset.frames("test")), limit))
-    known = np.maximum(train.elements_known.sum(0), 1)
-    guess = (train.elements * train.elements_known).sum(0) / known > 0.5
-    counts = f1_scores(np.broadcast_to(guess, test.elements.shape), test.elements.astype(bool), test.elements_known)
-    held = train.held.mean(0) > 0.5
-    held_counts = f1_scores(np.broadcast_to(held, test.held.shape), test.held > 0, np.ones(test.held.shape, bool))
-    centres = np.where(train.positions_known[..., None], train.positions, np.nan)
-    middle = np.array([[_median(centres[:, i, axis]) for axis in range(2)] for i in range(len(ELEMENTS))])
-    errors = np.abs(np.where(test.positions_known[..., None], test.positions, np.nan) - middle)
-    moves = np.full(len(test.moves), int(train.moves.sum(0).argmax()))
-    f1 = mean_known(counts.f1)
-    figures = {
-        "linear_f1": f1,
-        "mlp_f1": f1,
-        "position_error_px": mean_known(errors),
-        "held_accuracy": float((held == (test.held > 0)).mean()),
-        "held_f1": mean_known(held_counts.f1),
-        "progress_accuracy": float((np.bincount(train.progress).argmax() == test.progress).mean()),
-        "oracle_move_accuracy": move_accuracy(moves, test.moves),
-    }
-    return {
-        **{name: None if np.isnan(value) else round(value, 6) for name, value in figures.items()},
-        "elements": {
-            element: {"mlp_f1": None if np.isnan(counts.f1[i]) else float(counts.f1[i])}
-            for i, element in enumerate(ELEMENTS)
-        },
-    }
+    if not can_probe(dataset):
+        raise DatasetError(f"{dataset.spec.game} has no labels to probe for")
+    train = questions(dataset, "train", sample_rows(len(dataset.frames("train")), limit))
+    test = questions(dataset, "test", sample_rows(len(dataset.frames("test")), limit))
+    figures: dict[str, Any] = {}
+    by_thing: dict[str, dict[str, float]] = {}
+    for target in targets_of(dataset):
+        answers = test.answers[target.name]
+        guess = target.guess(train.answers[target.name])
+        scores = target.score(np.broadcast_to(guess, (len(answers.values), len(guess))), answers)
+        figures |= scores.figures | {f"linear_{name}": value for name, value in scores.figures.items()}
+        for thing, values in scores.by_thing.items():
+            by_thing.setdefault(thing, {}).update(values)
+    if train.maps is not None and test.maps is not None:
+        classes = task_of(dataset.spec.game).classes
+        counts = np.stack([(train.maps == number).sum(0) for number in range(len(classes))])
+        usual = np.broadcast_to(counts.argmax(0).astype(np.uint8), test.maps.shape)
+        figures["miou"], figures["iou"] = intersection_over_union(usual, test.maps, classes)
+    return plain({**figures, "by_thing": by_thing}, 6)  # type: ignore[no-any-return]
 
 
-def _median(values: Floats) -> float:
-    values = values[~np.isnan(values)]
-    return float(np.median(values)) if values.size else float("nan")
+def raw_pixels(
+    dataset: LabelledFrames, *, seed: int = 0, train_limit: int = PIXEL_TRAIN, **options: Any
+) -> ProbeResult:
+    """Probes on the frame itself, uint8 (3, 64, 64), by default of 5,000 train frames only.
 
-
-def raw_pixels(dataset: LabelledFrames, *, seed: int = 0, train_limit: int = PIXEL_TRAIN, **options: Any) -> Usefulness:
-    """Probes on the frame itself: 12,288 standardised pixels, by default of 5,000 train frames only.
-
-    ``options`` are ``usefulness``'s.
+    ``options`` are ``probe``'s.
     """
 
-    def flat(frames: Frames) -> Floats:
-        return frames.reshape(len(frames), -1).astype(np.float32)
+    def pixels(frames: Frames) -> Frames:
+        return np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
 
-    return usefulness(flat, dataset, seed=seed, train_limit=train_limit, **options)
+    return probe(pixels, dataset, seed=seed, train_limit=train_limit, **options)
 
 
-def random_encoder(
-    family: str, dataset: LabelledFrames, *, params: Mapping[str, Any] | None = None, seed: int = 0, **options: Any
-) -> Usefulness:
-    """Probes on the encodings of an untrained autoencoder of the family, initialised from ``seed``.
+def untrained_encoder(
+    architecture: str,
+    dataset: LabelledFrames,
+    *,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> ProbeResult:
+    """Probes on the encodings of an autoencoder with random weights, drawn by ``seed``.
 
-    ``options`` are ``usefulness``'s. torch's global random state is left as it was.
+    ``options`` are ``probe``'s. torch's global random state is left as it was.
     """
-    from heist_encoders.autoencoders.registry import create_autoencoder
+    from heist_encoders.autoencoders.registry import autoencoder_class, create_autoencoder
 
+    spec = dataset.spec
+    cells = task_of(spec.game).cells_in_view(spec.distribution_mode)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = create_autoencoder(family, dict(params or {}))
-    return usefulness(model, dataset, seed=seed, **options)
+        filled = autoencoder_class(architecture).params_for(dict(params or {}), cells)
+        model = create_autoencoder(architecture, filled)
+    return probe(model, dataset, seed=seed, **options)
 
 
 def reference_rows(
-    dataset: LabelledFrames, families: Iterable[str] = (), *, seed: int = 0, **options: Any
+    dataset: LabelledFrames,
+    architectures: Iterable[str] = (),
+    *,
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+    **options: Any,
 ) -> list[dict[str, Any]]:
     """All reference rows of a dataset, for ``write_report``'s ``references``.
 
     Args:
-        families: a row for a random-initialised encoder of each, with its default parameters.
+        architectures: a row for an untrained encoder of each.
+        params: their parameters, by architecture; the defaults where there are none.
         seed: of probes and encoders.
-        options: of ``usefulness``.
+        options: of ``probe``.
 
     Returns:
-        Dictionaries with ``name``, ``train_samples`` and the figures of ``Usefulness.to_dict``.
+        Dictionaries with ``name`` and the figures of ``ProbeResult.to_dict``.
     """
-    rows: list[dict[str, Any]] = [{"name": "always the majority", **majority(dataset)}]
-    for family in families:
-        row = random_encoder(family, dataset, seed=seed, **options)
-        rows.append({"name": f"{family}, untrained", "family": family, **row.to_dict()})
+    rows: list[dict[str, Any]] = [{"name": "majority", **majority(dataset)}]
+    for architecture in architectures:
+        row = untrained_encoder(architecture, dataset, params=(params or {}).get(architecture), seed=seed, **options)
+        rows.append({"name": f"{architecture}, untrained", "family": architecture, **row.to_dict()})
     pixels = raw_pixels(dataset, seed=seed, **{"train_limit": PIXEL_TRAIN, **options})
     rows.append({"name": "raw pixels", **pixels.to_dict()})
     return rows

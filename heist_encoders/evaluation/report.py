@@ -1,4 +1,4 @@
-"""The report: one HTML file, complete in itself, about what each autoencoder kept and what it threw away."""
+"""The report: one HTML file, complete in itself, about what can be read from each encoding, and what can't."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def write_report(
     found = [read_entry(entry) for entry in entries]
     if not found and not sweeps:
         raise ConfigError("a report needs at least one evaluated artifact; run heist-encoders evaluate first")
-    found.sort(key=lambda e: -(figure(e.metrics, "usefulness", "mlp_f1") or 0.0))
+    found.sort(key=lambda e: -(figure(e.metrics, "probes", "miou") or 0.0))
     of_entries = (
         [
             sections.introduction(found, title),
+            sections.scenes(found),
             sections.leaderboard(found, sections.all_references(found, references)),
-            sections.losses_of_elements(found),
-            sections.side_by_side(found),
             sections.trade_offs(found),
+            sections.other_probes(found, sections.all_references(found, references)),
             sections.reconstructions_and_cost(found),
             sections.training_curves(found),
         ]

@@ -2,64 +2,70 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.evaluation import charts
 from heist_encoders.evaluation.markup import (
     KEPT,
-    LABELS,
     LOST,
+    class_color,
     colors,
     data_uri,
-    element_f1,
     figure,
+    grouped_iou,
     heat,
+    label,
     number,
     swatch,
     table,
     text,
 )
-from heist_encoders.evaluation.pictures import crop
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.evaluation.entries import Entry
 
+Picture = npt.NDArray[np.uint8]
+
 
 def introduction(entries: Sequence[Entry], title: str) -> str:
-    """Headline, what was asked, and the answer in a few numbers. ``entries`` come best first."""
+    """Headline, what was measured, and the answer in a few figures. ``entries`` come best first."""
     best = entries[0]
-    score = figure(best.metrics, "usefulness", "mlp_f1")
-    lost = {e: sum(_lost(entry, e) for entry in entries) for e in ELEMENTS}
-    worst = max(lost, key=lambda e: lost[e])
     facts = [
         (str(len(entries)), "autoencoder" if len(entries) == 1 else "autoencoders"),
-        (number(score), f"best usefulness (F1): {best.name}"),
-        (number(figure(best.metrics, "encoding_size"), ",.0f"), "numbers in its encoding, of 12,288 in a frame"),
+        (number(figure(best.metrics, "probes", "miou")), f"best mIoU: {best.name}"),
+        (number(figure(best.metrics, "latent_dimension"), ",.0f"), "its latent dimension; a frame has 12,288"),
     ]
-    if lost[worst]:
-        facts.append((LABELS[worst], f"lost most often: by {lost[worst]} of {len(entries)}"))
+    planned = [(p, e.name) for e in entries if (p := figure(e.metrics, "probes", "plan_accuracy")) is not None]
+    if planned:
+        facts.append((number(max(planned)[0]), f"best plan accuracy: {max(planned)[1]}"))
+    lost = {
+        name: sum(_lost(entry, name) for entry in entries) for name in grouped_iou(best.metrics.get("probes") or {})
+    }
+    if lost and max(lost.values()):
+        worst = max(lost, key=lambda name: lost[name])
+        facts.append((worst, f"lost most often: IoU under {LOST:g} in {lost[worst]} of {len(entries)}"))
     cells = "".join(f'<div class="fact"><b>{text(a)}</b><span class="soft">{text(b)}</span></div>' for a, b in facts)
     return f"""<header><h1>{text(title)}</h1>
-<p class="lead">An autoencoder squeezes a frame of the game into a few numbers. An agent that sees only those
-numbers can
-act only on what survived: the keys, doors and the exit are one pixel in a hundred, and they are the first to go.
-Here each
-encoder is asked what it kept.</p>
-<p>The test: the encoder is frozen, and a small network, the <b>probe</b>, is asked whether each element is in
-the frame,
-given the encoding alone, on levels that nobody has trained on. <b>Usefulness</b> is the probe's F1 score,
-averaged over the
-seven elements: 1 means that nothing was lost, 0 that nothing is left.</p>
+<p class="lead">An autoencoder squeezes a frame of the game into a short vector. An agent that sees only that vector can
+act only on what survived in it.</p>
+<p>How it is measured: the encoder is frozen, and a small convolutional decoder, the <b>probe</b>, is trained to
+draw the
+<b>semantic map</b> of the frame (which class is where, in 16 x 16 blocks) from the encoding alone. It is evaluated on
+levels that neither was trained on. The main figure is the <b>mIoU</b>, the mean over the classes of intersection over
+union. <b>Plan accuracy</b> is how often a small planning network on the frozen encoding names a move that a
+shortest-path
+player would make. Compare each with the reference rows: raw pixels show what the probe can reach at all, untrained
+encoders and the majority what it reaches without any training.</p>
 <div class="facts">{cells}</div></header>"""
 
 
-def _lost(entry: Entry, element: str) -> bool:
-    value = element_f1(entry.metrics.get("usefulness") or {}, element)
+def _lost(entry: Entry, group: str) -> bool:
+    value = grouped_iou(entry.metrics.get("probes") or {}).get(group)
     return value is not None and value < LOST
 
 
@@ -73,27 +79,11 @@ def all_references(
         for key, name in (
             ("untrained", f"{entry.family}, untrained"),
             ("raw_pixels", "raw pixels"),
-            ("majority", "always the majority"),
+            ("majority", "majority"),
         ):
             if found.get(key):
                 rows.setdefault(name, found[key])
-    return sorted(rows.items(), key=lambda row: -(figure(row[1], "mlp_f1") or 0.0))
-
-
-def _figures(useful: Mapping[str, Any]) -> str:
-    """The cells that artifacts and references have in common."""
-    score = figure(useful, "mlp_f1")
-    spread = figure(useful, "std", "mlp_f1")
-    bar = f'<span class="bar"><i style="width:{100 * (score or 0):.0f}%"></i></span>'
-    deviation = f" ± {spread:.3f}" if spread is not None else ""
-    cells = [f"<td>{bar}<b>{number(score)}</b>{deviation}</td>", f"<td>{number(figure(useful, 'linear_f1'))}</td>"]
-    for element in ELEMENTS:
-        value = element_f1(useful, element)
-        cells.append(f'<td class="heat" style="{heat(value)}">{number(value)}</td>')
-    cells.append(f"<td>{number(figure(useful, 'position_error_px'), '.1f')}</td>")
-    for name in ("held_accuracy", "progress_accuracy", "oracle_move_accuracy"):
-        cells.append(f"<td>{number(figure(useful, name))}</td>")
-    return "".join(cells)
+    return sorted(rows.items(), key=lambda row: -(figure(row[1], "miou") or 0.0))
 
 
 def _name_cell(entry: Entry, palette: Mapping[str, str]) -> str:
@@ -103,42 +93,135 @@ def _name_cell(entry: Entry, palette: Mapping[str, str]) -> str:
 
 
 def leaderboard(entries: Sequence[Entry], references: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
-    """All artifacts, best first, with the F1 of every element as a heatmap, and the reference rows below."""
-    heads = "".join(f'<th class="mid">{swatch(e)}<br>{LABELS[e].replace(" ", "<br>")}</th>' for e in ELEMENTS)
+    """All artifacts, best first: mIoU, plan accuracy, and IoU by group of classes; the reference rows below."""
+    groups = list(dict.fromkeys(g for e in entries for g in grouped_iou(e.metrics.get("probes") or {})))
+
+    def cells(probes: Mapping[str, Any]) -> str:
+        miou, spread = figure(probes, "miou"), figure(probes, "std", "miou")
+        bar = f'<span class="bar"><i style="width:{100 * (miou or 0):.0f}%"></i></span>'
+        plus = f" ± {spread:.3f}" if spread is not None else ""
+        found = grouped_iou(probes)
+        heats = "".join(f'<td class="heat" style="{heat(found.get(g))}">{number(found.get(g))}</td>' for g in groups)
+        return (
+            f"<td>{bar}<b>{number(miou)}</b>{plus}</td><td><b>{number(figure(probes, 'plan_accuracy'))}</b></td>{heats}"
+            f"<td>{number(figure(probes, 'presence_f1'))}</td>"
+        )
+
     palette = colors(entries)
     rows = []
-    references = list(references)
     for rank, entry in enumerate(entries):
         m = entry.metrics
         rows.append(
-            f'<tr class="{"best" if rank == 0 else ""}">{_name_cell(entry, palette)}'
-            f"{_figures(m.get('usefulness') or {})}"
-            f"<td>{number(figure(m, 'encoding_size'), ',.0f')}</td>"
+            f'<tr class="{"best" if rank == 0 else ""}">{_name_cell(entry, palette)}{cells(m.get("probes") or {})}'
+            f"<td>{number(figure(m, 'latent_dimension'), ',.0f')}</td>"
             f"<td>{number(figure(m, 'speed', 'cpu', 'encoder', '1', 'median_ms'))}</td></tr>"
         )
     for name, row in references:
-        size = number(figure(row, "encoding_size"), ",.0f")
+        size = number(figure(row, "latent_dimension"), ",.0f")
         rows.append(
-            f'<tr class="reference"><td class="name">{text(name)}</td>{_figures(row)}<td>{size}</td><td>–</td></tr>'
+            f'<tr class="reference"><td class="name">{text(name)}</td>{cells(row)}<td>{size}</td><td>–</td></tr>'
         )
-    return f"""<section id="leaderboard"><h2>Leaderboard: what each encoder kept</h2>
-<p>Sorted by usefulness. The coloured cells are the MLP probe's F1 for one element:
-<b style="color:#1d5fa8">blue</b> was kept, <b style="color:#b84a08">orange</b> was thrown away. The grey rows are
-references: no encoder is worth its name unless it beats an untrained one.</p>
-<table><thead><tr><th>encoder</th><th>usefulness<br>(MLP F1)</th><th>linear<br>F1</th>{heads}
-<th>position<br>error, px</th><th>keys<br>held</th><th>prog-<br>ress</th><th>oracle's<br>move</th><th>numbers</th>
-<th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table>
-<p class="legend">Keys held, progress and the oracle's move are accuracies of the MLP probe; milliseconds are the
-median of one frame at a time on one CPU thread, encoder alone.{_given_away(references)}</p></section>"""
+    heads = "".join(f'<th class="mid">{text(g)}</th>' for g in groups)
+    return f"""<section id="leaderboard"><h2>Leaderboard: what can be read from each encoding</h2>
+<p>Sorted by mIoU. The coloured cells are IoU by kind of thing: <b style="color:#1d5fa8">blue</b> is read,
+<b style="color:#b84a08">orange</b> is lost. Grey rows are references. Presence F1 (is an element anywhere in the
+frame?)
+is kept for comparison: encoders without any training come close to trained ones by it.</p>
+<div class="wide"><table><thead><tr><th>encoder</th><th>mIoU</th><th>plan<br>accuracy</th>{heads}<th>presence<br>F1</th>
+<th>latent<br>dimension</th><th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
+<p class="legend">± is the standard deviation over seeds of the probe. Milliseconds: median of one frame at a time
+on one
+CPU thread, encoder alone.</p></section>"""
 
 
-def _given_away(references: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
-    """A sentence about elements that are in nearly every frame: one finds them without looking."""
-    majority = [row for name, row in references if "majority" in name]
-    always = [LABELS[e] for e in ELEMENTS if any((figure(r, "elements", e, "mlp_f1") or 0) > 0.95 for r in majority)]
-    if not always:
+def scenes(entries: Sequence[Entry]) -> str:
+    """For each artifact: originals, the semantic map that the probe reads, and what is missing in it, in colour."""
+    shown = [e for e in entries if e.examples is not None and e.examples.maps.size]
+    if not shown:
         return ""
-    return f" In (nearly) every frame of this dataset, so that its column says nothing: {', '.join(always)}."
+    classes = task_of(shown[0].game).classes
+    legend = " ".join(f"<span>{swatch(name)}{label(name)}</span>" for name in classes)
+    cards = "".join(_scene_card(entry, task_of(entry.game).classes) for entry in shown)
+    return f"""<section id="scenes"><h2>What each one threw away, to look at</h2>
+<p>From top to bottom: the frame, what the autoencoder's decoder makes of it, the semantic map that the probe reads from
+the encoding, and what is wrong in that map, each block in the colour of the class that should be there.</p>
+<p class="classes">{legend}</p>{cards}</section>"""
+
+
+def _scene_card(entry: Entry, classes: tuple[str, ...]) -> str:
+    examples = entry.examples
+    assert examples is not None
+    chosen = np.concatenate([examples.of(i)[:1] for i in sorted(set(examples.element.tolist()))])[:8]
+    palette = np.array([class_color(name, i) for i, name in enumerate(classes)], np.uint8)
+    actual, read = examples.maps[chosen], examples.read_maps[chosen]
+    wrong = np.where((actual != read)[..., None], palette[actual], np.uint8(238))
+    block = 64 // max(1, actual.shape[-1])
+
+    def enlarged(maps: Picture) -> Picture:
+        return maps.repeat(block, 1).repeat(block, 2)
+
+    note = f"<small>{text(entry.note)}</small>" if entry.note else ""
+    rows = (
+        ("frame", examples.frames[chosen]),
+        (f"reconstruction{note}", examples.reconstructions[chosen]),
+        ("read from the encoding", enlarged(palette[read])),
+        ("wrong there", enlarged(wrong)),
+    )
+    strips = "".join(_strip(name, frames) for name, frames in rows)
+    probes = entry.metrics.get("probes") or {}
+    facts = f"mIoU {number(figure(probes, 'miou'))}, plan accuracy {number(figure(probes, 'plan_accuracy'))}"
+    return (
+        f'<div class="artifact"><h3>{text(entry.name)} <small>{facts}</small></h3>'
+        f'<p class="verdict">{verdict(probes)}</p><div class="wide">{strips}</div></div>'
+    )
+
+
+def _strip(name: str, frames: Picture) -> str:
+    """A row of pictures (N, 64, 64, 3) under a name."""
+    sheet = np.full((64, len(frames) * 67 - 3, 3), 255, np.uint8)
+    for i, frame in enumerate(frames):
+        sheet[:, i * 67 : i * 67 + 64] = frame
+    width = int(sheet.shape[1] * 1.5)
+    plain = name.split("<")[0]
+    image = f'<img src="{data_uri(sheet)}" width="{width}" height="96" alt="{plain}">'
+    return f'<div class="strip"><div>{name}</div>{image}</div>'
+
+
+def verdict(probes: Mapping[str, Any]) -> str:
+    """One sentence: which classes can be read, which half, which are lost, by IoU."""
+    groups: dict[str, list[str]] = {"Read": [], "Half read": [], "Lost": []}
+    for name, value in (probes.get("iou") or {}).items():
+        if value is not None:
+            group = "Lost" if value < LOST else "Read" if value >= KEPT else "Half read"
+            groups[group].append(f"{label(str(name))} ({value:.2f})")
+    return " ".join(f"<b>{name}:</b> {', '.join(found)}." for name, found in groups.items() if found)
+
+
+def other_probes(entries: Sequence[Entry], references: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    """Every figure of the task's probe targets, MLP probe and linear probe."""
+    if not entries:
+        return ""
+    names = {
+        name: title for target in task_of(entries[0].game).probe_targets() for name, title in target.figures.items()
+    }
+    if not names:
+        return ""
+    palette = colors(entries)
+
+    def cells(probes: Mapping[str, Any]) -> str:
+        pairs = ((figure(probes, name), figure(probes, f"linear_{name}")) for name in names)
+        return "".join(f"<td>{number(mlp)}<small> {number(linear)}</small></td>" for mlp, linear in pairs)
+
+    rows = [f"<tr>{_name_cell(e, palette)}{cells(e.metrics.get('probes') or {})}</tr>" for e in entries]
+    rows += [f'<tr class="reference"><td class="name">{text(n)}</td>{cells(row)}</tr>' for n, row in references]
+    heads = "".join(f"<th>{text(title)}</th>" for title in names.values())
+    return f"""<section id="probes"><h2>Other probes</h2><p>An MLP with one hidden layer of 256 units on the whole
+    encoding
+and, small beside it, a linear probe. Both see the encoding as a vector: what a map needs weights shared over places
+for,
+they cannot find in so few frames.</p>
+<div class="wide"><table><thead><tr><th>encoder</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>
+</section>"""
 
 
 def reconstructions_and_cost(entries: Sequence[Entry]) -> str:
@@ -146,11 +229,11 @@ def reconstructions_and_cost(entries: Sequence[Entry]) -> str:
     palette = colors(entries)
     columns: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("MSE", ("reconstruction", "mse"), ".4f"),
-        ("MSE on<br>elements", ("reconstruction", "element_mse"), ".4f"),
+        ("MSE on<br>objects", ("reconstruction", "object_mse"), ".4f"),
         ("PSNR,<br>dB", ("reconstruction", "psnr"), ".1f"),
         ("SSIM", ("reconstruction", "ssim"), ".3f"),
         ("active<br>units", ("reconstruction", "active_units"), ",.0f"),
-        ("numbers", ("encoding_size",), ",.0f"),
+        ("latent<br>dimension", ("latent_dimension",), ",.0f"),
         ("weights", ("parameters",), ",.0f"),
         ("encoder, ms,<br>one frame", ("speed", "cpu", "encoder", "1", "median_ms"), ".2f"),
         ("encoder, ms,<br>64 frames", ("speed", "cpu", "encoder", "64", "median_ms"), ".1f"),
@@ -160,7 +243,7 @@ def reconstructions_and_cost(entries: Sequence[Entry]) -> str:
     shown = [c for c in columns if any(figure(entry.metrics, *c[1]) is not None for entry in entries)]
     if not shown:
         return ""
-    head = "".join(f"<th>{label}</th>" for label, _, _ in shown)
+    head = "".join(f"<th>{name}</th>" for name, _, _ in shown)
     body = "".join(
         f"<tr>{_name_cell(entry, palette)}"
         + "".join(f"<td>{number(figure(entry.metrics, *path), form)}</td>" for _, path, form in shown)
@@ -168,13 +251,13 @@ def reconstructions_and_cost(entries: Sequence[Entry]) -> str:
         for entry in entries
     )
     return f"""<section id="cost"><h2>Reconstruction and cost</h2>
-<p>How well frames are painted again, and what it takes; still in the order of usefulness. A low error beside a low
-usefulness is the trap that this report is about. Times are medians on one CPU thread unless said otherwise.</p>
-<table><thead><tr><th>encoder</th>{head}</tr></thead><tbody>{body}</tbody></table></section>"""
+<p>How well frames are painted again, and what it takes; in the order of the leaderboard. A low error says little: small
+things hardly change it. Times are medians on one CPU thread unless said otherwise.</p>
+<div class="wide"><table><thead><tr><th>encoder</th>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"""
 
 
 def trade_offs(entries: Sequence[Entry]) -> str:
-    """Usefulness against latency, against size, and against the reconstruction error, as scatter plots."""
+    """mIoU against latency, latent dimension, reconstruction error and presence F1, as scatter plots."""
     palette = colors(entries)
     axes = [
         (
@@ -182,120 +265,26 @@ def trade_offs(entries: Sequence[Entry]) -> str:
             "milliseconds a frame, one CPU thread",
             "Up and left is better.",
         ),
-        (("encoding_size",), "numbers in an encoding", "What fits into few numbers makes a small policy."),
+        (("latent_dimension",), "latent dimension", "A small encoding makes a small policy."),
         (
             ("reconstruction", "mse"),
             "MSE of the reconstruction, all pixels",
-            "If the reconstruction told the usefulness, the points would lie on a falling line.",
+            "On a falling line MSE would say it too.",
         ),
     ]
     plots = []
-    for path, label, caption in axes:
+    for path, name, caption in axes:
         points = []
         for entry in entries:
-            x, y = figure(entry.metrics, *path), figure(entry.metrics, "usefulness", "mlp_f1")
+            x, y = figure(entry.metrics, *path), figure(entry.metrics, "probes", "miou")
             if x is not None and y is not None and x > 0:
                 points.append((entry.name, x, y, palette[entry.family]))
         if points:
-            chart = charts.scatter(
-                points, x_label=label, y_label="usefulness (MLP F1)", title=f"Usefulness against {label}", width=370
-            )
+            chart = charts.scatter(points, x_label=name, y_label="mIoU", title=f"mIoU against {name}", width=370)
             plots.append(f"<figure>{chart}<figcaption>{caption}</figcaption></figure>")
     if not plots:
         return ""
-    return f'<section id="tradeoffs"><h2>What usefulness costs</h2><div class="row">{"".join(plots)}</div></section>'
-
-
-def losses_of_elements(entries: Sequence[Entry]) -> str:
-    """For each artifact and element: crops of originals beside the reconstruction, and what the probe believes."""
-    cards = [_gallery(entry) for entry in entries if entry.examples is not None and len(entry.examples.of(0))]
-    if not cards:
-        return ""
-    return f"""<section id="gallery"><h2>What each one threw away, to look at</h2>
-<p>Crops of 24 × 24 pixels around an element: the original on the left, what the autoencoder painted there on the
-right, and
-how sure the probe is, from the encoding alone, that the element is in the frame. All encoders are shown the same
-frames.
-<b>Recall</b> is the share of all test frames with the element in which the probe finds it.</p>
-{"".join(cards)}</section>"""
-
-
-def _gallery(entry: Entry) -> str:
-    useful = entry.metrics.get("usefulness") or {}
-    assert entry.examples is not None
-    boxes = []
-    for index, element in enumerate(ELEMENTS):
-        score, recall = element_f1(useful, element), figure(useful, "elements", element, "mlp_recall")
-        state = "" if score is None else "lost" if score < LOST else "kept" if score >= KEPT else ""
-        pairs = "".join(_pair(entry, int(i), LABELS[element]) for i in entry.examples.of(index)[:3])
-        error = figure(useful, "elements", element, "position_error_px")
-        boxes.append(
-            f'<div class="element {state}"><header>{swatch(element)}{LABELS[element]}</header>'
-            f'<div class="recall">F1 <b>{number(score)}</b>, recall {number(recall)}<br>'
-            f"place: ± {number(error, '.1f')} px</div>{pairs or '<small>not in the test frames</small>'}</div>"
-        )
-    return (
-        f'<div class="artifact"><h3>{text(entry.name)}</h3><p class="verdict">{verdict(useful)}</p>'
-        f'<div class="elements">{"".join(boxes)}</div></div>'
-    )
-
-
-def _pair(entry: Entry, i: int, label: str) -> str:
-    examples = entry.examples
-    assert examples is not None
-    box = examples.boxes[i].tolist()
-    images = "".join(
-        f'<img src="{data_uri(crop(frames[i], box))}" width="48" height="48" alt="{label}, {kind}">'
-        for frames, kind in ((examples.frames, "original"), (examples.reconstructions, "reconstruction"))
-    )
-    belief = float(examples.beliefs[i])
-    said = "" if math.isnan(belief) else f'<span title="what the probe believes">{100 * belief:.0f}%</span>'
-    return f'<div class="pair">{images}{said}</div>'
-
-
-def verdict(useful: Mapping[str, Any]) -> str:
-    """One sentence: which elements were kept, which are blurred, which are lost."""
-    groups: dict[str, list[str]] = {"Kept": [], "Half kept": [], "Thrown away": []}
-    for element in ELEMENTS:
-        score = element_f1(useful, element)
-        if score is not None:
-            group = "Thrown away" if score < LOST else "Kept" if score >= KEPT else "Half kept"
-            groups[group].append(f"{LABELS[element]} ({score:.2f})")
-    return " ".join(f"<b>{name}:</b> {', '.join(found)}." for name, found in groups.items() if found)
-
-
-def side_by_side(entries: Sequence[Entry]) -> str:
-    """Whole frames: a row of originals, then a row for each artifact. Only artifacts evaluated on the same frames."""
-    first = next((e.examples for e in entries if e.examples is not None and len(e.examples.rows)), None)
-    if first is None:
-        return ""
-    picked = [first.of(i)[:1] for i in range(len(ELEMENTS))] + [first.of(-1)[:2]]
-    chosen = np.concatenate(picked)[:9]
-
-    def strip(label: str, frames: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-        sheet = np.full((64, len(frames) * 67 - 3, 3), 255, np.uint8)
-        for i, frame in enumerate(frames):
-            sheet[:, i * 67 : i * 67 + 64] = frame
-        width, height = int(sheet.shape[1] * 1.5), 96
-        return (
-            f'<div class="strip"><div>{label}</div><img src="{data_uri(sheet)}" width="{width}" height="{height}" '
-            f'alt="{text(label.replace("<b>", "").replace("</b>", ""))}"></div>'
-        )
-
-    rows = [strip("<b>original</b>", first.frames[chosen])]
-    for entry in entries:
-        own = entry.examples
-        if own is None or own.frames.shape != first.frames.shape or not np.array_equal(own.frames, first.frames):
-            continue
-        note = "<br><small>decoder sees pooling indices</small>" if entry.family == "conv_unpool" else ""
-        rows.append(strip(f"{text(entry.name)}{note}", own.reconstructions[chosen]))
-    shown = ", ".join(LABELS[ELEMENTS[int(e)]] if e >= 0 else "nothing" for e in first.element[chosen])
-    return f"""<section id="side-by-side"><h2>Originals beside reconstructions</h2>
-<p>The same test frames for everyone; from left to right, chosen to show: {shown}. A good-looking row can still
-hide a lost
-key, and an ugly one can have kept it: the decoder isn't what the agent sees. conv_unpool's decoder is given the
-positions
-that its pooling layers chose, so its reconstruction says nothing about its encoding.</p>{"".join(rows)}</section>"""
+    return f'<section id="tradeoffs"><h2>What mIoU costs</h2><div class="row">{"".join(plots)}</div></section>'
 
 
 def training_curves(entries: Sequence[Entry]) -> str:
@@ -303,11 +292,11 @@ def training_curves(entries: Sequence[Entry]) -> str:
     plots = []
     for entry in entries:
         series = {}
-        for key, label in (("train_loss", "train"), ("test_loss", "test")):
+        for key, name in (("train_loss", "train"), ("test_loss", "test")):
             rows = [(figure(r, "epoch"), figure(r, key)) for r in entry.history]
             usable = [(a, b) for a, b in rows if a is not None and b is not None]
             if usable:
-                series[label] = ([a for a, _ in usable], [b for _, b in usable])
+                series[name] = ([a for a, _ in usable], [b for _, b in usable])
         if series:
             log = all(b > 0 for _, ys in series.values() for b in ys)
             chart = charts.lines(series, x_label="epoch", y_label="loss", title=f"Loss of {entry.name}", log=log)
@@ -340,7 +329,7 @@ def ppo_section(ppo: Mapping[str, Any] | None) -> str:
 
 
 def dataset_section(dataset: Any) -> str:
-    """What the encoders were trained and asked on."""
+    """What the encoders were trained and evaluated on."""
     if dataset is None:
         return ""
     if isinstance(dataset, Mapping):
@@ -354,23 +343,25 @@ def dataset_section(dataset: Any) -> str:
 def definitions() -> str:
     """What each figure means."""
     terms = {
-        "usefulness": "Mean F1 over the seven elements of an MLP probe with one hidden layer of 256 units, on "
-        "standardised "
-        "frozen encodings. An element counts as visible if at least half of what is painted of it is on screen, "
-        "as absent "
-        "if none is; frames in between are left out of that element's question.",
-        "linear F1": "The same with a linear probe: what can be read without any computation.",
-        "F1": "2 TP / (2 TP + FP + FN). Guessing “absent” every time is right in nine frames of ten and scores 0.",
-        "position error": "Mean absolute error, in pixels, of the element's centre as a probe reads it from the "
-        "encoding.",
-        "keys held, progress": "Whether the probe knows which keys were collected, and how far in the level the "
-        "agent is.",
-        "oracle's move": "Share of frames where the probe picks a move that a shortest-path player would make.",
-        "MSE, SSIM": "Error and structural similarity (Wang et al. 2004) of the reconstruction, pixels between 0 "
-        "and 1.",
-        "references": "“always the majority” looks at nothing; “raw pixels” are probes on the frame's 12,288 numbers, "
-        "trained on fewer frames; “untrained” is the same network with random weights.",
-        "levels": "Probes are judged on levels that neither the autoencoder nor the probe was trained on.",
+        "semantic map": "For each block of 4 x 4 pixels the class of the object that covers at least a quarter of "
+        "it, else "
+        "floor or wall; worked out from the level's seed, the agent's pose and what was collected.",
+        "mIoU": "Mean over the classes of TP / (TP + FP + FN), counted over all blocks of all test frames "
+        "(Everingham et "
+        "al. 2010), of a convolutional probe with weights shared over places.",
+        "plan accuracy": "A small recurrent convolutional network on the frozen encoding learns the oracle's moves "
+        "from a "
+        "fixed number of labelled frames; the share of test frames in which its choice is one of them.",
+        "presence F1": "Mean F1 over the elements of an MLP probe that says whether the element is in the frame. "
+        "Frames "
+        "that show under half of it are left out.",
+        "position error": "Mean absolute error, in pixels, of an element's centre as the MLP probe reads it.",
+        "next move": "Share of frames in which the MLP probe picks a move that a shortest-path player would make.",
+        "MSE, SSIM": "Error and structural similarity (Wang et al. 2004) of the reconstruction, pixels between 0 and "
+        "1.",
+        "references": "“majority” gives the same answer to every frame; “raw pixels” are probes on the frame itself; "
+        "“untrained” is the same network with random weights.",
+        "levels": "Probes are evaluated on levels that neither the autoencoder nor the probe was trained on.",
     }
     rows = "".join(f"<dt>{text(k)}</dt><dd>{text(v)}</dd>" for k, v in terms.items())
     return f'<section id="definitions"><h2>How the figures are made</h2><dl>{rows}</dl></section>'

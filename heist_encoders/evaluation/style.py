@@ -51,17 +51,12 @@ svg .axis { font-size: 12.5px; fill: #364152; }
 svg .label { font-size: 12px; fill: #1c2430; }
 svg .halo { paint-order: stroke; stroke: #fff; stroke-width: 3px; }
 img { image-rendering: pixelated; display: block; }
+.wide { overflow-x: auto; max-width: 100%; }
+.classes span { display: inline-block; margin-right: 12px; font-size: 13.5px; white-space: nowrap; }
+@media (max-width: 700px) { main { padding: 18px 8px 40px; } section { padding: 16px 12px; }
+  .strip > div { width: 84px; } }
 .artifact { border-top: 1px solid var(--line); padding: 18px 0 14px; }
 .verdict { margin: 2px 0 12px; color: #364152; max-width: 110ch; }
-.elements { display: grid; grid-template-columns: repeat(7, minmax(148px, 1fr)); gap: 12px; min-width: 1100px; }
-.element { border: 1px solid var(--line); border-radius: 10px; padding: 9px 10px; }
-.element.lost { background: #fdf1e8; border-color: #f0cfb4; }
-.element.kept { background: #eef5fb; border-color: #c9dff0; }
-.element header { font-weight: 600; font-size: 14px; }
-.element .recall { font-size: 13px; color: #364152; margin-bottom: 6px; }
-.pair { display: flex; align-items: center; gap: 4px; margin: 4px 0; }
-.pair img { width: 48px; height: 48px; flex: none; border-radius: 3px; }
-.pair span { font-size: 12px; color: var(--soft); margin-left: 4px; line-height: 1.2; }
 .strip { display: flex; align-items: center; gap: 14px; margin: 5px 0; }
 .strip > div { width: 170px; flex: none; font-size: 14px; line-height: 1.25; }
 .strip img { max-width: none; }

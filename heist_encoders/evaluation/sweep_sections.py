@@ -28,10 +28,7 @@ def sweep_section(sweeps: Mapping[str, Any] | None) -> str:
             f"<details{' open' if len(sweeps) == 1 else ''}><summary>{text(name)}: {len(rows)} trials</summary>"
             f"{plots}{table(rows)}</details>"
         )
-    return (
-        '<section id="sweeps"><h2>Sweeps</h2><p>The trials that the winners were chosen from.</p>'
-        f"{''.join(parts)}</section>"
-    )
+    return f'<section id="sweeps"><h2>Sweeps</h2><p>All trials of each sweep.</p>{"".join(parts)}</section>'
 
 
 def _rows(rows: Any) -> list[dict[str, Any]]:
@@ -43,20 +40,20 @@ def _rows(rows: Any) -> list[dict[str, Any]]:
 def _plots(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
     """Both plots over the trials that got as far as a figure."""
     metric = plan["objective"]["metric"]
-    judged = [row for row in rows if figure(row, metric) is not None and (figure(row, "epoch") or 0) > 0]
-    if len(judged) < 2:
+    reported = [row for row in rows if figure(row, metric) is not None and (figure(row, "epoch") or 0) > 0]
+    if len(reported) < 2:
         return ""
-    return _cost(name, judged, plan) + _parallel(name, judged, plan)
+    return _cost(name, reported, plan) + _parallel(name, reported, plan)
 
 
 def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
-    """Usefulness against latency, the area a trial's encoding size."""
+    """The metric against latency, the area a trial's latent dimension."""
     metric, limit = plan["objective"]["metric"], plan["objective"]["max_latency_ms"]
     points = []
     for row in rows:
-        latency, size, value = figure(row, "latency_ms"), figure(row, "encoding_size"), figure(row, metric)
+        latency, size, value = figure(row, "latency_ms"), figure(row, "latent_dimension"), figure(row, metric)
         if latency and size and value is not None:
-            said = f"trial {row['trial']}: {metric} {value:.3f}, {size:,.0f} numbers, {latency:.2f} ms"
+            said = f"trial {row['trial']}: {metric} {value:.3f}, latent dimension {size:,.0f}, {latency:.2f} ms"
             color = "#D55E00" if not row["feasible"] else "#0072B2" if row["status"] == "done" else "#56B4E9"
             points.append((said, latency, value, size, color))
     if not points:
@@ -65,13 +62,13 @@ def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any])
         points,
         x_label="milliseconds a frame, one CPU thread",
         y_label=metric,
-        size_label="area: numbers in an encoding",
+        size_label="area: latent dimension",
         title=f"{metric} of {name} against latency and size",
         limit=limit,
     )
     return (
         f"<figure>{chart}<figcaption>Dark blue: trained to the end; light blue: stopped early; orange: over a limit "
-        f"({plan['objective']['max_encoding_size']:,} numbers, {limit:g} ms).</figcaption></figure>"
+        f"({plan['objective']['max_latent_dimension']:,} dimensions, {limit:g} ms).</figcaption></figure>"
     )
 
 
@@ -96,7 +93,7 @@ def _parallel(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, A
     best = number(figure(rows[-1], metric), ".3f")
     return (
         f"<figure>{chart}<figcaption>A line a trial, from what was searched (left) to {text(metric)} (right); from "
-        f"orange, the worst, to blue. The thick one is the winner ({best}). Only values that varied.</figcaption>"
+        f"orange, the worst, to blue. The thick one is the best trial ({best}). Only values that varied.</figcaption>"
         "</figure>"
     )
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heist_encoders.elements import EVALUATION_LEVELS, FRAME_SHAPE, NUM_ACTIONS
+from heist_encoders.constants import EVALUATION_LEVELS, FRAME_SHAPE, NUM_ACTIONS
 from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.files import temporary_sibling
-from heist_encoders.evaluation.targets import Frames
+from heist_encoders.evaluation.frames import Frames
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -94,7 +94,7 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
 def played_frames(
     game: str, distribution_mode: str, use_backgrounds: bool, *, steps: int = 150, level_seed: int | None = None
 ) -> Frames:
-    """Frames of a game as it is played: Heist by the shortest-path oracle, other games by random moves.
+    """Frames of a game as it is played: by its oracle where it has one, else by random moves.
 
     Args:
         steps: how many. level_seed: of the level that it starts in (default: the first evaluation level).
@@ -105,18 +105,18 @@ def played_frames(
     Raises:
         MissingDependencyError: if procgen isn't installed.
     """
-    from heist_encoders.heist.engine import Engine
-    from heist_encoders.heist.solver import Oracle
+    from heist_encoders.engine import Engine
+    from heist_encoders.tasks.registry import task_of
 
     rng = np.random.default_rng(0)
     level = EVALUATION_LEVELS.start if level_seed is None else level_seed
     frames = np.empty((steps, *FRAME_SHAPE), np.uint8)
     with Engine(1, game=game, distribution_mode=distribution_mode, use_backgrounds=use_backgrounds) as engine:
         engine.load_levels([level])
-        oracle = Oracle()
+        oracle = task_of(game).oracle()
         for i in range(steps):
             frames[i] = engine.frames[0]
-            action = oracle.action(engine.get_state(0)) if game == "heist" else rng.integers(NUM_ACTIONS)
+            action = oracle.action(engine.get_state(0)) if oracle else rng.integers(NUM_ACTIONS)
             engine.act(np.array([action], np.int32))
             if engine.observe().first[0]:
                 level += 1

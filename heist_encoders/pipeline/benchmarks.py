@@ -63,6 +63,6 @@ def environment(artifact: Artifact | None, mode: str, num_envs: int, seconds: fl
         env.close()
     return {
         "encoder": "pixels" if artifact is None else artifact.name,
-        "encoding_size": 64 * 64 * 3 if artifact is None else math.prod(artifact.encoding_shape),
+        "latent_dimension": 64 * 64 * 3 if artifact is None else math.prod(artifact.encoding_shape),
         "steps_per_second": steps * num_envs / elapsed,
     }

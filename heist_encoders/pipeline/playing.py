@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import EVALUATION_LEVELS
+from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
+from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
-    from heist_encoders.rllib.player import Player
+    from heist_encoders.policies.play import Player
 
 
 def play_games(
@@ -20,7 +21,7 @@ def play_games(
     *,
     policy: str = "oracle",
     mode: str | None = None,
-    game: str = "heist",
+    game: str = DEFAULT_GAME,
     episodes: int = 1,
     max_steps: int = 300,
     level_seed: int | None = None,
@@ -28,13 +29,13 @@ def play_games(
     out: Path | None = None,
     scale: int = 4,
     fps: int = 15,
-    greedy: bool = True,
+    greedy: bool = GREEDY,
 ) -> dict[str, Any]:
     """Play whole episodes, or their first ``max_steps`` steps.
 
     Args:
         encoder: name, path or URI of an artifact; None shows the frames alone.
-        policy: ``random``, ``oracle`` (Heist only) or the folder of a PPO training.
+        policy: ``random``, ``oracle`` (where the game has one) or the folder of a PPO training.
         mode: distribution mode, None: the encoder's.
         game: one of Procgen's games.
         episodes: how many, in consecutive levels.
@@ -54,9 +55,10 @@ def play_games(
     from heist_encoders.envs import make_env
     from heist_encoders.envs.rendering import Window
     from heist_encoders.evaluation.video import enlarge, write_video
+    from heist_encoders.tasks.registry import task_of
 
-    if policy == "oracle" and game != "heist":
-        raise ConfigError(f"the oracle plays only heist, not {game}; use --policy random")
+    if policy == "oracle" and task_of(game).oracle() is None:
+        raise ConfigError(f"{game} has no oracle; use --policy random")
     options: dict[str, Any] = {} if mode is None else {"distribution_mode": mode}
     env = make_env(encoder, game=game, actions="all", **options)
     try:
@@ -96,7 +98,7 @@ def play_games(
 
 
 def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) -> dict[str, Any]:
-    from heist_encoders.rllib.player import Turn
+    from heist_encoders.policies.play import Turn
 
     _, info = env.reset(options={"level_seed": level})
     player.start([0])
@@ -119,7 +121,8 @@ def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) ->
 
 
 def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
-    from heist_encoders.rllib.player import OraclePlayer, RandomPlayer, RLlibPlayer
+    from heist_encoders.policies.play import OraclePlayer, RandomPlayer
+    from heist_encoders.rllib.player import RLlibPlayer
 
     if policy == "random":
         return RandomPlayer("moves", seed)

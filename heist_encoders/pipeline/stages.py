@@ -111,7 +111,7 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
             "trials": len(result.table),
             "metric": result.plan["objective"]["metric"],
             "objective": best["objective"],
-            "encoding_size": int(best["encoding_size"]),
+            "latent_dimension": int(best["latent_dimension"]),
             "latency_ms": best["latency_ms"],
             "config": {key: best[key] for key in result.plan["searched"]},
         }
@@ -163,7 +163,7 @@ def sweep_outcome(result: _Result) -> str:
     """A line about the winner."""
     return (
         f"  winner of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
-        f"{result['encoding_size']} numbers, {result['latency_ms']:.2f} ms"
+        f"{result['latent_dimension']} numbers, {result['latency_ms']:.2f} ms"
     )
 
 
@@ -185,16 +185,17 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
         artifact = load_artifact(winner["artifact"])
         with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
-            metrics = evaluate(artifact, job.dataset(), out=folder, seed=job.options.seed, seeds=1, progress=listen)
+            settings = {"seed": job.options.seed, "seeds": 1, "plan_samples": 0}
+            metrics = evaluate(artifact, job.dataset(), out=folder, progress=listen, **settings)
         update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
-        usefulness = metrics.get("usefulness", {})
+        probes = metrics.get("probes", {})
         return {
             "name": winner["name"],
             "folder": str(folder),
             "sha256": winner["sha256"],
-            "mlp_f1": usefulness.get("mlp_f1"),
-            "linear_f1": usefulness.get("linear_f1"),
-            "oracle_move": usefulness.get("oracle_move_accuracy"),
+            "miou": probes.get("miou"),
+            "plan_accuracy": probes.get("plan_accuracy"),
+            "presence_f1": probes.get("presence_f1"),
         }
 
     return work
@@ -210,18 +211,18 @@ def evaluation_intact(job: Job, result: _Result) -> bool:
 
 
 def evaluation_outcome(result: _Result) -> str:
-    """A line about the usefulness of a winner."""
-    return f"  {result['name']}: F1 of the probes {result['linear_f1']:.3f} (linear), {result['mlp_f1']:.3f} (MLP)"
+    """A line about what can be read from a winner's encodings."""
+    return f"  {result['name']}: mIoU {result['miou']:.3f}, presence F1 {result['presence_f1']:.3f}"
 
 
 def best_family(job: Job) -> dict[str, Any]:
-    """The result of the sweep whose winner is the most useful: highest MLP F1 of the full evaluation."""
+    """The result of the sweep whose winner has the highest mIoU in the full evaluation."""
 
-    def usefulness(family: str) -> float:
-        value = _result(job, f"evaluate:{family}").get("mlp_f1")
+    def miou(family: str) -> float:
+        value = _result(job, f"evaluate:{family}").get("miou")
         return -1.0 if value is None or math.isnan(value) else float(value)
 
-    return _result(job, f"sweep:{max(job.options.families, key=usefulness)}")
+    return _result(job, f"sweep:{max(job.options.families, key=miou)}")
 
 
 def make_ppo(job: Job) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 
 from heist_encoders.config import Config
-from heist_encoders.elements import DISTRIBUTION_MODES
+from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.files import write_atomically
 

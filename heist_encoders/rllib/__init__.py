@@ -2,10 +2,10 @@
 
 Three ways in, which give the policy the same encodings for the same frames:
 
-* ``mode="env"``: the environment returns encodings. The fastest; frames never leave the env runner.
-* ``mode="preprocessor"``: the environment returns frames, ``EncodeObservations`` (an env-to-module connector) encodes
-  the whole batch of them in one call. Use it with an environment of your own, or among other connectors.
-* ``mode="module"``: frames travel to the learner and the encoder is part of the RLModule. Use it to fine-tune the
+* ``placement="env"``: the environment returns encodings. The fastest; frames never leave the env runner.
+* ``placement="preprocessor"``: the environment returns frames, ``EncodeObservations`` (an env-to-module connector)
+  encodes the whole batch of them in one call. Use it with an environment of your own, or among other connectors.
+* ``placement="module"``: frames travel to the learner and the encoder is part of the RLModule. Use it to fine-tune the
   encoder together with the policy; it costs an encoding of every frame in every epoch.
 """
 
@@ -19,6 +19,7 @@ _LAZY = {
     "register": "registration",
     "env_name": "registration",
     "ppo_config": "ppo",
+    "PPOOptions": "options",
     "train_ppo": "training",
     "PPOResult": "training",
     "EncodeObservations": "preprocessor",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from heist_encoders.rllib.evaluation import evaluate_policy as evaluate_policy
     from heist_encoders.rllib.evaluation import evaluation_function as evaluation_function
     from heist_encoders.rllib.module import EncoderPPOCatalog as EncoderPPOCatalog
+    from heist_encoders.rllib.options import PPOOptions as PPOOptions
     from heist_encoders.rllib.player import RLlibPlayer as RLlibPlayer
     from heist_encoders.rllib.ppo import ppo_config as ppo_config
     from heist_encoders.rllib.preprocessor import EncodeObservations as EncodeObservations

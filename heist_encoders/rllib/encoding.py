@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import heist_encoders.rllib.sharing  # noqa: F401 - finds encoders on nodes without the driver's disk
 from heist_encoders.zoo.lookup import find_artifact
+from heist_encoders.zoo.options import EncoderOptions
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -27,11 +28,8 @@ class FrameEncoder:
     Args:
         encoder: name, path or URI of an artifact, an artifact, or its reference.
         distribution_mode: the mode of the frames; an encoder of another mode is refused, None takes any.
-        normalize: subtract the mean and divide by the deviation stored in the artifact.
-        device: of the encoder, ``cpu``, ``cuda`` or ``auto``.
-        backend: ``torch``, ``openvino`` or ``auto`` (the faster one on this machine).
-        precision: ``float32`` or ``bfloat16``.
-        threads: CPU threads of OpenVINO; None: as many as torch uses.
+        normalize: subtract the mean and divide by the standard deviation stored in the artifact.
+        options: how it computes; None: the defaults on the CPU.
 
     Raises:
         UnknownNameError, ArtifactError: if there is no such encoder (for this mode).
@@ -43,17 +41,11 @@ class FrameEncoder:
         *,
         distribution_mode: str | None = None,
         normalize: bool = True,
-        device: str = "cpu",
-        backend: str = "auto",
-        precision: str = "float32",
-        threads: int | None = None,
+        options: EncoderOptions | None = None,
     ) -> None:
         self.reference: dict[str, str] = find_artifact(encoder, distribution_mode).reference
         self.normalize = normalize
-        self.device = device
-        self.backend = backend
-        self.precision = precision
-        self.threads = threads
+        self.options = options or EncoderOptions(device="cpu")
 
     @functools.cached_property
     def artifact(self) -> Artifact:
@@ -63,15 +55,9 @@ class FrameEncoder:
     @functools.cached_property
     def encoder(self) -> Encoder:
         """The loaded encoder."""
-        from heist_encoders.zoo.encoder import load_encoder
+        from heist_encoders.zoo.encoder import Encoder
 
-        return load_encoder(
-            self.artifact,
-            device=self.device,
-            backend=self.backend,
-            precision=self.precision,
-            threads=self.threads,
-        )
+        return Encoder(self.artifact, self.options)
 
     @property
     def size(self) -> int:

@@ -15,22 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from heist_encoders.elements import EVALUATION_LEVELS, NOOP
+from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.rllib.player import OraclePlayer, Player, RandomPlayer, RLlibPlayer, Turn
-
-_ENGINE_OPTIONS = ("game", "distribution_mode", "use_backgrounds")
-
-
-@dataclasses.dataclass(frozen=True)
-class LevelResult:
-    """One episode: the level, its number of keys (-1 outside of Heist), success, return and length in steps."""
-
-    level_seed: int
-    num_keys: int
-    success: bool
-    episode_return: float
-    length: int
+from heist_encoders.policies.play import LevelResult, OraclePlayer, Player, RandomPlayer, play_episodes
+from heist_encoders.rllib.options import GREEDY
+from heist_encoders.rllib.player import RLlibPlayer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +93,7 @@ def evaluate_policy(
     levels: int | Sequence[int] = 64,
     env_config: Mapping[str, Any] | None = None,
     env: str | None = None,
-    greedy: bool = False,
+    greedy: bool = GREEDY,
     num_games: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -119,8 +108,7 @@ def evaluate_policy(
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
             checkpoint of ``train_ppo`` know them.
         env: the environment's name in RLlib, only for checkpoints of RLlib's.
-        greedy: take the most probable action; else sample, as in training. A policy without memory that is greedy
-            runs in circles wherever two places look the same.
+        greedy: take the most probable action; else sample, as in training (default, see ``GREEDY``).
         num_games: games in one batch; does not change the results of a greedy policy.
         seed: of the sampling and of the random player.
         progress: called with the number of levels done and of all.
@@ -139,7 +127,7 @@ def evaluate_policy(
     started = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        results = play_levels(player, seeds, options, num_games=num_games, progress=progress)
+        results = play_episodes(player, seeds, options, num_games=num_games, progress=progress)
     return PolicyEvaluation(
         player=player.name,
         greedy=greedy if isinstance(player, RLlibPlayer) else None,
@@ -182,68 +170,6 @@ def _log(metrics: Any, value: Any, key: tuple[str, ...]) -> None:
             _log(metrics, item, (*key, name))
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         metrics.log_value(key, value, window=1)
-
-
-def play_levels(
-    player: Player,
-    levels: Sequence[int],
-    options: Mapping[str, Any],
-    *,
-    num_games: int = 64,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[LevelResult]:
-    """The loop of ``evaluate_policy``: a batch of games, each of which takes the next level when it has ended one."""
-    from heist_encoders.heist.engine import RESET, Engine
-
-    num = min(num_games, len(levels))
-    waiting = list(range(num, len(levels)))[::-1]
-    current = list(range(num))
-    """Which level (an index) each game plays, -1 when none is left."""
-    results: dict[int, LevelResult] = {}
-    returns, lengths = np.zeros(num), np.zeros(num, dtype=np.int64)
-    keys = [-1] * num
-    with Engine(num, **{key: options[key] for key in _ENGINE_OPTIONS if key in options}) as engine:
-        engine.load_levels([levels[index] for index in current])
-        opened = list(range(num))
-        while len(results) < len(levels):
-            for game in opened:
-                keys[game] = _num_keys(engine, game)
-                returns[game] = lengths[game] = 0
-            if opened:
-                player.start(opened)
-            before = engine.observe()
-            games = np.flatnonzero([level >= 0 and level not in results for level in current])
-            actions = np.full(num, NOOP)
-            opened = []
-            for game in range(num):
-                if current[game] in results and waiting:
-                    current[game] = waiting.pop()
-                    engine.queue_level(game, levels[current[game]])
-                    actions[game] = RESET
-                    opened.append(game)
-            if len(games):
-                actions[games] = player.act(Turn(games, before.frames[games], before.rewards[games], engine))
-            engine.act(actions)
-            after = engine.observe()
-            returns[games] += after.rewards[games]
-            lengths[games] += 1
-            for game in games[after.first[games]].tolist():
-                results[current[game]] = LevelResult(
-                    level_seed=int(levels[current[game]]),
-                    num_keys=keys[game],
-                    success=bool(after.level_completes[game]),
-                    episode_return=float(returns[game]),
-                    length=int(lengths[game]),
-                )
-                if progress is not None:
-                    progress(len(results), len(levels))
-    return [results[index] for index in range(len(levels))]
-
-
-def _num_keys(engine: Any, game: int) -> int:
-    from heist_encoders.heist.state import parse_state
-
-    return int(parse_state(engine.get_state(game)).num_keys) if engine.game == "heist" else -1
 
 
 def _player(

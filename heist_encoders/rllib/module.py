@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import torch
-from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.models.base import Encoder
@@ -22,8 +21,9 @@ from torch import nn
 from typing_extensions import Self
 
 import heist_encoders.rllib.sharing  # noqa: F401 - finds encoders on nodes without the driver's disk
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.errors import ConfigError
+from heist_encoders.rllib.heads import HeadCatalog
 from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:
@@ -143,8 +143,8 @@ def _without_decoder(model: BaseAutoencoder) -> BaseAutoencoder:
     return model
 
 
-class EncoderPPOCatalog(PPOCatalog):
-    """RLlib's models of PPO on top of a pretrained encoder.
+class EncoderPPOCatalog(HeadCatalog):
+    """The models of ``HeadCatalog`` on top of a pretrained encoder.
 
     The model config's ``heist_encoder`` entry (``module_options``) says which one; ``fcnet_hiddens``, ``use_lstm`` and
     the rest mean what they mean in RLlib, with the encoding as input. ``vf_share_layers`` must be True: two copies of

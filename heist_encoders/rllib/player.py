@@ -1,88 +1,24 @@
-"""Players: whatever chooses actions for a batch of games. An RLlib policy, the random player, the oracle."""
+"""RLlib's policies as players, whatever their connectors and environments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from heist_encoders.elements import NUM_ACTIONS, NUM_MOVES
 from heist_encoders.envs.history import History
+from heist_encoders.envs.options import ACTIONS, EnvConfig
 from heist_encoders.errors import ArtifactError
+from heist_encoders.policies.play import Turn
 from heist_encoders.rllib.encoding import FrameEncoder
+from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.registration import PIXELS, PREFIX
 
-if TYPE_CHECKING:
-    from heist_encoders.heist.engine import Engine
-
 _CUT_EVERY = 64
-
-
-class Turn(NamedTuple):
-    """What a player sees of the games that wait for an action.
-
-    Attributes:
-        games: int (n,), index of each game in the engine.
-        frames: uint8 (n, 64, 64, 3).
-        rewards: float32 (n,), of the step that led here; meaningless right after a start.
-        engine: the engine that plays them, for players that read its states.
-    """
-
-    games: NDArray[np.int64]
-    frames: NDArray[np.uint8]
-    rewards: NDArray[np.float32]
-    engine: Engine
-
-
-class Player(Protocol):
-    """Chooses actions for many games at once."""
-
-    name: str
-
-    def start(self, games: Sequence[int]) -> None:
-        """New episodes have begun in these games: forget what was played there."""
-
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """int (n,): an action for each game of the turn, 0..14."""
-
-
-class RandomPlayer:
-    """Uniformly random actions; the same for the same seed."""
-
-    name = "random"
-
-    def __init__(self, actions: str = "moves", seed: int = 0) -> None:
-        self._num_actions = NUM_MOVES if actions == "moves" else NUM_ACTIONS
-        self._random = np.random.default_rng(seed)
-
-    def start(self, games: Sequence[int]) -> None:
-        """Nothing to forget."""
-
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """Uniform draws."""
-        return self._random.integers(self._num_actions, size=len(turn.games))
-
-
-class OraclePlayer:
-    """The shortest-path player of Heist, which reads the game's state: the best that a policy can do."""
-
-    name = "oracle"
-
-    def __init__(self) -> None:
-        from heist_encoders.heist.solver import Oracle
-
-        self._oracle = Oracle()
-
-    def start(self, games: Sequence[int]) -> None:
-        """Nothing to forget."""
-
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """The next moves of the shortest paths."""
-        return np.array([self._oracle.action(turn.engine.get_state(game)) for game in turn.games.tolist()])
 
 
 class RLlibPlayer:
@@ -94,7 +30,7 @@ class RLlibPlayer:
         module_to_env: its pipeline from the module's output to actions.
         encode: the encoder of a policy that was trained on encoded environments; None if it takes frames.
         history: how its environments made observations of the encodings; None if they are the encodings.
-        greedy: the most probable action; else sampled with torch's generator.
+        greedy: the most probable action; else sampled with torch's generator (default, see ``GREEDY``).
         lookback: steps of an episode that the connectors may look back.
     """
 
@@ -108,7 +44,7 @@ class RLlibPlayer:
         *,
         encode: FrameEncoder | None,
         history: History | None = None,
-        greedy: bool = True,
+        greedy: bool = GREEDY,
         lookback: int = 1,
     ) -> None:
         self._module = module
@@ -122,7 +58,7 @@ class RLlibPlayer:
         self._last: dict[int, tuple[Any, dict[str, Any]]] = {}
 
     @classmethod
-    def from_algorithm(cls, algorithm: Any, *, greedy: bool = True) -> Self:
+    def from_algorithm(cls, algorithm: Any, *, greedy: bool = GREEDY) -> Self:
         """The current policy of a built algorithm."""
         runner, config = algorithm.env_runner, algorithm.config
         encode = frame_encoder(config.env, config.env_config)
@@ -138,7 +74,7 @@ class RLlibPlayer:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, *, env: str, env_config: Mapping[str, Any], greedy: bool = True, lookback: int = 1
+        cls, path: str | Path, *, env: str, env_config: Mapping[str, Any], greedy: bool = GREEDY, lookback: int = 1
     ) -> Self:
         """The policy of a checkpoint of RLlib's, without building its algorithm or starting Ray.
 
@@ -230,14 +166,12 @@ def frame_encoder(env: Any, env_config: Mapping[str, Any]) -> FrameEncoder | Non
         encoder = env.removeprefix(PREFIX)
     if encoder is None:
         return None
+    known = EnvConfig.from_dict({name: value for name, value in env_config.items() if name in EnvConfig.model_fields})
     return FrameEncoder(
         encoder,
         distribution_mode=env_config.get("distribution_mode", "memory"),
-        normalize=env_config.get("normalize", False),
-        device=env_config.get("device", "cpu"),
-        backend=env_config.get("backend", "auto"),
-        precision=env_config.get("precision", "float32"),
-        threads=env_config.get("threads"),
+        normalize=known.normalize,
+        options=known.encoder_options,
     )
 
 
@@ -246,5 +180,5 @@ def history(encode: FrameEncoder | None, env_config: Mapping[str, Any]) -> Histo
     stack, previous = env_config.get("frame_stack", 1), env_config.get("previous_action_reward", False)
     if encode is None or (stack == 1 and not previous):
         return None
-    actions = NUM_MOVES if env_config.get("actions", "all") == "moves" else NUM_ACTIONS
+    actions = ACTIONS[env_config.get("actions", EnvConfig().actions)]
     return History(encode.size, frame_stack=stack, num_actions=actions if previous else 0)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 
-from heist_encoders.elements import FRAME_SHAPE
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.envs.history import History, check_frame_stack, make_history
 from heist_encoders.errors import ConfigError
 from heist_encoders.rllib.encoding import FrameEncoder
+from heist_encoders.zoo.options import EncoderOptions
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -34,14 +35,12 @@ class EncodeObservations(ConnectorV2):
     Args:
         encoder: name (``vae-alex``), path or URI of an artifact, or an artifact.
         distribution_mode: the mode of the frames; an encoder of another mode is refused.
-        normalize: by the mean and deviation stored in the artifact.
-        device: of the encoder, ``cpu`` or ``auto``.
-        backend: ``torch``, ``openvino`` or ``auto``.
-        precision: ``float32`` or ``bfloat16``.
-        threads: CPU threads of OpenVINO; None: as many as torch uses.
+        normalize: by the mean and standard deviation stored in the artifact.
+        options: how the encoder computes: ``EncoderOptions``, or a mapping of its fields; None: on the CPU.
         frame_stack: encodings in an observation, the oldest first.
         previous_action_reward: put the previous action (one-hot) and reward behind them (see ``envs.history``).
         input_observation_space, input_action_space: set by RLlib.
+        encoder_options: fields of ``EncoderOptions`` one by one, over ``options``: ``backend="torch"``.
 
     Raises:
         UnknownNameError, ArtifactError: if there is no such encoder (for this mode).
@@ -54,32 +53,27 @@ class EncodeObservations(ConnectorV2):
         *,
         distribution_mode: str | None = "memory",
         normalize: bool = True,
-        device: str = "cpu",
-        backend: str = "auto",
-        precision: str = "float32",
-        threads: int | None = None,
+        options: EncoderOptions | Mapping[str, Any] | None = None,
         frame_stack: int = 1,
         previous_action_reward: bool = False,
         input_observation_space: gym.Space[Any] | None = None,
         input_action_space: gym.Space[Any] | None = None,
-        **kwargs: Any,
+        **encoder_options: Any,
     ) -> None:
+        resolved = EncoderOptions.resolve({"device": "cpu"} if options is None else options, **encoder_options)
         self._encode = FrameEncoder(
             encoder,
             distribution_mode=distribution_mode,
             normalize=normalize,
-            device=device,
-            backend=backend,
-            precision=precision,
-            threads=threads,
+            options=resolved,
         )
         check_frame_stack(frame_stack)
         self._frame_stack = frame_stack
         self._previous_action_reward = previous_action_reward
         self._history: History | None = None
-        # ConnectorV2 stores this frame's arguments in checkpoints: leave the reference there, nothing larger.
-        encoder = self._encode.reference
-        super().__init__(input_observation_space, input_action_space, **kwargs)
+        # ConnectorV2 stores this frame's named arguments in checkpoints: a reference, nothing larger, and all options.
+        encoder, options = self._encode.reference, resolved.to_dict()
+        super().__init__(input_observation_space, input_action_space)
 
     def recompute_output_observation_space(
         self, input_observation_space: gym.Space[Any], input_action_space: gym.Space[Any]

@@ -61,7 +61,7 @@ def create_env(
     """The environment creator that is registered with Tune.
 
     Args:
-        config: options of ``heist_encoders.envs.make_env``, and with an encoder ``frame_stack`` and
+        config: the fields of ``heist_encoders.envs.EnvConfig``, and with an encoder ``frame_stack`` and
             ``previous_action_reward`` of ``heist_encoders.envs.HistoryEnv``; ``encoder`` overrides the one of the name.
             With ``num_envs``, which RLlib adds for ``gym_env_vectorize_mode="vector_entry_point"``, a vector
             environment.
@@ -95,7 +95,7 @@ def register(*encoders: str) -> list[str]:
         encoders: names to register; by default all of the zoo: packaged ones and those promoted by the user.
 
     Returns:
-        The registered names. ``AlgorithmConfig.environment(name, env_config=...)`` takes the options of ``make_env``.
+        The registered names. ``AlgorithmConfig.environment(name, env_config=...)`` takes the fields of ``EnvConfig``.
     """
     from ray import tune
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -12,17 +13,19 @@ from heist_encoders.errors import ConfigError
 
 
 class LossConfig(Config):
-    """What a reconstruction is judged by."""
+    """The loss: how the pixel error is weighted, and the weights of the other terms; 0 leaves a term out."""
 
     pixel: Literal["mse", "power4"] = "mse"
     """``mse``: mean squared error of pixels in [0, 1]; ``power4``: 4th instead of 2nd power, as the original had it."""
-    element_weight: Annotated[float, Field(ge=0, le=1)] | None = 0.9
-    """Share (alpha) of the pixel loss that goes to keys, doors and exit; 0 or None: the plain pixel loss."""
+    weighting: Literal["none", "classes", "rarity"] = "rarity"
+    """Which pixels count more: ``rarity`` those of rare colours (needs no labels), ``classes`` those of the objects in
+    the semantic map, ``none`` all alike."""
+    class_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Under ``weighting: classes`` the share of the pixel loss that the objects have; floor and wall have the rest."""
     perceptual: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the perceptual loss (AlexNet's first two convolutions); 0 leaves it out."""
-    element_map: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the element map loss: one linear layer must tell from the encoding in which of 8x8 cells each element
-    lies. 0 leaves it out, and then nothing but pixels teaches the encoder."""
+    """Weight of the perceptual loss (AlexNet's first two convolutions)."""
+    semantic_map: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the semantic map loss: a small decoder must read the semantic map from the encoding. Needs labels."""
     beta: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the KL divergence, summed over dimensions. Only a VAE has one."""
     beta_warmup: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -30,10 +33,42 @@ class LossConfig(Config):
     free_bits: Annotated[float, Field(ge=0)] = 0.0
     """KL in nats a dimension that costs nothing."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, data: Any) -> Any:
+        """Version 0.1 weighed seven elements; its names go on working for one version."""
+        if not isinstance(data, dict) or not {"element_weight", "element_map"} & data.keys():
+            return data
+        data = dict(data)
+        warnings.warn(
+            "loss.element_weight and loss.element_map are now loss.weighting: classes with loss.class_share, and "
+            "loss.semantic_map; rename them",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        if "element_weight" in data:
+            share = data.pop("element_weight")
+            data.setdefault("weighting", "classes" if share else "none")
+            if share:
+                data.setdefault("class_share", share)
+        if "element_map" in data:
+            data.setdefault("semantic_map", data.pop("element_map"))
+        return data
+
     @property
-    def needs_boxes(self) -> bool:
-        """Whether the loss looks at where the elements are."""
-        return bool(self.element_weight) or self.element_map > 0
+    def needs_maps(self) -> bool:
+        """Whether the loss looks at the semantic maps."""
+        return self.weighting == "classes" or self.semantic_map > 0
+
+    @property
+    def power(self) -> int:
+        """Of the pixel error."""
+        return 4 if self.pixel == "power4" else 2
+
+    def weights(self, progress: float = 1.0) -> dict[str, float]:
+        """Weight of each term when the fraction ``progress`` of the planned training is done."""
+        warm = 1.0 if self.beta_warmup <= 0 else min(1.0, progress / self.beta_warmup)
+        return {"pixel": 1.0, "kl": self.beta * warm, "perceptual": self.perceptual, "semantic_map": self.semantic_map}
 
 
 class TrainConfig(Config):
@@ -57,7 +92,7 @@ class TrainConfig(Config):
     epoch_samples: Annotated[int, Field(ge=1)] | None = None
     """Samples between two tests and checkpoints; None: as many as the train split has."""
     test_samples: Annotated[int, Field(ge=1)] | None = None
-    """Test frames an epoch is judged by, evenly spread; None: a fifth of an epoch, at least 2,048."""
+    """Test frames of an epoch's test loss, evenly spread; None: a fifth of an epoch, at least 2,048."""
     patience: Annotated[int, Field(ge=1)] = 10
     """Epochs without a better test loss after which training ends."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -109,6 +144,16 @@ class TrainConfig(Config):
                     {**family.default_training.get("params", {}), **params}, where=f"{prefix}params of {family.name}"
                 )
         return super().from_dict(data, where=where)
+
+    def with_params_of(self, dataset: Any) -> TrainConfig:
+        """The configuration with the sizes that depend on what the dataset shows filled in (``params_for``)."""
+        from heist_encoders.autoencoders.registry import autoencoder_class
+        from heist_encoders.tasks import task_of
+
+        spec = getattr(dataset, "spec", None)
+        cells = None if spec is None else task_of(spec.game).cells_in_view(spec.distribution_mode)
+        params = autoencoder_class(self.autoencoder).params_for(self.params, cells)
+        return self if params == self.params else TrainConfig.from_dict({**self.to_dict(), "params": params})
 
     def planned_samples(self, epoch_samples: int) -> int:
         """Samples this training takes if nothing ends it early, given the samples of an epoch."""

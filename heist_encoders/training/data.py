@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
+from heist_encoders.autoencoders.losses import rarity_table
 from heist_encoders.data.manifest import CHUNK_FRAMES
-from heist_encoders.data.stream import FrameStream, boxes_of, cut
+from heist_encoders.data.stream import FrameStream, cut
 from heist_encoders.errors import DatasetError
+from heist_encoders.semantic import SemanticMaps
+from heist_encoders.training.config import LossConfig
+from heist_encoders.training.objective import Batch, Context
 
 if TYPE_CHECKING:
     from heist_encoders.data.drawing import ChunkProcesses
     from heist_encoders.data.sampler import Rows
 
-_NO_BOXES = "element_weight needs the boxes of Heist's elements and this dataset has none; set loss.element_weight to 0"
+_MAPS = "semantic_map"
+_RARITY_FRAMES = 4_000
+"""Training frames behind the frequencies of colours."""
 
 
 class FrameSource(Protocol):
@@ -29,18 +34,23 @@ class FrameSource(Protocol):
         """uint8 (N, 64, 64, 3)."""
         ...
 
-    def boxes(self, split: str) -> npt.NDArray[np.int16]:
-        """int16 (N, 7, 4)."""
+    def semantic_maps(self, split: str) -> SemanticMaps:
+        """The semantic maps of the frames. Raises DatasetError where the game has none."""
         ...
 
 
-class Batch(NamedTuple):
-    """Some samples, as they are stored."""
+def loss_context(config: LossConfig, dataset: FrameSource) -> Context:
+    """What a loss must know of the data.
 
-    frames: Tensor
-    """uint8 (B, 64, 64, 3)."""
-    boxes: Tensor | None
-    """int16 (B, 7, 4), or None where the loss needs none."""
+    Raises:
+        DatasetError: if the loss needs semantic maps and the dataset's game has none.
+    """
+    classes = tuple(dataset.semantic_maps("test").classes) if config.needs_maps else ()
+    if config.weighting != "rarity":
+        return Context(classes)
+    frames = dataset.frames("train")
+    rows = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _RARITY_FRAMES)).astype(np.int64))
+    return Context(classes, rarity_table(torch.from_numpy(np.ascontiguousarray(frames[rows]))))
 
 
 class Split:
@@ -49,39 +59,31 @@ class Split:
     On a GPU that has room for it, all of it is moved there once.
 
     Args:
-        dataset: with ``frames(split)`` and, if ``with_boxes``, ``boxes(split)``.
+        dataset: with ``frames(split)`` and, if ``with_maps``, ``semantic_maps(split)``.
         split: ``train`` or ``test``.
-        with_boxes: whether batches carry boxes.
+        with_maps: whether batches carry semantic maps.
         device: where batches will be used.
 
     Raises:
-        DatasetError: if the split is empty, or has no boxes though the loss needs them.
+        DatasetError: if the split is empty, or its game has no semantic maps.
     """
 
-    def __init__(self, dataset: FrameSource, split: str, *, with_boxes: bool, device: torch.device) -> None:
+    def __init__(self, dataset: FrameSource, split: str, *, with_maps: bool, device: torch.device) -> None:
         self._frames: Any = dataset.frames(split)
-        self._boxes: Any = None
+        self._maps = dataset.semantic_maps(split) if with_maps else None
         self.size = len(self._frames)
         if self.size == 0:
             raise DatasetError(f"the dataset's {split} split is empty; generate more frames or raise test_fraction")
-        if with_boxes:
-            try:
-                self._boxes = dataset.boxes(split)
-            except (KeyError, AttributeError, DatasetError):
-                raise DatasetError(_NO_BOXES) from None
         self._resident = device.type == "cuda" and self._frames.nbytes < torch.cuda.mem_get_info(device)[0] // 2
         if self._resident:
             self._frames = torch.from_numpy(np.ascontiguousarray(self._frames)).to(device)
-            if self._boxes is not None:
-                self._boxes = torch.from_numpy(np.ascontiguousarray(self._boxes)).to(device)
 
     def pick(self, indices: npt.NDArray[np.int64]) -> Batch:
         """The samples at these places, int64 (B,)."""
+        maps = None if self._maps is None else torch.from_numpy(self._maps.pick(indices))
         if self._resident:
-            places = torch.from_numpy(indices).to(self._frames.device)
-            return Batch(self._frames[places], None if self._boxes is None else self._boxes[places])
-        frames = torch.from_numpy(self._frames[indices])
-        return Batch(frames, None if self._boxes is None else torch.from_numpy(self._boxes[indices]))
+            return Batch(self._frames[torch.from_numpy(indices).to(self._frames.device)], maps)
+        return Batch(torch.from_numpy(self._frames[indices]), maps)
 
     def batches(self, indices: npt.NDArray[np.int64]) -> Iterator[Batch]:
         """The batches of ``indices`` int64 (steps, B), each fetched while the one before is used."""
@@ -174,13 +176,13 @@ class Streamed:
 
     Args:
         stream: what to draw.
-        with_boxes: whether batches carry boxes.
+        with_maps: whether batches carry semantic maps.
     """
 
     largest_batch = None
 
-    def __init__(self, stream: FrameStream, *, with_boxes: bool) -> None:
-        self._stream, self._with_boxes = stream, with_boxes
+    def __init__(self, stream: FrameStream, *, with_maps: bool) -> None:
+        self._stream, self._with_maps = stream, with_maps
         self.epoch_samples = stream.epoch_samples
         self._chunks: ChunkProcesses | None = None
         self._rows: Iterator[Rows] = iter(())
@@ -192,13 +194,19 @@ class Streamed:
         if self._next != (position, batch_size):
             self.close()
             self._chunks = self._stream.open(position)
-            self._rows = cut(self._chunks, batch_size, skip=position % CHUNK_FRAMES)
+            self._rows = cut(self._labelled(self._chunks), batch_size, skip=position % CHUNK_FRAMES)
         for _ in range(steps):
             rows = next(self._rows)
             position += batch_size
             self._next = (position, batch_size)
-            boxes = torch.from_numpy(boxes_of(rows.labels)) if self._with_boxes else None
-            yield Batch(torch.from_numpy(rows.frames), boxes)
+            maps = torch.from_numpy(rows.labels[_MAPS]) if self._with_maps else None
+            yield Batch(torch.from_numpy(rows.frames), maps)
+
+    def _labelled(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
+        """The chunks, their labels reduced to what batches carry."""
+        for rows in chunks:
+            maps = self._stream.maps_of(rows.labels).pick(slice(None)) if self._with_maps else None
+            yield rows._replace(labels={} if maps is None else {_MAPS: maps})
 
     def close(self) -> None:
         """End the processes that draw."""
@@ -207,14 +215,12 @@ class Streamed:
         self._chunks, self._next = None, (-1, 0)
 
 
-def make_feed(dataset: FrameSource | FrameStream, *, seed: int, with_boxes: bool, device: torch.device) -> Feed:
+def make_feed(dataset: FrameSource | FrameStream, *, seed: int, with_maps: bool, device: torch.device) -> Feed:
     """What feeds a training on a dataset or a stream.
 
     Raises:
-        DatasetError: if the train split is empty, or there are no boxes though the loss needs them.
+        DatasetError: if the train split is empty, or its game has no semantic maps though the loss needs them.
     """
-    if not isinstance(dataset, FrameStream):
-        return Shuffled(Split(dataset, "train", with_boxes=with_boxes, device=device), seed)
-    if with_boxes and dataset.spec.game != "heist":
-        raise DatasetError(_NO_BOXES)
-    return Streamed(dataset, with_boxes=with_boxes)
+    if isinstance(dataset, FrameStream):
+        return Streamed(dataset, with_maps=with_maps)
+    return Shuffled(Split(dataset, "train", with_maps=with_maps, device=device), seed)

@@ -149,9 +149,7 @@ def _told(folder: Path, callback: Callable[[EpochReport], object]) -> Iterator[N
             last = done.wait(_POLL_SECONDS)
             found = lines()
             for line in found[told:]:
-                report = json.loads(line)
-                report.pop("collapsed", None)
-                callback(EpochReport(**report))
+                callback(EpochReport.from_dict(json.loads(line)))
             told = max(told, len(found))
             if last:
                 return

@@ -11,7 +11,7 @@ import torch
 from heist_encoders.autoencoders.base import BaseAutoencoder
 from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.training.data import Split
-from heist_encoders.training.losses import Objective
+from heist_encoders.training.objective import Batch, Objective
 
 _BATCH = 128
 _ACTIVE_VAE = 1e-2
@@ -25,10 +25,8 @@ class TestResult(NamedTuple):
     """Means over the test frames."""
 
     loss: float
-    mse: float
-    kl: float
-    perceptual: float
-    element_map: float
+    terms: dict[str, float]
+    """Each term of the loss before its weight, and ``mse``."""
     active_units: int
 
 
@@ -42,7 +40,7 @@ def test(
     device: torch.device,
     dtype: torch.dtype,
 ) -> TestResult:
-    """Judge a model in eval mode on some frames of a split.
+    """Evaluate a model in eval mode on some frames of a split.
 
     Args:
         model: is left in eval mode.
@@ -53,20 +51,20 @@ def test(
         dtype: bfloat16 for autocast, else float32.
     """
     model.eval()
-    sums = torch.zeros(5, dtype=torch.float64)
+    sums: dict[str, float] = {}
     first = total = squares = torch.zeros((), dtype=torch.float64)
     noise, count = torch.zeros((), dtype=torch.float64), 0
     vae = False
     for begin in range(0, len(places), _BATCH):
         batch = split.pick(places[begin : begin + _BATCH])
         frames = to_input(batch.frames, device)
-        boxes = None if batch.boxes is None else batch.boxes.to(device)
+        batch = Batch(batch.frames.to(device), None if batch.maps is None else batch.maps.to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
             output = model(frames)
-            terms = objective(model, frames, output, boxes)
+            losses = objective(model, frames, output, batch)
         size = len(frames)
-        figures = [terms.total, terms.mse, terms.kl, terms.perceptual, terms.element_map]
-        sums += size * torch.stack(figures).double().cpu()
+        for name, value in {"loss": losses.total, **losses.terms}.items():
+            sums[name] = sums.get(name, 0.0) + size * float(value)
         encoding = output.encoding.flatten(1).double().cpu()  # (B, units)
         if count == 0:
             first = encoding[0]
@@ -77,5 +75,5 @@ def test(
         count += size
     variance = squares / count - (total / count).square()  # (units,)
     active = int((variance > (_ACTIVE_VAE * noise / count if vae else _ACTIVE)).sum())
-    loss, mse, kl, perceptual, element_map = (sums / count).tolist()
-    return TestResult(loss, mse, kl, perceptual, element_map, active)
+    means = {name: value / count for name, value in sums.items()}
+    return TestResult(means.pop("loss"), means, active)

@@ -9,7 +9,7 @@ from typing import Any
 from heist_encoders.files import write_atomically
 from heist_encoders.training.report import EpochReport
 
-_CURVES = ("train_loss", "test_loss", "mse", "kl", "perceptual", "element_map", "active_units", "samples_per_second")
+_CURVES = ("train_loss", "test_loss", "active_units", "samples_per_second")
 
 
 class Logs:
@@ -30,8 +30,9 @@ class Logs:
         """Log the last epoch of the history."""
         lines = "".join(json.dumps(report.to_dict()) + "\n" for report in history)
         write_atomically(self._history, lines)
-        for curve in _CURVES:
-            self._writer.add_scalar(curve, getattr(history[-1], curve), history[-1].epoch)
+        last = history[-1]
+        for curve, value in {**{name: getattr(last, name) for name in _CURVES}, **last.terms}.items():
+            self._writer.add_scalar(curve, value, last.epoch)
 
     def close(self) -> None:
         """Flush and close the event file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from heist_encoders.errors import ConfigError
@@ -22,16 +22,12 @@ class EpochReport:
     train_loss: float
     test_loss: float
     """With full beta, whatever the warm-up, so that epochs compare."""
-    mse: float
-    """Plain mean squared error over all pixels, values in [0, 1]."""
-    kl: float
-    """In nats, summed over dimensions; 0 without a VAE."""
-    perceptual: float
-    """Before its weight; 0 if the loss has none."""
+    terms: dict[str, float]
+    """Each term of the test loss before its weight, and ``mse``, the plain mean squared error over all pixels."""
     active_units: int
-    """Numbers of the encoding that vary over the test frames."""
+    """Dimensions of the encoding that vary over the test frames."""
     units: int
-    """Numbers in an encoding."""
+    """Latent dimension."""
     samples: int
     """Trained on so far."""
     samples_per_second: float
@@ -40,17 +36,28 @@ class EpochReport:
     """So far, tests included."""
     best: bool
     """Whether the test loss was the lowest until then."""
-    element_map: float = 0.0
-    """Before its weight; 0 if the loss has none."""
 
     @property
     def collapsed(self) -> bool:
-        """Under a tenth of the encoding's numbers vary."""
+        """Under a tenth of the encoding's dimensions vary."""
         return self.active_units < 0.1 * self.units
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON, the terms beside the rest: ``{"epoch": 0, "test_loss": 0.1, "mse": 0.02, ...}``."""
+        values = asdict(self)
+        return {**values, **values.pop("terms")}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EpochReport:
+        """What ``to_dict`` gave, read back."""
+        own = {field.name for field in fields(cls)} - {"terms"}
+        terms = {key: value for key, value in values.items() if key not in own}
+        return cls(terms=terms, **{key: value for key, value in values.items() if key in own})
+
+    @property
+    def mse(self) -> float:
+        """Plain mean squared error over all pixels of the test frames, values in [0, 1]."""
+        return self.terms["mse"]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from heist_encoders.data.stream import FrameStream
 from heist_encoders.errors import ConfigError
 from heist_encoders.training.checkpoint import Checkpoint, model_tensors, prepare_folder
 from heist_encoders.training.config import TrainConfig, as_config
-from heist_encoders.training.data import Batch, FrameSource, Split, make_feed
+from heist_encoders.training.data import FrameSource, Split, loss_context, make_feed
 from heist_encoders.training.evaluate import TestResult, test
 from heist_encoders.training.group import Alone, moving_statistics
 from heist_encoders.training.hardware import (
@@ -32,7 +32,7 @@ from heist_encoders.training.hardware import (
     torch_threads,
 )
 from heist_encoders.training.logs import Logs
-from heist_encoders.training.losses import Objective
+from heist_encoders.training.objective import Batch, Objective
 from heist_encoders.training.optimizer import Optimizer
 from heist_encoders.training.report import EpochReport, Progress, TrainResult
 
@@ -58,8 +58,8 @@ def train(
 
     Args:
         config: what to train and how; a dictionary is validated.
-        dataset: with ``frames(split)`` uint8 (N, 64, 64, 3) and ``boxes(split)`` int16 (N, 7, 4); or a ``FrameStream``,
-            to train on frames drawn in the background, each seen once.
+        dataset: with ``frames(split)`` uint8 (N, 64, 64, 3) and, where the loss looks at classes,
+            ``semantic_maps(split)``; or a ``FrameStream``, to train on frames drawn in the background, each seen once.
         out: folder for checkpoints and logs; None keeps everything in memory.
         callback: called after each epoch; returning True ends the training.
         resume: go on from the last finished epoch in ``out``; False starts anew.
@@ -68,7 +68,7 @@ def train(
     Raises:
         ConfigError: if a setting, ``out`` or the loss can't be used, or ``out`` holds another training.
         UnknownNameError: if there is no such autoencoder.
-        DatasetError: if a split is empty or lacks the boxes that the loss needs.
+        DatasetError: if a split is empty, or its game has no semantic maps and the loss needs them.
         ResourceError: if a GPU is asked for and there is none.
     """
     config = as_config(config)
@@ -98,12 +98,13 @@ class Run:
         resume: bool,
         group: Alone | None = None,
     ) -> None:
+        config = config.with_params_of(dataset)
         self.config, self.device = config, device
         self.group = group or Alone()
         self.dtype = resolve_precision(config.precision, device)
-        boxes = config.loss.needs_boxes
-        self.feed = make_feed(dataset, seed=config.seed, with_boxes=boxes, device=device)
-        self.test_split = Split(dataset, "test", with_boxes=boxes, device=device)
+        maps = config.loss.needs_maps
+        self.feed = make_feed(dataset, seed=config.seed, with_maps=maps, device=device)
+        self.test_split = Split(dataset, "test", with_maps=maps, device=device)
         self.batch_size = min(config.batch_size, self.feed.largest_batch or config.batch_size)
         self.epoch_steps = max(1, round((config.epoch_samples or self.feed.epoch_samples) / self.batch_size))
         epoch_samples = self.epoch_steps * self.batch_size
@@ -114,7 +115,7 @@ class Run:
         self.model: BaseAutoencoder = create_autoencoder(config.autoencoder, config.params).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.units = math.prod(self.model.encoding_shape)
-        self.objective = Objective(config.loss, device, model=self.model)
+        self.objective = Objective(config.loss, self.model, loss_context(config.loss, dataset), device)
         self.forward = compiled(self.model, device) if config.compile else self.model
         self.optimizer = Optimizer(
             [*self.model.parameters(), *self.objective.parameters()],
@@ -156,7 +157,7 @@ class Run:
         self.model.load_state_dict(_part(last, "model."))
         self.objective.load_state_dict(_part(last, "objective."))
         self.optimizer.restore(_part(last, "optimizer."))
-        self.history = [EpochReport(**report) for report in state["history"]]
+        self.history = [EpochReport.from_dict(report) for report in state["history"]]
         self.best_epoch, self.samples, self.seconds = state["best_epoch"], state["samples"], state["seconds"]
 
     def go(
@@ -172,8 +173,8 @@ class Run:
                 if report.collapsed and not warned and self.samples >= 0.2 * self.planned:
                     warned = True
                     warnings.warn(
-                        f"{self.config.autoencoder}: only {report.active_units} of {report.units} numbers of the "
-                        "encoding vary; lower loss.beta, raise loss.free_bits or lower learning_rate",
+                        f"{self.config.autoencoder}: only {report.active_units} of {report.units} dimensions of "
+                        "the encoding vary; lower loss.beta, raise loss.free_bits or lower learning_rate",
                         stacklevel=3,
                     )
                 stopped = bool(callback and callback(report)) or self._out_of_patience()
@@ -241,8 +242,10 @@ class Run:
             self.model, self.test_split, self.test_places, self.objective, device=self.device, dtype=self.dtype
         )
         seconds = self.seconds + time.monotonic() - start
-        self.seconds, *figures = self.group.agree([seconds, *result])
-        result = TestResult._make([*figures[:-1], int(figures[-1])])
+        # Every process tests alike, but for the last digits of the moving statistics.
+        figures = [seconds, result.loss, result.active_units, *result.terms.values()]
+        self.seconds, loss, active, *terms = self.group.agree(figures)
+        result = TestResult(loss, dict(zip(result.terms, terms, strict=True)), int(active))
         self._check(torch.tensor(result.loss))
         best = not self.history or result.loss < self.history[self.best_epoch].test_loss
         if best:
@@ -254,14 +257,15 @@ class Run:
             rate = self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
             self.optimizer.set_learning_rate(rate)
         part = self.group.part(len(batch.frames)) if self.group.size > 1 else None
+        maps = None if batch.maps is None else batch.maps.to(self.device, non_blocking=True)
+        batch = Batch(batch.frames.to(self.device, non_blocking=True), maps)
         frames = to_input(batch.frames if part is None else batch.frames[part], self.device)
-        boxes = None if batch.boxes is None else batch.boxes.to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             output = self.forward(frames)
-            terms = self.objective(self.model, frames, output, boxes, progress=done, part=part)
+            losses = self.objective(self.model, frames, output, batch, progress=done, part=part)
         self.optimizer.zero_grad()
-        terms.total.backward()  # type: ignore[no-untyped-call]
-        loss = terms.total.detach()
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        loss = losses.total.detach()
         self.group.average([*self.optimizer.gradients(), loss])
         self.optimizer.step()
         return loss
@@ -285,10 +289,7 @@ class Run:
             epoch=epoch,
             train_loss=train_loss,
             test_loss=result.loss,
-            mse=result.mse,
-            kl=result.kl,
-            perceptual=result.perceptual,
-            element_map=result.element_map,
+            terms=result.terms,
             active_units=result.active_units,
             units=self.units,
             samples=self.samples,

@@ -23,7 +23,7 @@ class SweepEvent:
         finished, total: Trials that are done (also stopped early or failed), and trials in all.
         trial: Index of the trial in the sweep, from 0; -1 where no trial is concerned.
         epoch, max_epochs: How far the trial is.
-        metrics: The trial's last figures (``mlp_f1``, ``test_loss``, ``objective``, ...), empty before the first.
+        metrics: The trial's last figures (``miou``, ``test_loss``, ``objective``, ...), empty before the first.
         config: The searched configuration of the trial.
         best: The highest objective so far, None before the first.
         message: A line for people.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from heist_encoders.errors import ConfigError, MissingDependencyError, unknown_name
+from heist_encoders.errors import ConfigError, MissingDependencyError
 
 PROJECT = "heist-encoders"
 
@@ -21,18 +21,15 @@ def logger_callbacks(names: Sequence[str], sweep: Path) -> list[Any]:
     files in the sweep's folder ``mlflow``.
 
     Args:
-        names: of ``wandb`` and ``mlflow``.
+        names: ``SweepOptions.log``.
         sweep: the sweep's folder.
 
     Raises:
-        UnknownNameError: for another name.
         MissingDependencyError: if the package is not installed.
         ConfigError: if W&B has no key and is not told to stay offline.
     """
     known = {"wandb": _wandb, "mlflow": _mlflow}
     for name in names:
-        if name not in known:
-            raise unknown_name("logger", name, known)
         try:
             importlib.import_module(name)
         except ImportError:

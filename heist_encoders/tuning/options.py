@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import warnings
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from heist_encoders.config import Config
+from heist_encoders.config import Config, one_of
 
-METRICS = ("mlp_f1", "linear_f1", "test_loss")
+METRICS: Final = ("miou", "presence_f1", "linear_presence_f1", "test_loss")
+OLD_METRICS: Final = {"mlp_f1": "presence_f1", "linear_f1": "linear_presence_f1"}
+"""Names of version 0.1, which go on working for one version."""
+SCHEDULERS: Final = ("asha", "median", "none")
+SEARCHES: Final = ("random", "optuna")
+LOGGERS: Final = ("wandb", "mlflow")
 INFEASIBLE = 1e6
 """An encoder over a limit scores ``-INFEASIBLE * excess`` (excess > 1), below every encoder within the limits."""
 
 
 class Objective(Config):
-    """What one trial is judged by.
+    """What one trial is evaluated by.
 
     Attributes:
-        metric: ``mlp_f1`` or ``linear_f1`` (mean F1 of a probe over the 7 elements, in [0, 1]) or ``test_loss``
-            (minimised; not comparable between different losses).
-        max_encoding_size: Largest allowed encoding, in numbers.
+        metric: ``miou`` (of the semantic map that a probe reads from the encoding, in [0, 1]), ``presence_f1`` or
+            ``linear_presence_f1`` (mean F1 of a probe that says which elements are in the frame; it hardly tells a
+            trained encoder from an untrained one), or ``test_loss`` (minimised; not comparable between
+            different losses).
+        max_latent_dimension: Largest allowed latent dimension.
         max_latency_ms: Largest allowed time of the encoder on one frame, on the CPU, in milliseconds.
-        probe_frames: Frames of the train split that a probe inside a trial is fitted on; it is judged on half as many
-            of the test split.
+        probe_frames: Frames of the train split that a probe inside a trial is fitted on; it is evaluated on half as
+            many of the test split.
         first_probe, probe_factor: A trial is probed, reports and saves a checkpoint after ``first_probe`` epochs,
             then after ``probe_factor`` times as many, and so on, and at its end; with a factor of 1 every
             ``first_probe`` epochs. A sweep puts the rungs of ASHA here.
     """
 
-    metric: Literal["mlp_f1", "linear_f1", "test_loss"] = "mlp_f1"
-    max_encoding_size: int = Field(default=1200, ge=1)
+    metric: Annotated[str, one_of(METRICS)] = "miou"
+    max_latent_dimension: int = Field(default=1200, ge=1)
     max_latency_ms: float = Field(default=5.0, gt=0)
     probe_frames: int = Field(default=4000, ge=64)
     first_probe: int = Field(default=1, ge=1)
     probe_factor: int = Field(default=2, ge=1)
+
+    renamed: ClassVar = {"max_encoding_size": "max_latent_dimension"}
+
+    @classmethod
+    def with_new_names(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """See ``Config``; metrics have new names too."""
+        metric = data.get("metric")
+        if isinstance(metric, str) and metric in OLD_METRICS:
+            warnings.warn(f"metric {metric!r} is now {OLD_METRICS[metric]!r}", DeprecationWarning, stacklevel=2)
+            data = {**data, "metric": OLD_METRICS[metric]}
+        return super().with_new_names(data)
 
     def probed(self, epoch: int) -> bool:
         """Whether a trial is probed after so many epochs (from 1)."""
@@ -44,9 +63,9 @@ class Objective(Config):
             rung *= self.probe_factor
         return rung == epoch
 
-    def excess(self, encoding_size: int, latency_ms: float) -> float:
+    def excess(self, latent_dimension: int, latency_ms: float) -> float:
         """How far over the limits an encoder is: at most 1 within them, 2 at twice a limit."""
-        return max(encoding_size / self.max_encoding_size, latency_ms / self.max_latency_ms)
+        return max(latent_dimension / self.max_latent_dimension, latency_ms / self.max_latency_ms)
 
     def score(self, metrics: dict[str, Any]) -> float:
         """The number that a sweep maximises, from a trial's ``metrics``.
@@ -54,7 +73,7 @@ class Objective(Config):
         Within the limits the metric itself (``-test_loss`` for the loss); beyond them so low that no encoder over
         a limit is ever chosen before one within.
         """
-        excess = self.excess(metrics["encoding_size"], metrics["latency_ms"])
+        excess = self.excess(metrics["latent_dimension"], metrics["latency_ms"])
         if excess > 1:
             return -INFEASIBLE * excess
         value = float(metrics[self.metric])
@@ -64,20 +83,39 @@ class Objective(Config):
 class SweepOptions(Config):
     """How a sweep searches and how much it may spend.
 
-    Attributes:
-        num_samples: Configurations to try (times the points of a grid).
-        scheduler: ``asha`` stops trials that fall behind, ``median`` those below the median, ``none`` stops none.
-        grace_epochs: Epochs that every trial is given before ASHA may stop it.
-        reduction_factor: ASHA keeps one of this many trials at each rung; rungs are this factor apart.
-        search: ``random``, or ``optuna`` (TPE; extra ``optuna``).
-        time_budget_s: Seconds after which all trials are stopped; their best results so far count.
-        max_concurrent: Most trials at once; None = as many as the resources hold.
+    One schema for ``sweep``, the section ``sweep`` of a search space's YAML, and ``heist-encoders tune``: a field that
+    is added here is an option of all three.
     """
 
     num_samples: int = Field(default=8, ge=1)
-    scheduler: Literal["asha", "median", "none"] = "asha"
+    """configurations to try (times the points of a grid)"""
+
+    scheduler: Annotated[str, one_of(SCHEDULERS)] = "asha"
+    """``asha`` stops trials that fall behind, ``median`` those below the median, ``none`` stops none"""
+
     grace_epochs: int = Field(default=1, ge=1)
+    """epochs that every trial is given before ASHA may stop it"""
+
     reduction_factor: int = Field(default=2, ge=2)
-    search: Literal["random", "optuna"] = "random"
+    """ASHA keeps one of this many trials at each rung; rungs are this factor apart"""
+
+    search: Annotated[str, one_of(SEARCHES, "search algorithm")] = "random"
+    """``random``, or ``optuna`` (TPE; extra ``optuna``)"""
+
     time_budget_s: float | None = Field(default=None, gt=0)
+    """seconds after which all trials are stopped; their best results so far count"""
+
     max_concurrent: int | None = Field(default=None, ge=1)
+    """most trials at once; None: as many as the resources hold. With 1, the seed alone decides the winner"""
+
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """of the sampled configurations and of every trial's training"""
+
+    cpus_per_trial: float = Field(default=1.0, gt=0)
+    """CPUs, and threads, of a trial"""
+
+    gpus_per_trial: float | None = Field(default=None, ge=0)
+    """GPUs, also a fraction, of a trial; None: half a GPU if there is one"""
+
+    log: tuple[Annotated[str, one_of(LOGGERS, "logger")], ...] = Field(default=(), strict=False)
+    """``wandb``, ``mlflow`` (extras of these names), besides TensorBoard; may be given twice"""

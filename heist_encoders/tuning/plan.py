@@ -15,7 +15,7 @@ from heist_encoders.tuning.sampling import readable
 from heist_encoders.tuning.spaces import SearchSpace
 
 
-def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float) -> dict[str, Any]:
+def make_plan(space: SearchSpace, dataset: Any) -> dict[str, Any]:
     """The content of ``sweep.json``: all that decides a sweep, and the versions it ran with."""
     import ray
     import torch
@@ -31,8 +31,7 @@ def make_plan(space: SearchSpace, dataset: Any, seed: int, cpus_per_trial: float
         "searched": list(space.searched),
         "objective": space.objective.to_dict(),
         "sweep": space.sweep.to_dict(),
-        "seed": seed,
-        "cpus_per_trial": cpus_per_trial,
+        "seed": space.sweep.seed,
         "dataset": {"path": place_of(dataset), "hash": dataset.hash},
         "versions": {
             "heist_encoders": __version__,

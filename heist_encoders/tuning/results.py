@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.json_text import plain
+from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.sampling import flattened
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TRAINING = "train"
 """Sub-folder of a trial's checkpoint that holds what training needs to go on; absent from a finished trial's."""
 FORMAT_VERSION = 1
 FIGURES = (
-    "objective", "mlp_f1", "linear_f1", "test_loss", "encoding_size", "latency_ms", "params",
+    "objective", *METRICS, "latent_dimension", "latency_ms", "params",
     "epoch", "samples", "samples_per_second", "seconds", "probe_share",
 )  # fmt: skip
 """What a trial reports, in the order of the table."""
@@ -38,7 +39,7 @@ class SweepResult:
         path: The sweep's folder.
         table: One row a trial, best objective first: ``rank`` (from 1), ``trial``, ``trial_id``, ``status``
             (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, the figures of the
-            trial's best checkpoint (``objective``, ``mlp_f1``, ...), every searched parameter under its dotted
+            trial's best checkpoint (``objective``, ``miou``, ...), every searched parameter under its dotted
             name, ``checkpoint`` (folder relative to ``path``; empty if there is none).
         finished: Whether every trial is done.
         plan: How the sweep was set up (content of ``sweep.json``).
@@ -92,7 +93,7 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
     trials = [_trial_row(path, folder, plan["searched"]) for folder in _trial_folders(path)]
     rows = sorted(
         trials,
-        key=lambda row: (not row["feasible"], -_number(row["objective"]), -_number(row["linear_f1"]), row["trial"]),
+        key=lambda row: (not row["feasible"], -_number(row["objective"]), _number(row["test_loss"]), row["trial"]),
     )
     for rank, row in enumerate(rows, start=1):
         row["rank"] = rank
@@ -102,7 +103,7 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
         "rank", "trial", "trial_id", "status", "feasible", *FIGURES, *plan["searched"], "checkpoint",
     ]  # fmt: skip
     table = pd.DataFrame([{c: row.get(c) for c in columns} for row in rows], columns=columns)
-    for column in ("encoding_size", "params", "epoch", "samples"):
+    for column in ("latent_dimension", "params", "epoch", "samples"):
         table[column] = table[column].astype("Int64")  # whole numbers also beside trials without any
     return SweepResult(path, table, finished, plan)
 

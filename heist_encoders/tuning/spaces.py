@@ -7,12 +7,12 @@ A family's file says *what* is searched::
       learning_rate: {loguniform: [3.0e-4, 3.0e-3]}     # as tune.loguniform
       params: {latent_size: {choice: [32, 64]}}
       loss:
-        pixel: {choice: [mse, power4]}
-        element_weight: {choice: [.5, .9], when: {loss.pixel: mse}, otherwise: .9}
+        weighting: {choice: [rarity, classes]}
+        class_share: {choice: [.5, .7], when: {loss.weighting: classes}, otherwise: .5}
       weight_decay: 0.0                                  # a constant
 
     start:                                               # tried first, as they are; what is left out is sampled
-      - {learning_rate: 1.0e-3, loss.element_weight: 0.9}
+      - {learning_rate: 1.0e-3, loss.weighting: rarity}
 
 A preset's (smoke, quick, full) says *how much* is spent, and fits every family: ``train`` (epochs, samples an epoch),
 ``objective`` and ``sweep`` options. A family's file may have these three sections too; they win over the preset's.
@@ -44,7 +44,7 @@ class SearchSpace:
         name: Name of the file it came from, without extension.
         autoencoder: The family.
         parameters: Dotted TrainConfig key -> a constant or Sampled.
-        objective: What a trial is judged by.
+        objective: What a trial is evaluated by.
         sweep: How to search and how much to spend.
         start: Values (dotted key -> scalar) of the first trials; what one leaves out is sampled.
     """

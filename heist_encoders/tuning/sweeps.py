@@ -12,7 +12,7 @@ from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
 from heist_encoders.files import write_atomically
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning.loggers import logger_callbacks
-from heist_encoders.tuning.options import METRICS
+from heist_encoders.tuning.options import SweepOptions
 from heist_encoders.tuning.optuna_tpe import optuna_search
 from heist_encoders.tuning.plan import existing_sweep, make_plan, place_of
 from heist_encoders.tuning.results import PLAN, SweepResult, load_result
@@ -30,22 +30,15 @@ def sweep(
     *,
     out: str | Path,
     preset: str | None = None,
-    num_samples: int | None = None,
-    time_budget_s: float | None = None,
-    seed: int = 0,
-    resume: bool = False,
-    cpus_per_trial: float = 1,
-    gpus_per_trial: float | None = None,
-    max_concurrent: int | None = None,
-    metric: str | None = None,
-    scheduler: str | None = None,
-    search: str | None = None,
+    options: SweepOptions | Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
     objective: Mapping[str, Any] | None = None,
+    metric: str | None = None,
+    resume: bool = False,
     address: str | None = None,
     progress: Any = None,
-    log: Sequence[str] = (),
     callbacks: Sequence[Any] = (),
+    **overrides: Any,
 ) -> SweepResult:
     """Search the hyperparameters of an autoencoder with Ray Tune.
 
@@ -60,55 +53,42 @@ def sweep(
         dataset: A dataset, its path or its URI; on a cluster a place that all nodes see.
         out: The sweep's folder: Tune's experiment, ``sweep.json``, and ``results.json`` and ``.csv`` at the end.
         preset: ``smoke``, ``quick`` or ``full``; see ``load_space``.
-        num_samples, time_budget_s, max_concurrent, scheduler, search: See ``SweepOptions``; None = the space's.
-        seed: Of the sampled configurations and of every trial's training.
-        resume: Go on with the sweep in ``out``, if there is one: finished trials stay, unfinished ones go on from
-            their last checkpoint, failed ones are tried again.
-        cpus_per_trial: CPUs, and threads, of a trial.
-        gpus_per_trial: GPUs, also a fraction, of a trial; None = half a GPU if there is one.
-        metric: ``mlp_f1`` (default), ``linear_f1`` or ``test_loss``.
+        options: How to search and how much to spend: ``SweepOptions`` in place of the space's, or a mapping of some of
+            its fields over the space's; None = the space's.
         train: TrainConfig values fixed for all trials, over the space's: ``{"max_seconds": 20.0}``.
         objective: Values of ``Objective`` over the space's: ``{"max_latency_ms": 2.0}``.
+        metric: ``miou`` (default), ``presence_f1``, ``linear_presence_f1`` or ``test_loss``.
+        resume: Go on with the sweep in ``out``, if there is one: finished trials stay, unfinished ones go on from
+            their last checkpoint, failed ones are tried again.
         address: Of a Ray cluster; None = the Ray of this process, or a new local one.
         progress: Called with a ``SweepEvent`` whenever something happens; the first one is the resource plan.
-        log: ``wandb``, ``mlflow`` (extras of these names); see ``logger_callbacks``. TensorBoard is always written.
-        callbacks: More Tune callbacks.
+        callbacks: More Tune callbacks, besides those of ``log``.
+        overrides: Fields of ``SweepOptions`` over ``options``: ``num_samples=4, seed=1``; None = as it is there.
 
     Raises:
         ConfigError: bad option, ``out`` unusable or holding another sweep, a state that can't be restored.
         ResourceError: if no trial can be placed, or all trials failed for lack of resources.
-        UnknownNameError: for an unknown name in ``log``.
+        UnknownNameError: for an unknown option, metric, scheduler, search algorithm or logger.
         MissingDependencyError: if ``search="optuna"`` and Optuna is missing or too old, or a package of ``log`` is
             missing.
         KeyboardInterrupt: on Ctrl-C, after the state is saved: ``resume=True`` goes on.
     """
-    if metric is not None and metric not in METRICS:
-        raise ConfigError(f"metric = {metric!r}: expected one of {', '.join(METRICS)}")
-    if cpus_per_trial <= 0:
-        raise ConfigError(f"cpus_per_trial = {cpus_per_trial!r}: expected a number above 0")
     space = _as_space(space, preset)
-    given = {
-        "num_samples": num_samples, "time_budget_s": None if time_budget_s is None else float(time_budget_s),
-        "max_concurrent": max_concurrent, "scheduler": scheduler, "search": search,
-    }  # fmt: skip
-    options = {key: value for key, value in given.items() if value is not None}
+    chosen = options if isinstance(options, SweepOptions) else SweepOptions.resolve(space.sweep, **(options or {}))
+    chosen = SweepOptions.resolve(chosen, **{key: value for key, value in overrides.items() if value is not None})
     limits = {**(objective or {}), **({} if metric is None else {"metric": metric})}
-    space = space.with_options(train=train, objective=limits, **options)
-    rungs = {"first_probe": min(space.sweep.grace_epochs, space.max_epochs)}
-    space = space.with_options(objective={**rungs, "probe_factor": space.sweep.reduction_factor})
+    space = space.with_options(train=train, objective=limits, **chosen.to_dict())
+    rungs = {"first_probe": min(chosen.grace_epochs, space.max_epochs), "probe_factor": chosen.reduction_factor}
+    space = space.with_options(objective=rungs)
 
     folder = Path(out).absolute()
     dataset = _open(dataset)
-    plan = make_plan(space, dataset, seed, cpus_per_trial)
+    plan = make_plan(space, dataset)
     existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:
         return existing
-    callbacks = (*logger_callbacks(log, folder), *callbacks)
-    return _Sweep(space, dataset, folder, plan, seed, progress, callbacks).go(
-        restore=existing is not None,
-        address=address,
-        resources=(cpus_per_trial, gpus_per_trial),
-    )
+    callbacks = (*logger_callbacks(chosen.log, folder), *callbacks)
+    return _Sweep(space, dataset, folder, plan, progress, callbacks).go(restore=existing is not None, address=address)
 
 
 class _Sweep:
@@ -120,14 +100,13 @@ class _Sweep:
         dataset: Any,
         folder: Path,
         plan: dict[str, Any],
-        seed: int,
         progress: Any,
         callbacks: tuple[Any, ...],
     ) -> None:
         self.space, self.dataset, self.folder = space, dataset, folder
-        self.plan, self.seed, self.progress, self.callbacks = plan, seed, progress, callbacks
+        self.plan, self.progress, self.callbacks = plan, progress, callbacks
 
-    def go(self, *, restore: bool, address: str | None, resources: tuple[float, float | None]) -> SweepResult:
+    def go(self, *, restore: bool, address: str | None) -> SweepResult:
         """Run to the end and write the results."""
         from heist_encoders.tuning import resources as placing
         from heist_encoders.tuning.events import SweepEvent, listen
@@ -135,7 +114,9 @@ class _Sweep:
         searcher = None if restore else self._searcher()
         start_ray(address)
         options = self.space.sweep
-        placed = placing.plan_resources(self.space.num_trials, *resources, options.max_concurrent)
+        placed = placing.plan_resources(
+            self.space.num_trials, options.cpus_per_trial, options.gpus_per_trial, options.max_concurrent
+        )
         total = self.space.num_trials
         if self.progress is not None:
             self.progress(SweepEvent("plan", 0, total, max_epochs=self.space.max_epochs, message=str(placed)))
@@ -171,7 +152,7 @@ class _Sweep:
         self._make_folder()
         optuna = self.space.sweep.search == "optuna"
         space = self.space.constants() if optuna else self.space.param_space()
-        space.setdefault("seed", self.seed)
+        space.setdefault("seed", self.space.sweep.seed)
         return tune.Tuner(
             self._trainable(placed),
             param_space={**space, "dataset": place_of(self.dataset)},
@@ -266,12 +247,12 @@ class _Sweep:
     def _searcher(self) -> Any:
         options = self.space.sweep
         if options.search == "optuna":
-            return optuna_search(self.space, self.seed)
+            return optuna_search(self.space, self.space.sweep.seed)
         from ray.tune.search.basic_variant import BasicVariantGenerator
 
         return BasicVariantGenerator(
             points_to_evaluate=[nested(point) for point in self.space.start[: options.num_samples]],
-            random_state=self.seed,
+            random_state=self.space.sweep.seed,
             max_concurrent=options.max_concurrent or 0,
         )
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from heist_encoders.training.config import TrainConfig
-from heist_encoders.tuning.options import Objective
+from heist_encoders.tuning.options import METRICS, Objective
 from heist_encoders.tuning.results import ARTIFACT, TRAINING
 
 PROBE_BATCH = 64
 """Frames encoded at a time; more would decide how much memory a trial of small batches takes."""
+READ = tuple(name for name in METRICS if name != "test_loss")
+"""Figures that a trial reports of what its probes read."""
 STATISTICS_FRAMES = 1024
 """Frames behind mean and deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
 
@@ -30,7 +32,7 @@ class Trial:
     Args:
         config: What to train.
         dataset: An open dataset.
-        objective: What the trial is judged by.
+        objective: What the trial is evaluated by.
         folder: A folder of its own to work in.
         report: Called with the figures and a checkpoint folder (valid during the call).
         provenance: Enters the artifacts.
@@ -45,7 +47,7 @@ class Trial:
         report: Report,
         provenance: dict[str, Any] | None = None,
     ) -> None:
-        self.config, self.dataset, self.objective = config, dataset, objective
+        self.config, self.dataset, self.objective = config.with_params_of(dataset), dataset, objective
         self.folder, self.report, self.provenance = folder, report, provenance or {}
         self.figures: dict[str, Any] = {}
         self.started = time.monotonic()
@@ -62,10 +64,10 @@ class Trial:
         if checkpoint is not None and not (checkpoint / TRAINING).is_dir():
             return self._report_finished(checkpoint)
         self.figures = measure_encoder(self.config, self.objective)
-        if self.objective.excess(self.figures["encoding_size"], self.figures["latency_ms"]) > 1:
+        if self.objective.excess(self.figures["latent_dimension"], self.figures["latency_ms"]) > 1:
             # Known before any training: no encoder over a limit can win.
-            zeros = {"epoch": 0, "samples": 0, "seconds": 0.0, "mlp_f1": 0.0, "linear_f1": 0.0}
-            self._send({**zeros, "test_loss": 1e9}, None, complete=True)
+            zeros = {"epoch": 0, "samples": 0, "seconds": 0.0, self.objective.metric: 0.0}
+            self._send({"test_loss": 1e9, **zeros}, None, complete=True)
             return self.figures
         work = self.folder / TRAINING
         if checkpoint is not None:
@@ -90,23 +92,28 @@ class Trial:
         self._probe(model, {**_epoch_figures(report), "test_loss": best}, work, complete=False)
 
     def _probe(self, model: Any, figures: dict[str, Any], work: Path | None, *, complete: bool) -> None:
-        from heist_encoders.evaluation.usefulness import usefulness
+        from heist_encoders.evaluation.probing import can_probe, probe
         from heist_encoders.zoo.artifact import save_artifact
 
         started = time.monotonic()
         device = next(model.parameters()).device.type
-        frames = self.objective.probe_frames
-        probe = usefulness(
-            model,
-            self.dataset,
-            train_limit=frames,
-            test_limit=max(256, frames // 2),
-            fast=True,
-            batch_size=PROBE_BATCH,
-            device=device,
-        )
+        frames, read = self.objective.probe_frames, {}
+        # By the test loss there is nothing to read, but the figure that encoders are compared by is worth its seconds.
+        wanted = "miou" if self.objective.metric == "test_loss" else self.objective.metric
+        if can_probe(self.dataset):
+            found = probe(
+                model,
+                self.dataset,
+                train_limit=frames,
+                test_limit=max(256, frames // 2),
+                fast=True,
+                wanted=(wanted,),
+                batch_size=PROBE_BATCH,
+                device=device,
+            )
+            read = found.to_dict()
         self.probing += time.monotonic() - started
-        figures = {**figures, "mlp_f1": _known(probe.mlp_f1), "linear_f1": _known(probe.linear_f1)}
+        figures = {**figures, **{name: read[name] or 0.0 for name in READ if name in read and read[name] is not None}}
         out = self.folder / "checkpoint"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
@@ -121,7 +128,7 @@ class Trial:
                 **{key: self.figures[key] for key in ("epoch", "samples", "seconds")},
                 "history": self.history,
             },
-            metrics={"trial": {**self.figures, "elements": probe.to_dict()["elements"]}},
+            metrics={"trial": {**self.figures, "iou": read.get("iou") or {}}},
             provenance=self.provenance,
         )
         if work is not None:
@@ -133,7 +140,7 @@ class Trial:
         from heist_encoders.zoo.artifact import load_artifact
 
         trial = load_artifact(checkpoint / ARTIFACT).metrics["trial"]
-        self.figures = {**{key: value for key, value in trial.items() if key != "elements"}, "complete": True}
+        self.figures = {**{key: value for key, value in trial.items() if key != "iou"}, "complete": True}
         self.report(self.figures, checkpoint)
         return self.figures
 
@@ -144,7 +151,7 @@ class Trial:
     def _complete_figures(self, figures: dict[str, Any], complete: bool) -> None:
         self.figures = {**self.figures, **figures, "complete": complete}
         self.figures["objective"] = self.objective.score(self.figures)
-        excess = self.objective.excess(self.figures["encoding_size"], self.figures["latency_ms"])
+        excess = self.objective.excess(self.figures["latent_dimension"], self.figures["latency_ms"])
         self.figures["feasible"] = excess <= 1
         self.figures["probe_share"] = self.probing / max(time.monotonic() - self.started, 1e-9)
 
@@ -166,7 +173,7 @@ def measure_encoder(config: TrainConfig, objective: Objective) -> dict[str, Any]
     """Size and speed of a configuration's encoder, which training does not change.
 
     Returns:
-        ``encoding_size`` (numbers), ``params`` (weights of the whole autoencoder), ``latency_ms`` (median milliseconds
+        ``latent_dimension``, ``params`` (weights of the whole autoencoder), ``latency_ms`` (median milliseconds
         of the encoder on one frame, on one CPU thread). Over the limit, the latency is the best of three measurements,
         since other trials share the machine.
     """
@@ -180,7 +187,7 @@ def measure_encoder(config: TrainConfig, objective: Objective) -> dict[str, Any]
         if milliseconds <= objective.max_latency_ms:
             break
     return {
-        "encoding_size": math.prod(model.encoding_shape),
+        "latent_dimension": math.prod(model.encoding_shape),
         "params": sum(p.numel() for p in model.parameters()),
         "latency_ms": milliseconds,
     }
@@ -234,11 +241,6 @@ def _epoch_figures(report: Any) -> dict[str, Any]:
         "samples_per_second": report.samples_per_second,
         "seconds": report.seconds,
     }
-
-
-def _known(value: float) -> float:
-    """NaN (no element in the test frames) as 0."""
-    return 0.0 if math.isnan(value) else float(value)
 
 
 def _link_tree(source: Path, target: Path) -> None:

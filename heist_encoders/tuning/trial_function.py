@@ -18,8 +18,8 @@ def trainable(config: dict[str, Any]) -> None:
             dataset. The frames are memory-mapped, so trials on a node share one copy.
 
     Reports, at the epochs ``objective.first_probe * objective.probe_factor ** k`` and at the end, with a checkpoint:
-    ``mlp_f1``, ``linear_f1`` (fast usefulness, in [0, 1]), ``test_loss``, ``objective`` (to be maximised: ``mlp_f1``
-    within the limits, hugely negative beyond), ``encoding_size`` (numbers), ``latency_ms`` (encoder, one frame, one CPU
+    ``miou`` (a fast estimate, in [0, 1]), ``test_loss``, ``objective`` (to be maximised: ``miou``
+    within the limits, hugely negative beyond), ``latent_dimension``, ``latency_ms`` (encoder, one frame, one CPU
     thread), ``params``, ``epoch``, ``samples``, ``samples_per_second``, ``seconds``, ``feasible``, ``complete``. The
     checkpoint's folder ``artifact`` is what ``heist_encoders.zoo`` loads. A trial has as many threads as CPUs.
 

@@ -60,7 +60,7 @@ def winner_of(result: SweepResult, rank: int = 1) -> tuple[Path, dict[str, Any]]
         "trials": len(result.table),
         "objective": float(row["objective"]),
         "metric": plan["objective"]["metric"],
-        "limits": {key: plan["objective"][key] for key in ("max_encoding_size", "max_latency_ms")},
+        "limits": {key: plan["objective"][key] for key in ("max_latent_dimension", "max_latency_ms")},
         "seed": plan["seed"],
         "dataset_hash": plan["dataset"]["hash"],
         "config": {key: row[key] for key in plan["searched"]},
@@ -74,7 +74,7 @@ def _row(result: SweepResult, rank: int) -> dict[str, Any]:
         limits = result.plan["objective"]
         raise ConfigError(
             f"{result.path}: none of {len(result.table)} trials has a checkpoint within the limits (encoding size "
-            f"{limits['max_encoding_size']}, {limits['max_latency_ms']:g} ms); let it run longer or raise the limits"
+            f"{limits['max_latent_dimension']}, {limits['max_latency_ms']:g} ms); let it run longer or raise the limits"
         )
     rows = usable[usable["rank"] == rank]
     if not len(rows):

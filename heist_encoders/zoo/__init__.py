@@ -13,6 +13,7 @@ _LAZY = {
     "update_metrics": "artifact",
     "verify": "artifact",
     "Encoder": "encoder",
+    "EncoderOptions": "options",
     "load_encoder": "encoder",
     "find_artifact": "lookup",
     "list_artifacts": "lookup",
@@ -32,5 +33,6 @@ if TYPE_CHECKING:
     from heist_encoders.zoo.lookup import find_artifact as find_artifact
     from heist_encoders.zoo.lookup import list_artifacts as list_artifacts
     from heist_encoders.zoo.lookup import promote as promote
+    from heist_encoders.zoo.options import EncoderOptions as EncoderOptions
 
 __getattr__, __dir__ = lazy_names(__name__, _LAZY)

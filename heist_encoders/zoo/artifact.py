@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import numpy as np
 import pydantic
@@ -316,8 +316,12 @@ def read_artifact(path: str | Path) -> Artifact:
 def verify(path: str | Path) -> None:
     """Raise ArtifactError unless every file of the artifact is there and has the listed SHA-256."""
     path = Path(path)
-    config = _read_config(path)
-    for name, expected in config.files.items():
+    check_files(path, _read_config(path).files)
+
+
+def check_files(path: Path, files: Mapping[str, str]) -> None:
+    """Raise ArtifactError unless every file (name -> hexadecimal SHA-256) is in the folder, as it was written."""
+    for name, expected in files.items():
         file = path / name
         if not file.is_file():
             raise ArtifactError(f"{path} is incomplete: {name} is missing; copy or save the artifact again")
@@ -355,30 +359,57 @@ def _open(path: Path, *, check: bool) -> Artifact:
 
 
 def _read_config(path: Path) -> ArtifactConfig:
+    return read_config(path, ArtifactConfig, {WEIGHTS, METRICS, CARD}, FORMAT_VERSION, "artifact", "save_artifact")
+
+
+ConfigOfFiles = TypeVar("ConfigOfFiles", bound=Config)
+
+
+def read_config(
+    path: Path, schema: type[ConfigOfFiles], files: set[str], version: int, kind: str, writer: str
+) -> ConfigOfFiles:
+    """The validated ``config.json`` of a folder.
+
+    Args:
+        path: the folder.
+        schema: of the content, with ``format_version`` and ``files``.
+        files: names of the files that ``files`` must list.
+        version: the format version that is understood.
+        kind: what the folder is, for errors.
+        writer: the function that writes such folders, for errors.
+
+    Raises:
+        ArtifactError: if it is missing, a pickle, damaged, of another version, or does not fit the schema.
+    """
     _refuse_pickle(path)
     if not path.exists():
-        raise ArtifactError(f"no such artifact: {path}; expected a folder that save_artifact wrote")
+        raise ArtifactError(f"no such {kind}: {path}; expected a folder that {writer} wrote")
     if not path.is_dir():
-        raise ArtifactError(f"{path} is a file; an artifact is the folder with {CONFIG} and {WEIGHTS}")
+        raise ArtifactError(f"{path} is a file; {_a(kind)} is the folder with {CONFIG} and the weights")
     file = path / CONFIG
     if not file.is_file():
         for other in sorted(path.iterdir()):
             _refuse_pickle(other)
-        raise ArtifactError(f"{path} is no artifact: {CONFIG} is missing; expected a folder that save_artifact wrote")
+        raise ArtifactError(f"{path} is no {kind}: {CONFIG} is missing; expected a folder that {writer} wrote")
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{file} is truncated or altered: {error}; copy or save the artifact again") from None
-    version = data.get("format_version") if isinstance(data, dict) else None
-    if version != FORMAT_VERSION:
-        raise ArtifactError(f"{file} has format_version {version!r}, expected {FORMAT_VERSION}")
+        raise ArtifactError(f"{file} is truncated or altered: {error}; copy or save the {kind} again") from None
+    found = data.get("format_version") if isinstance(data, dict) else None
+    if found != version:
+        raise ArtifactError(f"{file} has format_version {found!r}, expected {version}")
     try:
-        config = ArtifactConfig.from_dict(data, where=str(file))
+        config = schema.from_dict(data, where=str(file))
     except ConfigError as error:
-        raise ArtifactError(f"{error}; copy or save the artifact again") from None
-    if set(config.files) != {WEIGHTS, METRICS, CARD}:
-        raise ArtifactError(f"{file} lists the files {sorted(config.files)}, expected {[CARD, METRICS, WEIGHTS]}")
+        raise ArtifactError(f"{error}; copy or save the {kind} again") from None
+    listed = set(data["files"])
+    if listed != files:
+        raise ArtifactError(f"{file} lists the files {sorted(listed)}, expected {sorted(files)}")
     return config
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def _refuse_pickle(path: Path) -> None:

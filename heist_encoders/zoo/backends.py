@@ -6,22 +6,19 @@ import functools
 import importlib.util
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SHAPE
-from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError, unknown_name
+from heist_encoders.constants import FRAME_SHAPE
+from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError
 
 if TYPE_CHECKING:
     import torch
 
     from heist_encoders.autoencoders.base import BaseAutoencoder
     from heist_encoders.zoo.artifact import Artifact
-
-BACKENDS: Final = ("auto", "torch", "openvino")
-PRECISIONS: Final = ("float32", "bfloat16")
 
 
 class Backend(Protocol):
@@ -54,19 +51,19 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def available_backends(backend: str, device: str) -> tuple[str, ...]:
-    """The backends that come into question: one, unless ``auto`` has both to choose from.
+def resolve_backend(backend: str, device: str) -> str:
+    """``auto`` becomes ``openvino`` on a CPU where it is installed, else ``torch``; others are checked.
+
+    OpenVINO was the faster one of the two for every packaged encoder on the CPUs measured
+    (``experiments/benchmark_encoding.py``).
 
     Raises:
-        UnknownNameError: for an unknown backend.
         ConfigError: for OpenVINO on another device than the CPU.
         MissingDependencyError: if OpenVINO is asked for and not installed.
     """
-    if backend not in BACKENDS:
-        raise unknown_name("backend", backend, BACKENDS)
     installed = importlib.util.find_spec("openvino") is not None
     if backend == "auto":
-        return ("openvino", "torch") if installed and device == "cpu" else ("torch",)
+        return "openvino" if installed and device == "cpu" else "torch"
     if backend == "openvino":
         if device != "cpu":
             raise ConfigError(f"backend 'openvino' runs on the CPU only, not on {device!r}; use backend='torch'")
@@ -75,7 +72,7 @@ def available_backends(backend: str, device: str) -> tuple[str, ...]:
                 "backend 'openvino' needs the package openvino; pip install 'heist-encoders[openvino]' or use "
                 "backend='torch'"
             )
-    return (backend,)
+    return backend
 
 
 def default_threads() -> int:

@@ -24,18 +24,18 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
     shape = " x ".join(str(size) for size in config["encoding_shape"])
     sizes = ", ".join(str(size) for size in config["encoding_shape"])
     mode = config["distribution_mode"]
-    # A family's name alone means its artifact of memory mode.
+    # An architecture's name alone means its artifact of memory mode.
     option = f', distribution_mode="{mode}"' if name == config["family"] and mode != "memory" else ""
     background = "with" if config["use_backgrounds"] else "without"
     lines = [
         f"# {name}",
         "",
-        f"An encoder of the family `{config['family']}`: frames of Procgen's {config['game']} "
+        f"An encoder of the architecture `{config['family']}`: frames of Procgen's {config['game']} "
         f"({mode} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
         "",
-        *_kept(metrics.get("usefulness", {})),
+        *_kept(metrics.get("probes", {})),
         *_table("Figures", _without(metrics), empty="Not evaluated yet: `heist-encoders evaluate`."),
-        *_table("Parameters", config["params"], empty="The family's defaults."),
+        *_table("Parameters", config["params"], empty="The defaults."),
         *_table("Training", config["training"], empty="Unknown."),
         "## Provenance",
         "",
@@ -66,35 +66,26 @@ def _frames(config: Mapping[str, Any]) -> list[str]:
     return [
         f"- training frames: the first {samples:,} of an endless stream, each seen once (spec: above); the weights "
         "are those of the best epoch",
-        f"- judged while it was trained on: {stream['tested_on']}",
+        f"- test loss while it was trained: on {stream['tested_on']}",
     ]
 
 
-def _kept(usefulness: Mapping[str, Any]) -> list[str]:
-    """What the probes find in the encoding, one row an element."""
-    elements = usefulness.get("elements")
-    if not elements:
+def _kept(probes: Mapping[str, Any]) -> list[str]:
+    """The main figures, then IoU by class."""
+    iou = probes.get("iou")
+    if not iou:
         return []
-    columns = {
-        "mlp_f1": "F1, MLP probe",
-        "mlp_recall": "recall",
-        "linear_f1": "F1, linear probe",
-        "position_error_px": "error of its position, pixels",
-        "positives": "test frames with it",
-    }
-    lines = ["## What it kept", "", "| element | " + " | ".join(columns.values()) + " |", "|---" * 6 + "|"]
-    for element, figures in elements.items():
-        cells = [_cell(figures.get(key)) for key in columns]
-        lines.append(f"| {element} | " + " | ".join(cells) + " |")
-    spread = usefulness.get("std") or {}
-    mean = [
-        _cell(usefulness.get(key)) + (f" ± {spread[key]:.2g}" if spread.get(key) is not None else "")
-        for key in ("mlp_f1", "linear_f1")
-    ]
-    lines.append(f"| mean | {mean[0]} | | {mean[1]} | | |")
+    spread = probes.get("std") or {}
+    miou = _cell(probes.get("miou")) + (f" ± {spread['miou']:.2g}" if spread.get("miou") is not None else "")
+    lines = ["## What can be read from its encodings", "", f"- mIoU of the semantic map: {miou}"]
+    if probes.get("plan_accuracy") is not None:
+        samples = f"{probes.get('plan_samples', 0):,} labelled frames"
+        lines.append(f"- plan accuracy after {samples}: {_cell(probes['plan_accuracy'])}")
+    lines.append(f"- presence F1: {_cell(probes.get('presence_f1'))}")
     if spread:
-        lines += ["", f"± is the standard deviation over {usefulness.get('seeds')} seeds of the probes."]
-    return [*lines, ""]
+        lines.append(f"- ±: standard deviation over {probes.get('seeds')} seeds of the probe")
+    lines += ["", "| class | IoU |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in iou.items()), ""]
+    return lines
 
 
 def _cell(value: float | None) -> str:
@@ -106,8 +97,8 @@ def _cell(value: float | None) -> str:
 def _without(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The figures, less those that are shown elsewhere on the card."""
     kept = {key: value for key, value in metrics.items() if key not in _IDENTITY}
-    if isinstance(kept.get("usefulness"), Mapping):
-        kept["usefulness"] = {key: value for key, value in kept["usefulness"].items() if key != "elements"}
+    if isinstance(kept.get("probes"), Mapping):
+        kept["probes"] = {key: value for key, value in kept["probes"].items() if key not in ("iou", "by_thing")}
     return kept
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.elements import FRAME_SHAPE
-from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.constants import FRAME_SHAPE
+from heist_encoders.errors import ConfigError
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.backends import (
-    PRECISIONS,
     Backend,
     OpenVinoBackend,
     TorchBackend,
-    available_backends,
     default_threads,
+    resolve_backend,
     resolve_device,
 )
-from heist_encoders.zoo.choice import choice_key, choose
 from heist_encoders.zoo.lookup import find_artifact
+from heist_encoders.zoo.options import EncoderOptions
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -45,43 +44,27 @@ class Encoder:
         threads: CPU threads of the OpenVINO backend.
     """
 
-    def __init__(
-        self,
-        artifact: Artifact,
-        *,
-        device: str = "auto",
-        backend: str = "auto",
-        precision: str = "float32",
-        threads: int | None = None,
-        batch_size: int = 64,
-    ) -> None:
-        if precision not in PRECISIONS:
-            raise unknown_name("precision", precision, PRECISIONS)
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads = {threads}: expected at least 1, or None for as many as torch uses")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size = {batch_size}: expected at least 1, the frames in one call of encode")
+    def __init__(self, artifact: Artifact, options: EncoderOptions | None = None) -> None:
+        options = options or EncoderOptions()
         self.artifact = artifact
         self.name = artifact.name
         self.shape = artifact.encoding_shape
-        self.precision = precision
+        self.precision = options.precision
         # OpenVINO is for CPUs: asking for it settles an open question of the device.
-        self.device = "cpu" if device == "auto" and backend == "openvino" else resolve_device(device)
-        names = available_backends(backend, self.device)
-        self.threads = threads or default_threads()
-        make: dict[str, Callable[[], Backend]] = {
-            "openvino": lambda: OpenVinoBackend(artifact, precision, self.threads),
-            "torch": lambda: TorchBackend(self._model, self.device, precision),
-        }
-        self.backend = names[0]
-        if len(names) > 1:
-            key = choice_key(
-                artifact.sha256, artifact.family, precision=precision, threads=self.threads, batch_size=batch_size
-            )
-            self.backend = choose(key, {name: make[name] for name in names})
-            if self.backend != "torch":
-                self.__dict__.pop("_model", None)  # loaded to be measured
-        self._encode = make[self.backend]()
+        on_cpu = options.device == "auto" and options.backend == "openvino"
+        self.device = "cpu" if on_cpu else resolve_device(options.device)
+        self.backend = resolve_backend(options.backend, self.device)
+        self.threads = options.threads or default_threads()
+        self._encode: Backend
+        if self.backend == "openvino":
+            self._encode = OpenVinoBackend(artifact, self.precision, self.threads)
+        else:
+            self._encode = TorchBackend(self._model, self.device, self.precision)
+
+    @property
+    def options(self) -> EncoderOptions:
+        """Its options, with nothing left open."""
+        return EncoderOptions(device=self.device, backend=self.backend, precision=self.precision, threads=self.threads)
 
     @functools.cached_property
     def _model(self) -> BaseAutoencoder:
@@ -145,17 +128,12 @@ class Encoder:
         return drawn
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "reference": self.reference,
-            "device": self.device,
-            "backend": self.backend,
-            "precision": self.precision,
-            "threads": self.threads,
-        }
+        return {"reference": self.reference, **self.options.to_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         options = dict(state)
-        self.__init__(find_artifact(options.pop("reference")), **options)  # type: ignore[misc]
+        artifact = find_artifact(options.pop("reference"))
+        self.__init__(artifact, EncoderOptions.from_dict(options))  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"Encoder({self.name!r}, shape={self.shape}, backend={self.backend!r}, device={self.device!r})"
@@ -171,11 +149,7 @@ def load_encoder(
     name_or_path_or_uri: str | Path | Artifact | Mapping[str, str],
     *,
     distribution_mode: str | None = None,
-    device: str = "auto",
-    backend: str = "auto",
-    precision: str = "float32",
-    threads: int | None = None,
-    batch_size: int = 64,
+    **options: Any,
 ) -> Encoder:
     """Load an encoder.
 
@@ -183,20 +157,11 @@ def load_encoder(
         name_or_path_or_uri: a family's name or id, a name of the user's, an artifact's folder or URI, an artifact, or
             an ``Encoder.reference``.
         distribution_mode: the mode it must be trained on; None: a family's ``memory`` artifact, any other as it is.
-        device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``.
-        backend: ``torch``, ``openvino``, or ``auto``: the one that is faster here. On a CPU that has both, the first
-            ``auto`` measures them, in a fraction of a second, and keeps the result below ``HEIST_ENCODERS_HOME``
-            (``cache/backends``). Backends differ in the last digits: name one where runs must agree to the bit.
-        precision: ``float32``, or ``bfloat16``: 3 to 6 times as fast where the processor has AMX, encodings within 1%.
-        threads: CPU threads of OpenVINO; None: ``OMP_NUM_THREADS``, else as many as torch uses. Torch itself always
-            uses ``torch.get_num_threads()``.
-        batch_size: frames that ``auto`` measures with; ``encode`` takes any number.
+        options: ``device``, ``backend``, ``precision``, ``threads``: see ``EncoderOptions``.
 
     Raises:
         UnknownNameError, ArtifactError: see ``find_artifact``.
-        ConfigError, MissingDependencyError, ResourceError: if an option cannot be met on this machine.
+        ConfigError, MissingDependencyError, ResourceError: if an option is unknown, or cannot be met on this machine.
     """
-    artifact = find_artifact(name_or_path_or_uri, distribution_mode)
-    return Encoder(
-        artifact, device=device, backend=backend, precision=precision, threads=threads, batch_size=batch_size
-    )
+    checked = EncoderOptions.resolve(**options)
+    return Encoder(find_artifact(name_or_path_or_uri, distribution_mode), checked)

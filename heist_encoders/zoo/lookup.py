@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from heist_encoders.elements import DISTRIBUTION_MODES
+from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.paths import home, user_folders
 from heist_encoders.zoo.artifact import PICKLES, Artifact, copy_artifact, load_artifact, read_artifact

@@ -10,8 +10,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from heist_encoders.autoencoders import BaseAutoencoder, autoencoder_class, autoencoder_names, create_autoencoder
+from heist_encoders.autoencoders.losses import rarity_table
 from heist_encoders.training.config import default_config
-from heist_encoders.training.losses import Objective
+from heist_encoders.training.objective import Batch, Context, Objective
 
 NAMES = autoencoder_names()
 
@@ -24,12 +25,6 @@ def model(request: pytest.FixtureRequest) -> BaseAutoencoder:
 
 def images(count: int, seed: int = 1) -> Tensor:
     return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
-
-
-def some_boxes(count: int) -> Tensor:
-    boxes = torch.zeros(count, 7, 4, dtype=torch.int16)
-    boxes[::2, 2] = torch.tensor([10, 20, 16, 24], dtype=torch.int16)
-    return boxes
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -47,10 +42,11 @@ def test_shapes_and_ranges(model: BaseAutoencoder, training: bool) -> None:
 
 
 def test_gradients_reach_every_parameter(model: BaseAutoencoder) -> None:
-    objective = Objective(default_config(model.name).loss)
-    model.train()
     frames = images(8)
-    objective(model, frames, model(frames), some_boxes(8)).total.backward()
+    batch = Batch((frames * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous())
+    objective = Objective(default_config(model.name).loss, model, Context(rarity=rarity_table(batch.frames)))
+    model.train()
+    objective(model, frames, model(frames), batch).total.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -104,14 +100,15 @@ def test_it_learns_to_tell_two_frames_apart(model: BaseAutoencoder) -> None:
     frames = torch.zeros(8, 3, 64, 64)
     frames[::2, 0], frames[1::2, 2, 20:40, 20:40] = 0.8, 0.9
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    objective = Objective(default_config(model.name).loss.model_copy(update={"perceptual": 0.0}))
+    loss = default_config(model.name).loss.model_copy(update={"perceptual": 0.0, "weighting": "none"})
+    objective, batch = Objective(loss, model), Batch(torch.zeros(8, 64, 64, 3, dtype=torch.uint8))
     losses = []
     for _ in range(12):
-        terms = objective(model, frames, model(frames))
+        found = objective(model, frames, model(frames), batch)
         optimizer.zero_grad()
-        terms.total.backward()
+        found.total.backward()
         optimizer.step()
-        losses.append(float(terms.pixel))
+        losses.append(float(found.terms["pixel"]))
     assert losses[-1] < 0.8 * losses[0]
 
 

@@ -97,7 +97,7 @@ def test_train_evaluate_promote_list_report(cli: Cli, small_dataset: Dataset, tm
     cli.ok("promote", out / "artifact", "--name", "promoted-cli", "--overwrite")
     rows = {row["name"]: row for row in cli.ok("list", "--json").json["artifacts"]}
     assert rows["promoted-cli"]["mlp_f1"] == pytest.approx(found["metrics"]["usefulness"]["mlp_f1"])
-    assert rows["promoted-cli"]["encoding_size"] == 32
+    assert rows["promoted-cli"]["latent_dimension"] == 32
     assert "promoted-cli" in cli.ok("list").out
 
     page = tmp_path / "report.html"
@@ -157,9 +157,9 @@ def test_play_records_an_mp4(cli: Cli, tmp_path: Path) -> None:
 
 def test_play_another_game(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "maze.gif"
-    arguments = ("--game", "maze", "--mode", "easy", "--max-steps", 5, "--out", path)
+    arguments = ("--game", "coinrun", "--mode", "easy", "--max-steps", 5, "--out", path)
     cli.ok("play", "--encoder", "pixels", "--policy", "random", *arguments)
-    assert "heist" in cli("play", "--encoder", "pixels", "--policy", "oracle", *arguments).error
+    assert "coinrun has no oracle" in cli("play", "--encoder", "pixels", "--policy", "oracle", *arguments).error
 
 
 def test_bench(cli: Cli, trained: Path) -> None:
@@ -177,7 +177,7 @@ def test_ppo(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
     assert cli.ok(*train, "--steps", 512).json["env_steps"] >= 512
     assert cli.ok(*train, "--steps", 1024).json["env_steps"] >= 1024
     assert "another" in cli(*train, "--steps", 1024, "--seed", 4).error
-    found = cli.ok("ppo", "evaluate", out, "--levels", 2, "--sample", "--json").json
+    found = cli.ok("ppo", "evaluate", out, "--levels", 2, "--json").json
     assert found["num_levels"] == 2
     assert found["distribution_mode"] == "memory"
     path = tmp_path / "policy.gif"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import LevelBank
+from heist_encoders.engine import Engine
+from heist_encoders.tasks.heist.levels import LevelBank
 
 
 def states_of(engine: Engine, labels: Mapping[str, NDArray[np.generic]]) -> NDArray[np.void]:

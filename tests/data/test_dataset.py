@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heist_encoders.constants import TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.data.dataset import Dataset, open_dataset
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import draw_chunk
 from heist_encoders.data.verify import repair, verify
-from heist_encoders.elements import CASES, ELEMENTS, TEST_LEVELS, TRAIN_LEVELS
+from heist_encoders.engine import Engine
 from heist_encoders.errors import ConfigError, DatasetError, ResourceError, UnknownNameError
-from heist_encoders.heist.engine import Engine
+from heist_encoders.tasks.heist.elements import ELEMENTS, STRATA
 from tests.data.redraw import states_of
 
 GOLDEN = "77aecd28f943bbe2f79d786d6ce19ae99558a88e805f76ad18ebfe5824e603ae"
@@ -26,14 +27,14 @@ GOLDEN = "77aecd28f943bbe2f79d786d6ce19ae99558a88e805f76ad18ebfe5824e603ae"
 
 def test_cases_are_exactly_balanced(small_dataset: Dataset) -> None:
     cases = np.concatenate([small_dataset.labels(split)["case"] for split in ("train", "test")])
-    counts = np.bincount(cases, minlength=len(CASES))
+    counts = np.bincount(cases, minlength=len(STRATA))
     assert counts.sum() == 512
     assert counts.max() - counts.min() <= 1
 
 
 def test_cases_hold(small_dataset: Dataset) -> None:
     labels, visible = small_dataset.labels("train"), small_dataset.visible("train")
-    for case, name in enumerate(CASES):
+    for case, name in enumerate(STRATA):
         rows = visible[labels["case"] == case]
         if name in ELEMENTS:
             assert (rows[:, ELEMENTS.index(name)] >= 0.5).all()
@@ -74,7 +75,7 @@ def test_every_pixel_of_an_element_lies_in_its_box(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["easy", "memory"])
 def test_oracle_goes_on_from_drawn_states(mode: str) -> None:
     """Drawn states are states that can be played to the end; the labelled moves hold the oracle's own first one."""
-    from heist_encoders.heist.solver import Oracle
+    from heist_encoders.tasks.heist.solver import Oracle
 
     spec = DatasetSpec(distribution_mode=mode, size=28, test_fraction=0.0, seed=9)
     rows = draw_chunk(spec, spec.chunks()[0])
@@ -120,9 +121,9 @@ def test_other_games_have_their_labels(tmp_path: Path) -> None:
     spec = DatasetSpec(game="coinrun", distribution_mode="easy", balance="natural", policy="random", size=64)
     data = generate_local(spec, tmp_path / "d")
     assert list(data.labels("train").columns) == ["level_seed", "reward"]
-    with pytest.raises(DatasetError, match="only for heist"):
+    with pytest.raises(DatasetError, match="coinrun has no boxes"):
         data.boxes("train")
-    with pytest.raises(ConfigError, match="balance 'elements' is Heist's own"):
+    with pytest.raises(ConfigError, match="coinrun has no balance 'elements'; it can have natural, basic"):
         DatasetSpec.from_dict({"game": "coinrun"})
 
 

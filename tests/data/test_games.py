@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heist_encoders.constants import GAMES, TRAIN_LEVELS
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.sampler import draw_chunk
 from heist_encoders.data.schema import columns
-from heist_encoders.elements import GAMES, TRAIN_LEVELS
-from heist_encoders.heist.engine import Engine
+from heist_encoders.engine import Engine
 from tests.data.redraw import states_of
 
 MODES = ("easy", "hard", "memory")

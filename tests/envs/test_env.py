@@ -16,9 +16,10 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import heist_encoders
-from heist_encoders.elements import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
+from heist_encoders.constants import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
+from heist_encoders.engine import Engine
 from heist_encoders.envs import HeistEnv, make_env
-from heist_encoders.envs.games import TIME_LIMITS, Games
+from heist_encoders.envs.games import Games
 from heist_encoders.errors import (
     ArtifactError,
     ConfigError,
@@ -26,8 +27,7 @@ from heist_encoders.errors import (
     MissingDependencyError,
     UnknownNameError,
 )
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.solver import Oracle
+from heist_encoders.tasks.heist.solver import Oracle
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.encoder import Encoder
 
@@ -132,7 +132,7 @@ def test_time_limits_are_the_engines(game: str) -> None:
     place = 8 + len(game) + 17 * 4
     for _ in range(2):
         place += 8 + int.from_bytes(blob[place + 4 : place + 8], "little")
-    assert int.from_bytes(blob[place + 16 : place + 20], "little") == TIME_LIMITS.get(game, 1_000)
+    assert int.from_bytes(blob[place + 16 : place + 20], "little") == GAMES[game].time_limit
 
 
 def test_death_terminates_in_other_games() -> None:
@@ -223,7 +223,8 @@ def test_a_window_needs_pygame(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"distribution_mode": "memroy"}, UnknownNameError, "did you mean 'memory'"),
         ({"game": "hiest"}, UnknownNameError, "did you mean 'heist'"),
         ({"num_levels": -1}, ConfigError, "num_levels = -1"),
-        ({"num_levels": 1.5}, ConfigError, "whole number"),
+        ({"num_levels": 1.5}, ConfigError, "num_levels = 1.5: .* valid integer"),
+        ({"devise": "cpu"}, UnknownNameError, "unknown option 'devise'; did you mean 'device'"),
         ({"start_level": -3}, ConfigError, "start_level = -3"),
         ({"start_level": MAX_LEVEL_SEED, "num_levels": 2}, ConfigError, "beyond the last level"),
         ({"actions": "some"}, UnknownNameError, "moves"),

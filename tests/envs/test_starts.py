@@ -11,15 +11,16 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from heist_encoders.data.sampler import Poses
+from heist_encoders.engine import Engine
 from heist_encoders.envs import HeistEnv, make_env, make_vector_env
-from heist_encoders.envs.placing import make_bank
 from heist_encoders.envs.starts import Curriculum, StartOptions
 from heist_encoders.errors import ConfigError, HeistEncodersError
-from heist_encoders.heist.engine import Engine
-from heist_encoders.heist.levels import LevelBank
-from heist_encoders.heist.solver import STEPS, Oracle
-from heist_encoders.heist.state import KEY, parse_state
+from heist_encoders.tasks.heist.levels import LevelBank
+from heist_encoders.tasks.heist.placing import make_bank
+from heist_encoders.tasks.heist.solver import Oracle
+from heist_encoders.tasks.heist.state import KEY, parse_state
+from heist_encoders.tasks.heist.stratified import Poses, touches
+from heist_encoders.tasks.ways import STEPS
 
 MODES = ("easy", "hard", "memory")
 
@@ -102,7 +103,7 @@ def test_the_path_length_is_the_oracles() -> None:
             assert bank.path_lengths[row, progress, y, x] == left
             last = 2 * int(bank.num_keys[row])
             target = 6 if progress >= last else progress
-            code = bank.directions(np.array([row]), np.array([target]), np.array([[x, y]]))[0]
+            code = bank.ways.directions(np.array([row]), np.array([target]), np.array([[x, y]]))[0]
             x, y = x + int(STEPS[code][0]), y + int(STEPS[code][1])
             element = 6 if target == 6 else target // 2 + 3 * (target % 2)
             if (np.floor(bank.positions[row, element]) == (x, y)).all() and target != 6:
@@ -518,8 +519,6 @@ def test_hud_keys_and_doors_go_on_from_a_placed_state() -> None:
 
 def test_stances_are_the_samplers() -> None:
     """Drawn starts stand in their cells as played agents do: off the middle, and touching nothing."""
-    from heist_encoders.data.sampler import touches
-
     env = make_vector_env(None, num_envs=64, distribution_mode="memory", start_share=1.0)
     env.reset(seed=0)
     states = [parse_state(blob) for blob in env.get_states()]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from heist_encoders.evaluation.usefulness import usefulness
 
 from heist_encoders.autoencoders import create_autoencoder
-from heist_encoders.elements import ELEMENTS
 from heist_encoders.errors import ArtifactError, ConfigError, DatasetError
 from heist_encoders.evaluation import evaluate as module
 from heist_encoders.evaluation.charts import lines, scatter
@@ -22,7 +22,7 @@ from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.references import majority, random_encoder, raw_pixels, reference_rows
 from heist_encoders.evaluation.report import write_report
 from heist_encoders.evaluation.sections import verdict
-from heist_encoders.evaluation.usefulness import usefulness
+from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo.artifact import Artifact, load_artifact, save_artifact, update_metrics
 
 HISTORY = [{"epoch": i, "train_loss": 1 / (i + 1), "test_loss": 1.1 / (i + 1), "mse": 0.1} for i in range(3)]
@@ -132,7 +132,7 @@ def test_probes_need_heist_labels(small_dataset: Any) -> None:
 def test_references(small_dataset: Any) -> None:
     rows = reference_rows(small_dataset, ["conv_maxpool"], fast=True)
     assert [row["name"] for row in rows] == ["always the majority", "conv_maxpool, untrained", "raw pixels"]
-    assert rows[2]["encoding_size"] == 12288
+    assert rows[2]["latent_dimension"] == 12288
     first = random_encoder("conv_maxpool", small_dataset, seed=1, fast=True)
     assert first.mlp_f1 == random_encoder("conv_maxpool", small_dataset, seed=1, fast=True).mlp_f1
     assert raw_pixels(small_dataset, train_limit=50, fast=True).train_samples == 50

@@ -99,7 +99,7 @@ def test_reconstruction_metrics_by_hand() -> None:
     assert found["mse_exit"] == pytest.approx(grey, rel=1e-3)
     assert np.isnan(found["mse_door_red"])
     assert found["element_mse"] == pytest.approx((8 * 0.25 + 128 * grey) / 136, rel=1e-4)
-    assert found["encoding_size"] == 1
+    assert found["latent_dimension"] == 1
     without = reconstruction_metrics(Grey(), frames)  # type: ignore[arg-type]
     assert "element_mse" not in without
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from heist_encoders.evaluation.probes import Standardiser, binary_loss, f1_scores, mean_known, train_probe
 from heist_encoders.evaluation.targets import Targets, box_centres, move_distribution, visibility_labels
 from heist_encoders.evaluation.usefulness import move_accuracy, probe_encodings, sample_rows
+
+from heist_encoders.evaluation.probes import Standardiser, binary_loss, f1_scores, mean_known, train_probe
 
 
 def make_targets(count: int, rng: np.random.Generator) -> Targets:
@@ -183,7 +183,7 @@ def test_constant_encodings_do_not_crash() -> None:
     train, test = make_targets(100, rng), make_targets(50, rng)
     found = probe_encodings(np.zeros((100, 4), np.float32), train, np.zeros((50, 4), np.float32), test)
     assert found.mlp_f1 == 0
-    assert found.to_dict()["encoding_size"] == 4
+    assert found.to_dict()["latent_dimension"] == 4
 
 
 def test_moves_and_centres() -> None:

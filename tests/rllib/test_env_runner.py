@@ -352,7 +352,7 @@ def test_other_callbacks_are_called() -> None:
 def test_ppo_config_uses_it(tiny: Tiny) -> None:
     assert tiny().env_runner_cls is ArrayEnvRunner
     assert tiny(array_env_runner=False).env_runner_cls is None
-    assert tiny(mode="preprocessor").env_runner_cls is None
+    assert tiny(placement="preprocessor").env_runner_cls is None
     algorithm = tiny(num_env_runners=1, lstm=True).build_algo()
     try:
         reasons = algorithm.env_runner_group.foreach_env_runner(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from heist_encoders.elements import EVALUATION_LEVELS
+from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ArtifactError, ConfigError, UnknownNameError
 from heist_encoders.rllib import evaluate_policy, train_ppo
 

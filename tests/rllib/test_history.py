@@ -1,4 +1,4 @@
-"""PPO with stacked encodings, previous action and reward: in two modes, with and without LSTM, from checkpoints."""
+"""Stacked encodings, previous action and reward: with two placements, with and without LSTM, from checkpoints."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from heist_encoders.heist.engine import Engine
+from heist_encoders.engine import Engine
+from heist_encoders.policies.play import Turn
 from heist_encoders.rllib import RLlibPlayer, evaluate_policy
-from heist_encoders.rllib.player import Turn
 from heist_encoders.rllib.registration import create_env
 from heist_encoders.zoo.artifact import Artifact
 from tests.rllib.test_ppo import played_actions
@@ -22,18 +22,18 @@ pytestmark = pytest.mark.usefixtures("ray_local")
 Tiny = Callable[..., Any]
 
 
-@pytest.mark.parametrize(("mode", "lstm"), [("env", True), ("preprocessor", False)])
-def test_frame_stack_and_previous_action(tiny: Tiny, tmp_path: Path, mode: str, lstm: bool) -> None:
-    config = tiny(mode=mode, lstm=lstm, frame_stack=3, previous_action_reward=True, num_env_runners=int(lstm))
+@pytest.mark.parametrize(("placement", "lstm"), [("env", True), ("preprocessor", False)])
+def test_frame_stack_and_previous_action(tiny: Tiny, tmp_path: Path, placement: str, lstm: bool) -> None:
+    config = tiny(placement=placement, lstm=lstm, frame_stack=3, previous_action_reward=True, num_env_runners=int(lstm))
     algorithm = config.build_algo()
     try:
         assert algorithm.train()["env_runners"]["num_env_steps_sampled"] == 64
-        expected = played_actions(RLlibPlayer.from_algorithm(algorithm))
+        expected = played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True))
         path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
         evaluation = evaluate_policy(algorithm, levels=1, greedy=True)
     finally:
         algorithm.stop()
-    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config)
+    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config, greedy=True)
     np.testing.assert_array_equal(played_actions(alone), expected)
     again = evaluate_policy(path, env=config.env, env_config=config.env_config, levels=1, greedy=True)
     assert again.levels == evaluation.levels
@@ -46,14 +46,14 @@ def test_the_player_sees_what_the_environment_shows(tiny: Tiny, artifact: Artifa
     history = {"frame_stack": 3, "previous_action_reward": True}
     shown: dict[str, list[NDArray[np.float32]]] = {}
     actions: NDArray[np.int64] = np.zeros((0, 2), dtype=np.int64)
-    for mode in ("env", "preprocessor"):
-        algorithm = tiny(mode=mode, **history).build_algo()
+    for placement in ("env", "preprocessor"):
+        algorithm = tiny(placement=placement, **history).build_algo()
         try:
-            player = RLlibPlayer.from_algorithm(algorithm)
+            player = RLlibPlayer.from_algorithm(algorithm, greedy=True)
             algorithm.get_module().load_state_dict(
                 {name: torch.zeros_like(value) + 0.01 for name, value in algorithm.get_module().state_dict().items()}
             )
-            shown[mode] = []
+            shown[placement] = []
             with Engine(2) as engine:
                 engine.load_levels([0, 1])
                 player.start([0, 1])
@@ -61,7 +61,7 @@ def test_the_player_sees_what_the_environment_shows(tiny: Tiny, artifact: Artifa
                 for _ in range(steps):
                     seen = engine.observe()
                     chosen.append(player.act(Turn(np.arange(2), seen.frames, seen.rewards, engine)))
-                    shown[mode].append(np.stack([player._episodes[game].get_observations(-1) for game in (0, 1)]))
+                    shown[placement].append(np.stack([player._episodes[game].get_observations(-1) for game in (0, 1)]))
                     engine.act(chosen[-1])
             actions = np.array(chosen)
         finally:
@@ -72,5 +72,5 @@ def test_the_player_sees_what_the_environment_shows(tiny: Tiny, artifact: Artifa
         rows += [env.step(row)[0] for row in actions[:-1]]
     finally:
         env.close()
-    for mode, observations in shown.items():
-        np.testing.assert_allclose(np.array(observations), np.array(rows), rtol=1e-4, atol=1e-5, err_msg=mode)
+    for placement, observations in shown.items():
+        np.testing.assert_allclose(np.array(observations), np.array(rows), rtol=1e-4, atol=1e-5, err_msg=placement)

@@ -1,4 +1,4 @@
-"""PPO trains in every mode; checkpoints play on; off-policy algorithms work as well."""
+"""PPO trains with every placement of the encoder; checkpoints play on; off-policy algorithms work as well."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from heist_encoders.engine import Engine
 from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
-from heist_encoders.heist.engine import Engine
+from heist_encoders.policies.play import Turn
 from heist_encoders.rllib import RLlibPlayer, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
-from heist_encoders.rllib.player import Turn
 from heist_encoders.zoo.artifact import Artifact
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -38,33 +42,33 @@ def played_actions(player: Any, steps: int = 20, games: int = 3) -> NDArray[np.i
     return np.array(chosen)
 
 
-@pytest.mark.parametrize("mode", ["env", "preprocessor", "module"])
-def test_trains_and_plays_on_from_a_checkpoint(tiny: Tiny, tmp_path: Path, mode: str) -> None:
-    algorithm = tiny(mode=mode).build_algo()
+@pytest.mark.parametrize("placement", ["env", "preprocessor", "module"])
+def test_trains_and_plays_on_from_a_checkpoint(tiny: Tiny, tmp_path: Path, placement: str) -> None:
+    algorithm = tiny(placement=placement).build_algo()
     try:
         result = algorithm.train()
         assert result["env_runners"]["num_env_steps_sampled"] == 64
-        expected = played_actions(RLlibPlayer.from_algorithm(algorithm))
+        expected = played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True))
         path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
         config = algorithm.config
     finally:
         algorithm.stop()
     assert len(np.unique(expected)) > 1
-    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config)
+    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config, greedy=True)
     np.testing.assert_array_equal(played_actions(alone), expected)
     restored = type(algorithm).from_checkpoint(path)
     try:
-        np.testing.assert_array_equal(played_actions(RLlibPlayer.from_algorithm(restored)), expected)
+        np.testing.assert_array_equal(played_actions(RLlibPlayer.from_algorithm(restored, greedy=True)), expected)
         assert restored.train()["num_env_steps_sampled_lifetime"] == 128
     finally:
         restored.stop()
 
 
 def test_remote_env_runners_and_lstm(tiny: Tiny) -> None:
-    algorithm = tiny(mode="preprocessor", num_env_runners=2, lstm=True).build_algo()
+    algorithm = tiny(placement="preprocessor", num_env_runners=2, lstm=True).build_algo()
     try:
         assert algorithm.train()["env_runners"]["num_env_steps_sampled"] == 64
-        played_actions(RLlibPlayer.from_algorithm(algorithm), steps=2)
+        played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True), steps=2)
         module = algorithm.get_module()
         assert "h" in module.get_initial_state()
         learned = algorithm.learner_group.get_state()["learner"]["rl_module"]["default_policy"]
@@ -81,7 +85,7 @@ def test_threads_are_capped_where_games_are_played_and_learned(tiny: Tiny, num_e
     before = torch.get_num_threads()
     options = {"backend": "openvino"} if importlib.util.find_spec("openvino") else {}
     # Ray gives env runners OMP_NUM_THREADS=1, so that 2 must come from the option.
-    algorithm = tiny(num_env_runners=num_env_runners, torch_threads=2, **options).build_algo()
+    algorithm = tiny(num_env_runners=num_env_runners, threads=2, **options).build_algo()
     try:
 
         def threads(runner: Any) -> tuple[int, int]:
@@ -97,7 +101,7 @@ def test_threads_are_capped_where_games_are_played_and_learned(tiny: Tiny, num_e
 
 @pytest.mark.parametrize("fine_tune", [None, 0.1])
 def test_encoder_is_trained_only_when_asked(tiny: Tiny, image_artifact: Artifact, fine_tune: float | None) -> None:
-    algorithm = tiny(image_artifact, mode="module", fine_tune=fine_tune, lstm=True).build_algo()
+    algorithm = tiny(image_artifact, placement="module", fine_tune=fine_tune, lstm=True).build_algo()
     try:
         algorithm.train()
         module = algorithm.learner_group._learner.module["default_policy"]
@@ -117,6 +121,36 @@ def test_encoder_is_trained_only_when_asked(tiny: Tiny, image_artifact: Artifact
             assert rates["default_policy_encoder"] == pytest.approx(0.1 * rates["default_policy_policy"])
     finally:
         algorithm.stop()
+
+
+def built_module(config: Any) -> Any:
+    spaces = (gym.spaces.Box(0, 255, (64, 64, 3), np.uint8), gym.spaces.Discrete(9))
+    return config.get_rl_module_spec(spaces={"default_policy": spaces}).build()
+
+
+@pytest.mark.parametrize("given", [{"fcnet_hiddens": [32]}, DefaultModelConfig(fcnet_hiddens=[32])])
+def test_another_model_config_keeps_the_encoder(tiny: Tiny, artifact: Artifact, given: Any) -> None:
+    config = tiny(placement="module").rl_module(model_config=given)
+    (part,) = [part for part in built_module(config).modules() if isinstance(part, PretrainedEncoder)]
+    assert part.then.net.mlp[0].out_features == 32
+    # Of a dictionary only its own keys are new; a DefaultModelConfig says what all of RLlib's are.
+    assert config.model_config["fcnet_activation"] == ("relu" if isinstance(given, dict) else "tanh")
+    expected = artifact.load_model().state_dict()
+    for name, value in part.autoencoder.state_dict().items():
+        assert torch.equal(value, expected[name])
+
+
+def test_another_module_spec_keeps_the_encoder(tiny: Tiny) -> None:
+    config = tiny(placement="module").rl_module(rl_module_spec=RLModuleSpec(load_state_path="nowhere"))
+    assert any(isinstance(part, PretrainedEncoder) for part in built_module(config).modules())
+    other = config.rl_module(rl_module_spec=RLModuleSpec(catalog_class=PPOCatalog))
+    assert other.rl_module_spec.catalog_class is PPOCatalog
+
+
+def test_a_model_config_reaches_policies_on_encodings(tiny: Tiny) -> None:
+    config = tiny().rl_module(model_config={"fcnet_hiddens": [32]})
+    assert config.model_config["fcnet_hiddens"] == [32]
+    assert config.model_config["fcnet_activation"] == "relu"
 
 
 def test_off_policy_algorithm_on_the_same_environment(tiny: Tiny) -> None:
@@ -170,7 +204,10 @@ def test_same_seed_same_training(tiny: Tiny) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"mode": "envs"}, UnknownNameError, "did you mean 'env'"),
+        ({"placement": "envs"}, UnknownNameError, "did you mean 'env'"),
+        ({"mode": "memory"}, UnknownNameError, "expected placement = env, preprocessor, module, or distribution_mode"),
+        ({"mode": "env", "placement": "env"}, ConfigError, "both are given"),
+        ({"num_env": 2}, UnknownNameError, "unknown option 'num_env'; did you mean 'num_envs'"),
         ({"distribution_mode": "esy"}, UnknownNameError, "did you mean 'easy'"),
         ({"distribution_mode": "easy"}, ArtifactError, "trained on memory"),
         ({"actions": "move"}, UnknownNameError, "did you mean 'moves'"),
@@ -180,9 +217,9 @@ def test_same_seed_same_training(tiny: Tiny) -> None:
         ({"num_levels": -1}, ConfigError, "num_levels"),
         ({"num_envs": 5, "num_env_runners": 2}, ConfigError, "multiple"),
         ({"num_env_runners": -1}, ConfigError, "num_env_runners"),
-        ({"fine_tune": 0.1}, ConfigError, "mode='module'"),
+        ({"fine_tune": 0.1}, ConfigError, "placement='module'"),
         ({"frame_stack": 0}, ConfigError, "frame_stack = 0"),
-        ({"frame_stack": 2, "mode": "module"}, ConfigError, "not 'module'"),
+        ({"frame_stack": 2, "placement": "module"}, ConfigError, "not 'module'"),
         ({"encoder": "vae-alexa"}, UnknownNameError, "did you mean"),
     ],
 )

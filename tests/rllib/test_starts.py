@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from heist_encoders.errors import ConfigError
+from heist_encoders.envs.starts import StartOptions
+from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.rllib import evaluate_policy
 
 pytestmark = [pytest.mark.usefixtures("ray_local")]
@@ -18,7 +19,7 @@ Tiny = Callable[..., Any]
 
 @pytest.mark.parametrize("array_env_runner", [True, False])
 def test_trains_from_drawn_starts(tiny: Tiny, array_env_runner: bool) -> None:
-    algorithm = tiny(starts=STARTS, array_env_runner=array_env_runner).build_algo()
+    algorithm = tiny(**STARTS, array_env_runner=array_env_runner).build_algo()
     try:
         for _ in range(3):
             figures = algorithm.train()["env_runners"]
@@ -36,7 +37,7 @@ def _episodes(algorithm: Any) -> list[Any]:
 
 
 def test_truncated_episodes_are_no_terminated_ones(tiny: Tiny) -> None:
-    algorithm = tiny(starts={"time_limit": 5}).build_algo()
+    algorithm = tiny(time_limit=5).build_algo()
     try:
         episodes = _episodes(algorithm)
         assert [(episode.is_truncated, episode.is_terminated, len(episode)) for episode in episodes] == [
@@ -47,7 +48,7 @@ def test_truncated_episodes_are_no_terminated_ones(tiny: Tiny) -> None:
 
 
 def test_checkpoints_keep_the_curriculum(tiny: Tiny, tmp_path: Path) -> None:
-    algorithm = tiny(starts=STARTS).build_algo()
+    algorithm = tiny(**STARTS).build_algo()
     state = {"bound": 10, "previous_bound": 8, "results": [True, False]}
     try:
         algorithm.env_runner.env.unwrapped.curriculum = state
@@ -67,7 +68,7 @@ def test_evaluation_is_from_true_starts(tiny: Tiny) -> None:
     plain = evaluate_policy("oracle", levels=6, env_config=options)
     assert evaluate_policy("oracle", levels=6, env_config={**options, **STARTS}).levels == plain.levels
     assert plain.mean_length > 7
-    config = tiny(starts=STARTS)
+    config = tiny(**STARTS)
     config.evaluation(evaluation_num_env_runners=0, evaluation_interval=1)
     evaluating = config.get_evaluation_config_object()
     assert evaluating.env_config["start_share"] == 0.0
@@ -85,5 +86,17 @@ def test_evaluation_is_from_true_starts(tiny: Tiny) -> None:
 
 
 def test_bad_starts(tiny: Tiny) -> None:
-    with pytest.raises(ConfigError, match="did you mean 'start_share'"):
-        tiny(starts={"start_shar": 1.0})
+    with pytest.raises(HeistEncodersError, match="did you mean 'start_share'"):
+        tiny(start_shar=1.0)
+    with pytest.raises(ConfigError, match="time_limit = 1001: heist has a limit of 1000 itself"):
+        tiny(time_limit=1_001)
+    with pytest.raises(ConfigError, match="start_share with game = 'maze'"):
+        tiny(game="maze", start_share=1.0)
+
+
+def test_options_at_their_defaults_leave_a_run_as_it_was(tiny: Tiny) -> None:
+    """Else runs from before there were start states could not be resumed."""
+    assert not set(StartOptions.model_fields) & set(tiny(start_share=0.0, time_limit=None).env_config)
+    config = tiny(**STARTS)
+    assert {name: config.env_config[name] for name in STARTS} == STARTS
+    assert tiny().evaluation_config is None

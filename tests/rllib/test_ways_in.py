@@ -16,12 +16,13 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from heist_encoders.envs import make_vector_env
-from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.errors import ArtifactError, ConfigError, UnknownNameError
 from heist_encoders.rllib import EncodeObservations, register
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.module import EncoderPPOCatalog, PretrainedEncoder, module_options
 from heist_encoders.rllib.registration import create_env
 from heist_encoders.zoo.artifact import Artifact
+from heist_encoders.zoo.options import EncoderOptions
 
 FRAMES = gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
 ACTIONS = gym.spaces.Discrete(9)
@@ -100,6 +101,11 @@ def test_connector_is_small_and_survives_a_checkpoint(artifact: Artifact, tmp_pa
     assert connector.get_state() == {}
     _, kwargs = connector.get_ctor_args_and_kwargs()
     assert kwargs["encoder"] == artifact.reference
+    again = EncodeObservations(artifact, backend="torch", threads=2)
+    _, kwargs = again.get_ctor_args_and_kwargs()
+    assert EncodeObservations(**kwargs)._encode.options == EncoderOptions(device="cpu", backend="torch", threads=2)
+    with pytest.raises(UnknownNameError, match=r"unknown option .backen.; did you mean .backend."):
+        EncodeObservations(artifact, backen="torch")
 
     pipeline.save_to_path(str(tmp_path / "pipeline"), state=pipeline.get_state())
     stored = sum(path.stat().st_size for path in (tmp_path / "pipeline").rglob("*"))
@@ -125,7 +131,7 @@ def test_encodes_once_a_vector_step(tiny: Callable[..., Any], monkeypatch: pytes
         return encode(self, frames)
 
     monkeypatch.setattr(FrameEncoder, "__call__", counted)
-    algorithm = tiny(mode="preprocessor").build_algo()
+    algorithm = tiny(placement="preprocessor").build_algo()
     try:
         algorithm.train()
         # The reset, then 16 steps of 4 games.

@@ -51,7 +51,7 @@ def test_yaml_reads_plain_numbers(tmp_path: Path) -> None:
         ({"autoencoder": "vae_paper", "batch_size": "128"}, "batch_size = '128'"),
         ({"autoencoder": "vae_paper", "batch_size": 0}, "batch_size = 0"),
         ({"autoencoder": "vae_paper", "learning_rate": float("nan")}, "learning_rate = nan"),
-        ({"autoencoder": "vae_paper", "loss": {"element_weight": 1.5}}, "loss.element_weight = 1.5"),
+        ({"autoencoder": "vae_paper", "loss": {"class_share": 1.5}}, "loss.class_share = 1.5"),
         ({"autoencoder": "vae_paper", "precision": "float16"}, "precision = 'float16'"),
         ({}, "missing key 'autoencoder'"),
         ({"autoencoder": 7}, "autoencoder = 7"),

@@ -18,21 +18,21 @@ def test_the_order_is_shuffled_passes_and_a_position_says_all() -> None:
     assert not np.array_equal(Order(10, seed=5).take(0, 10), whole[:10])
 
 
-def test_batches_come_in_order_with_their_boxes() -> None:
+def test_batches_come_in_order_with_their_maps() -> None:
     data = Squares(20, 4)
-    split = Split(data, "train", with_boxes=True, device=torch.device("cpu"))
+    split = Split(data, "train", with_maps=True, device=torch.device("cpu"))
     indices = np.array([[3, 1], [19, 0], [7, 7]])
     batches = list(split.batches(indices))
     assert len(batches) == 3
     for batch, places in zip(batches, indices, strict=True):
         np.testing.assert_array_equal(batch.frames.numpy(), data.frames("train")[places])
-        assert batch.boxes is not None
-        np.testing.assert_array_equal(batch.boxes.numpy(), data.boxes("train")[places])
-    plain = Split(data, "train", with_boxes=False, device=torch.device("cpu"))
-    assert plain.pick(indices[0]).boxes is None
+        assert batch.maps is not None
+        np.testing.assert_array_equal(batch.maps.numpy(), data.semantic_maps("train").maps[places])
+    plain = Split(data, "train", with_maps=False, device=torch.device("cpu"))
+    assert plain.pick(indices[0]).maps is None
 
 
 def test_spread_is_even() -> None:
-    split = Split(Squares(10, 4), "train", with_boxes=False, device=torch.device("cpu"))
+    split = Split(Squares(10, 4), "train", with_maps=False, device=torch.device("cpu"))
     assert split.spread(5).tolist() == [0, 2, 4, 6, 8]
     assert split.spread(99).tolist() == list(range(10))

@@ -13,9 +13,9 @@ from heist_encoders.autoencoders import create_autoencoder, to_input
 from heist_encoders.errors import ConfigError, ResourceError
 from heist_encoders.training.config import LossConfig
 from heist_encoders.training.distributed import train_distributed
-from heist_encoders.training.losses import Objective
+from heist_encoders.training.objective import Batch, Context, Objective
 from heist_encoders.training.train import train
-from tests.training.fakes import Squares
+from tests.training.fakes import CLASSES, Squares
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -34,19 +34,20 @@ TOLERANCE = 0.05
 """Of the test losses: batch normalisation sees half a batch."""
 
 
-@pytest.mark.parametrize("loss", [{"element_weight": 0.9}, {"element_weight": 0.0, "perceptual": 0.1}])
+@pytest.mark.parametrize("loss", [{"weighting": "classes"}, {"weighting": "none", "perceptual": 0.1}])
 def test_the_parts_of_a_batch_have_the_gradient_of_the_whole(loss: dict[str, Any]) -> None:
     data = Squares(32, 2)
     model = create_autoencoder("conv_maxpool", CONFIG["params"]).eval()  # batch normalisation sees no batch
-    objective = Objective(LossConfig(**loss))
-    frames, boxes = to_input(np.array(data.frames("train"))), torch.from_numpy(data.boxes("train"))
+    objective = Objective(LossConfig(**loss), model, Context(CLASSES))
+    batch = Batch(torch.tensor(data.frames("train")), torch.from_numpy(data.semantic_maps("train").maps))
+    frames = to_input(np.array(data.frames("train")))
 
     def gradients(parts: list[slice | None]) -> tuple[float, list[torch.Tensor]]:
         total = 0.0
         model.zero_grad()
         for part in parts:
             own = frames if part is None else frames[part]
-            terms = objective(model, own, model(own), boxes, part=part)
+            terms = objective(model, own, model(own), batch, part=part)
             (terms.total / len(parts)).backward()
             total += float(terms.total.detach()) / len(parts)
         return total, [p.grad.clone() for p in model.parameters() if p.grad is not None]

@@ -35,7 +35,7 @@ def same_weights(a: TrainResult, b: TrainResult) -> bool:
 
 
 def curves(result: TrainResult) -> list[tuple[float, float, float]]:
-    return [(r.train_loss, r.test_loss, r.kl) for r in result.history]
+    return [(r.train_loss, r.test_loss, r.terms) for r in result.history]
 
 
 @pytest.mark.parametrize("name", autoencoder_names())
@@ -63,7 +63,7 @@ def test_a_seed_decides_everything(precision: str) -> None:
     assert not same_weights(first, train({**SMALL, "precision": precision, "seed": 1}, DATA))
 
 
-MANY: dict[str, Any] = {"schedule": "cosine", "weight_decay": 0.01, "loss": {"beta_warmup": 0.5, "element_map": 0.5}}
+MANY: dict[str, Any] = {"schedule": "cosine", "weight_decay": 0.01, "loss": {"beta_warmup": 0.5, "semantic_map": 0.5}}
 
 
 @pytest.mark.parametrize("settings", [{}, MANY])
@@ -188,7 +188,7 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_collapse_is_noticed() -> None:
     config = {**SMALL, "loss": {"beta": 100.0}, "max_epochs": 2, "learning_rate": 0.01}
-    with pytest.warns(UserWarning, match=r"vae_paper: only 0 of 6 numbers of the encoding vary"):
+    with pytest.warns(UserWarning, match=r"vae_paper: only 0 of 6 dimensions of the encoding vary"):
         result = train(config, DATA)
     assert result.history[-1].collapsed
     assert result.history[-1].active_units == 0
@@ -198,7 +198,7 @@ def test_collapse_is_noticed() -> None:
     ("active", "units", "collapsed"), [(6, 64, True), (7, 64, False), (0, 5, True), (1, 10, False)]
 )
 def test_collapsed_means_under_a_tenth(active: int, units: int, collapsed: bool) -> None:
-    report = EpochReport(0, 1.0, 1.0, 0.1, 0.0, 0.0, active, units, 1, 1.0, 1.0, True)
+    report = EpochReport(0, 1.0, 1.0, {"mse": 0.1}, active, units, 1, 1.0, 1.0, True)
     assert report.collapsed == collapsed
 
 
@@ -209,7 +209,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(monkeypatch: pytest.MonkeyPa
 
     def blown_up(self: VaePaper, *args: Any, **options: Any) -> Any:
         terms = real(self, *args, **options)
-        return terms._replace(total=terms.total * math.inf)
+        return {name: value * math.inf for name, value in terms.items()}
 
     monkeypatch.setattr(VaePaper, "loss_function", blown_up)
     with pytest.raises(HeistEncodersError, match="the loss of vae_paper became inf after 16 samples") as caught:
@@ -217,14 +217,15 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(monkeypatch: pytest.MonkeyPa
     assert "\n" not in str(caught.value)
 
 
-def test_without_boxes_only_the_plain_loss_works() -> None:
-    class NoBoxes(Squares):
-        def boxes(self, split: str) -> Any:
-            raise DatasetError("no boxes")
+def test_without_semantic_maps_a_loss_that_needs_them_is_refused() -> None:
+    class NoMaps(Squares):
+        def semantic_maps(self, split: str) -> Any:
+            raise DatasetError("squares have no semantic maps; set loss.weighting to 'rarity'")
 
-    with pytest.raises(DatasetError, match="element_weight to 0"):
-        train(SMALL, NoBoxes())
-    assert train({**SMALL, "max_epochs": 1, "loss": {"element_weight": 0}}, NoBoxes()).samples == 48
+    with pytest.raises(DatasetError, match="no semantic maps"):
+        train({**SMALL, "loss": {"weighting": "classes"}}, NoMaps())
+    assert train({**SMALL, "max_epochs": 1, "loss": {"weighting": "none"}}, NoMaps()).samples == 48
+    assert train({**SMALL, "max_epochs": 1}, NoMaps()).samples == 48, "the default needs no labels"
 
 
 def test_empty_splits_are_refused() -> None:

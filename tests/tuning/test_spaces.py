@@ -11,7 +11,7 @@ import pytest
 from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import load_space, search_space, space_names
-from heist_encoders.tuning.options import Objective
+from heist_encoders.tuning.options import Objective, SweepOptions
 from heist_encoders.tuning.plan import place_of
 from heist_encoders.tuning.spaces import PRESETS, configs_folder, space_of
 
@@ -141,8 +141,8 @@ def test_otherwise_is_the_default_of_the_family(tmp_path: Path) -> None:
         ("space: {batch_size: {choice: [8], otherwise: 3}}", "needs a 'when'"),
         ("sweeps: {}", "unknown key 'sweeps'; did you mean 'sweep'"),
         ("sweep: {num_sample: 3}", "unknown key 'num_sample'; did you mean 'num_samples'"),
-        ("sweep: {scheduler: hyperband}", "scheduler = 'hyperband'"),
-        ("objective: {metric: accuracy}", "metric = 'accuracy'"),
+        ("sweep: {scheduler: hyperband}", "unknown scheduler 'hyperband'"),
+        ("objective: {metric: accuracy}", "unknown metric 'accuracy'"),
         ("objective: {max_latency_ms: -1.0}", "max_latency_ms = -1.0"),
         ("preset: fast", "unknown preset 'fast'"),
         ("space: [1, 2]", "expected a mapping"),
@@ -173,9 +173,9 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 def test_objective_never_prefers_what_is_over_a_limit() -> None:
     objective = Objective()
-    good = {"encoding_size": 1200, "latency_ms": 5.0, "mlp_f1": 0.0, "test_loss": 1e5}
-    large = {"encoding_size": 1201, "latency_ms": 1.0, "mlp_f1": 1.0, "test_loss": 0.0}
-    slow = {"encoding_size": 10, "latency_ms": 50.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    good = {"latent_dimension": 1200, "latency_ms": 5.0, "mlp_f1": 0.0, "test_loss": 1e5}
+    large = {"latent_dimension": 1201, "latency_ms": 1.0, "mlp_f1": 1.0, "test_loss": 0.0}
+    slow = {"latent_dimension": 10, "latency_ms": 50.0, "mlp_f1": 1.0, "test_loss": 0.0}
     for chosen in (objective, Objective(metric="test_loss")):
         assert chosen.score(good) > chosen.score(large) > chosen.score(slow)
     assert [epoch for epoch in range(1, 20) if Objective(first_probe=2, probe_factor=3).probed(epoch)] == [2, 6, 18]
@@ -227,3 +227,16 @@ def test_a_space_of_ones_own_spends_what_the_preset_says(preset: str) -> None:
     assert own.parameters["epoch_samples"] == packaged.parameters["epoch_samples"]
     assert (own.objective, own.sweep) == (packaged.objective, packaged.sweep)
     assert space_of({"autoencoder": "vae_paper", "max_epochs": 3}, preset).max_epochs == 3
+
+
+def test_sweep_options_of_a_file_and_of_keywords_are_the_same(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "autoencoder: vae_paper\nsweep: {num_samples: 3, seed: 4, cpus_per_trial: 2, log: [mlflow]}\n"
+    )
+    from_file = load_space(path).sweep
+    assert (
+        from_file == load_space("vae_paper").with_options(num_samples=3, seed=4, cpus_per_trial=2, log=["mlflow"]).sweep
+    )
+    assert from_file.log == ("mlflow",)
+    assert from_file.grace_epochs == load_space("vae_paper").sweep.grace_epochs  # the preset's
+    assert [name for name, field in SweepOptions.model_fields.items() if not field.description] == []

@@ -53,7 +53,7 @@ def test_sweep_runs_and_reports(finished: tuple[SweepResult, list], small_datase
     best = result.best
     assert best is not None
     assert best["objective"] == best["mlp_f1"]
-    assert best["encoding_size"] == 8
+    assert best["latent_dimension"] == 8
     assert 0 < best["latency_ms"] < 5
     first, second, third = result.table.sort_values("trial")["learning_rate"]
     assert first == 3e-3  # the space's start
@@ -230,7 +230,9 @@ def test_optuna_and_a_space_of_tune(ray_local: None, small_dataset: Any, tmp_pat
     assert result.table["learning_rate"].between(3e-4, 1e-2).all()
     assert (result.table["learning_rate"] == 3e-3).sum() == 1
     space = {**search_space("conv_maxpool", "smoke"), **TINY}
-    result = sweep(space, small_dataset, out=tmp_path / "dict", preset="smoke", num_samples=1, scheduler="none")
+    result = sweep(
+        space, small_dataset, out=tmp_path / "dict", preset="smoke", options={"num_samples": 1}, scheduler="none"
+    )
     assert result.best is not None
 
 
@@ -249,7 +251,7 @@ def test_over_the_limits_nothing_wins(ray_local: None, small_dataset: Any, tmp_p
         preset="smoke",
         train=TINY,
         num_samples=1,
-        objective={"max_encoding_size": 4},
+        objective={"max_latent_dimension": 4},
     )
     assert result.best is None
     assert not result.table["feasible"].any()
@@ -270,7 +272,11 @@ def test_bad_folders_and_options(small_dataset: Any, tmp_path: Path) -> None:
         sweep("conv_maxpool", small_dataset, out=file)
     with pytest.raises(ConfigError, match="holds other files and no sweep"):
         sweep("conv_maxpool", small_dataset, out=tmp_path)
-    with pytest.raises(ConfigError, match="expected one of mlp_f1"):
+    with pytest.raises(UnknownNameError, match="unknown option 'num_sample'; did you mean 'num_samples'"):
+        sweep("conv_maxpool", small_dataset, out=tmp_path / "s", num_sample=3)
+    with pytest.raises(UnknownNameError, match="unknown scheduler 'ahsa'; did you mean 'asha'"):
+        sweep("conv_maxpool", small_dataset, out=tmp_path / "s", options={"scheduler": "ahsa"})
+    with pytest.raises(UnknownNameError, match="unknown metric 'f1'; did you mean 'mlp_f1'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", metric="f1")
     with pytest.raises(ConfigError, match="unknown key 'epochs'"):
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", train={"epochs": 3})

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from heist_encoders.autoencoders import create_autoencoder
-from heist_encoders.heist.engine import Engine
+from heist_encoders.engine import Engine
 from heist_encoders.zoo import save_artifact
 from heist_encoders.zoo.artifact import Artifact
 

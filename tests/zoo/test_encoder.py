@@ -73,6 +73,13 @@ def test_openvino_pins_no_thread(saved: Artifact, threads: int) -> None:
     assert seen == {frozenset(os.sched_getaffinity(0))}
 
 
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs both backends")
+def test_auto_takes_openvino_on_a_cpu_that_has_it(saved: Artifact) -> None:
+    assert load_encoder(saved, device="cpu").backend == "openvino"
+    assert backends.resolve_backend("auto", "cuda") == "torch"
+    assert load_encoder(saved, backend="openvino").device == "cpu"
+
+
 def test_no_frames_give_no_encodings(saved: Artifact) -> None:
     encoder = load_encoder(saved, device="cpu")
     assert encoder.encode(np.zeros((0, 64, 64, 3), np.uint8)).shape == (0, 32)
@@ -148,13 +155,15 @@ def test_bad_options(saved: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
         load_encoder(saved, precision="float16")
     with pytest.raises(ConfigError, match="threads = 0"):
         load_encoder(saved, threads=0)
+    with pytest.raises(UnknownNameError, match="unknown option 'backen'; did you mean 'backend'"):
+        load_encoder(saved, backen="torch")
     for device in ("gpu", "cuda:99", "meta!"):
         with pytest.raises(HeistEncodersError, match="device") as error:
             load_encoder(saved, device=device)
         assert "\n" not in str(error.value)
     with pytest.raises(ConfigError, match="CPU only"):
-        backends.available_backends("openvino", "cuda")
+        backends.resolve_backend("openvino", "cuda")
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install"):
         load_encoder(saved, device="cpu", backend="openvino")
-    assert load_encoder(saved, device="cpu").backend == "torch"  # without a measurement: there is no other
+    assert load_encoder(saved, device="cpu").backend == "torch"  # there is no other

@@ -1,0 +1,94 @@
+"""How fast the planning head learns the oracle's moves on the true state: accuracy against labelled samples."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from heist_encoders.evaluation.targets import move_distribution
+from numpy.typing import NDArray
+
+from heist_encoders.data.sampler import CaseFinder, draw_poses, pose_labels
+from heist_encoders.engine import Engine
+from heist_encoders.policies.planner import PlannerConfig, fit_planner, plan_accuracy, plan_logits
+from heist_encoders.tasks.heist.elements import CASES, EVALUATION_LEVELS, TRAIN_LEVELS
+from heist_encoders.tasks.heist.levels import LevelBank, present
+
+
+def true_states(
+    mode: str, levels: range, count: int, seed: int, per_level: int = 16
+) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """Balanced situations as maps of what is in each cell, and the oracle's moves.
+
+    Returns:
+        float16 (count, 14, size, size): walls, agent, its place in the cell (x and y), 3 keys, 3 doors, exit, 3 keys
+        held (everywhere); and float32 (count, 9), uniform over the oracle's moves.
+    """
+    rng = np.random.default_rng(seed)
+    maps, moves = [], []
+    with Engine(1, distribution_mode=mode) as engine:
+        for start in range(0, count, 4096):
+            size = min(4096, count - start)
+            cases = rng.permutation(np.arange(size) % len(CASES)).astype(np.int8)
+            bank = LevelBank(engine, rng.integers(levels.start, levels.stop, max(64, size // per_level)).tolist())
+            finder = CaseFinder(bank, mode)
+            poses = draw_poses(finder, cases, rng)
+            labels = pose_labels(bank, poses, mode)
+            maps.append(_maps(bank, poses, labels))
+            moves.append(move_distribution(labels["oracle_moves"].astype(np.int64)))
+    return np.concatenate(maps), np.concatenate(moves)
+
+
+def _maps(bank: LevelBank, poses: Any, labels: dict[str, Any]) -> NDArray[np.float16]:
+    count, side = len(poses.level), bank.world_size
+    out = np.zeros((count, 14, side, side), np.float16)
+    rows = np.arange(count)
+    out[:, 0] = bank.gates[poses.level] == 127
+    cells = np.floor(poses.xy).astype(np.int64)
+    out[rows, 1, cells[:, 1], cells[:, 0]] = 1
+    for axis in range(2):
+        out[rows, 2 + axis, cells[:, 1], cells[:, 0]] = 4 * (poses.xy[:, axis] - cells[:, axis] - 0.5)
+    there = present(bank.num_keys[poses.level], poses.progress) & ~np.isnan(bank.positions[poses.level, :, 0])
+    row, element = np.nonzero(there)
+    x, y = bank.positions[poses.level[row], element].astype(np.int64).T
+    out[row, 4 + element, y, x] = 1
+    for color, name in enumerate(("blue", "green", "red")):
+        out[:, 11 + color] = labels[f"held_{name}"][:, None, None]
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", default="easy", choices=["easy", "hard"])
+    parser.add_argument("--samples", type=int, nargs="+", default=[51_200, 102_400, 204_800])
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--iterations", type=int, default=16)
+    parser.add_argument("--channels", type=int, default=24)
+    parser.add_argument("--kernel", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    test = true_states(args.mode, EVALUATION_LEVELS, 8192, seed=1)
+    config = PlannerConfig(channels=args.channels, iterations=args.iterations, kernel=args.kernel)
+    for samples in args.samples:
+        train = true_states(args.mode, TRAIN_LEVELS, samples, seed=2)
+        started = time.perf_counter()
+        model = fit_planner(
+            *train, samples=samples, config=config, batch_size=args.batch_size, lr=args.lr, seed=args.seed
+        )
+        seconds = time.perf_counter() - started
+        accuracy = plan_accuracy(plan_logits(model, test[0]), test[1])
+        size = sum(p.numel() for p in model.parameters())
+        print(
+            f"{args.mode}: {samples:7,} samples, accuracy {accuracy:.3f}, {seconds:.0f} s, {size:,} parameters, "
+            f"batch {args.batch_size}, lr {args.lr:g}, {args.channels}x{args.iterations}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+"""Probing: what small networks read from frozen encodings, on levels that nobody was trained on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from heist_encoders.errors import DatasetError
+from heist_encoders.evaluation.encoding import Encodable, encode_frames
+from heist_encoders.evaluation.frames import Floats, Indices, LabelledFrames
+from heist_encoders.evaluation.probes import HIDDEN, LINEAR, LOSSES, ProbeSettings, Standardiser, as_rows, train_probe
+from heist_encoders.evaluation.semantic_probe import MapProbeSettings, MapReading, Maps, read_maps
+from heist_encoders.json_text import plain
+from heist_encoders.policies.planner import fit_planner, plan_accuracy, plan_logits
+from heist_encoders.ray_session import cpu_count
+from heist_encoders.semantic import coarsen
+from heist_encoders.tasks.registry import task_of
+from heist_encoders.tasks.targets import Answers, ProbeTarget, Rows
+from heist_encoders.training.hardware import torch_threads
+
+FAST_TRAIN, FAST_TEST = 4_000, 1_000
+"""Frames that ``fast=True`` uses."""
+FAST_MAPS = MapProbeSettings(samples=12_000, batch_size=32)
+KINDS = {"linear": None, "mlp": HIDDEN}
+"""Kind of probe -> hidden units."""
+
+
+class Questions(NamedTuple):
+    """What is asked about some frames, in their order."""
+
+    answers: dict[str, Answers]
+    """By target."""
+    maps: Maps | None
+    """uint8 (N, 16, 16), coarse semantic maps; None where the game has none."""
+
+
+@dataclass
+class ProbeResult:
+    """What probes read from an encoding, on the test split. All but errors in pixels are between 0 and 1.
+
+    Attributes:
+        miou: mean IoU of the coarse semantic map, the main figure; None where the game has no such map.
+        iou: of each class.
+        plan_accuracy: share of frames in which a planning head names a move of the oracle's, after ``plan_samples``
+            labelled frames; None if it was not asked for.
+        figures: of every target of the task (``ProbeTarget.figures``), by the MLP probe; by the linear one with
+            ``linear_`` in front.
+        by_thing: element -> figure -> value.
+        std: standard deviation over the seeds of each figure; empty for one seed.
+        train_samples, test_samples, latent_dimension, seed, seeds, fast, seconds: how it was measured.
+        maps: uint8 (M, 16, 16), the map that the probe of the first seed read of each test frame, or None.
+        test_rows: int64 (M,), which test frames. Neither of these two is in ``to_dict``.
+    """
+
+    miou: float | None
+    iou: dict[str, float]
+    plan_accuracy: float | None
+    plan_samples: int
+    figures: dict[str, float]
+    by_thing: Rows
+    std: dict[str, float]
+    train_samples: int
+    test_samples: int
+    latent_dimension: int
+    seed: int
+    seeds: int
+    fast: bool
+    seconds: float
+    maps: Maps | None = field(default=None, repr=False)
+    test_rows: Indices = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, ``figures`` beside the rest; None for what does not exist (NaN)."""
+        values = {key: value for key, value in vars(self).items() if key not in ("maps", "test_rows", "figures")}
+        return plain({**values, **self.figures}, 6)  # type: ignore[no-any-return]
+
+
+def sample_rows(count: int, limit: int, seed: int = 0) -> Indices:
+    """``limit`` of ``count`` row numbers (all if there are fewer), ascending, the same for the same seed."""
+    if count <= limit:
+        return np.arange(count, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False)).astype(np.int64)
+
+
+def targets_of(dataset: LabelledFrames) -> tuple[ProbeTarget, ...]:
+    """The targets of a dataset's task; empty for games without labels to probe for."""
+    return task_of(dataset.spec.game).probe_targets()
+
+
+def has_maps(dataset: LabelledFrames) -> bool:
+    """Whether the dataset's game has semantic maps."""
+    return bool(task_of(dataset.spec.game).classes)
+
+
+def can_probe(dataset: LabelledFrames) -> bool:
+    """Whether there is anything to probe for."""
+    return bool(targets_of(dataset)) or has_maps(dataset)
+
+
+def questions(dataset: LabelledFrames, split: str, rows: Indices) -> Questions:
+    """Answers and coarse maps of some rows of a split."""
+    labels = dataset.labels(split).iloc[rows]
+    answers = {target.name: target.load(labels) for target in targets_of(dataset)}
+    maps = None
+    if has_maps(dataset):
+        source = dataset.semantic_maps(split)
+        count = len(source.classes)
+        maps = np.concatenate(
+            [coarsen(source.pick(rows[i : i + 1024]), count) for i in range(0, max(1, len(rows)), 1024)]
+        )
+    return Questions(answers, maps)
+
+
+def probe(
+    encoder: Encodable,
+    dataset: LabelledFrames,
+    *,
+    seed: int = 0,
+    seeds: int = 1,
+    train_limit: int = 20_000,
+    test_limit: int = 5_000,
+    plan_samples: int = 0,
+    fast: bool = False,
+    wanted: Collection[str] | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+) -> ProbeResult:
+    """Train probes on frozen encodings of the train split and evaluate them on the test split.
+
+    Args:
+        encoder: an autoencoder, an ``Encoder``, or a function from uint8 (N, 64, 64, 3) to (N, ...).
+        dataset: with labels to probe for.
+        seed: of the probes. The same seed gives the same figures.
+        seeds: with more than one, probes are trained for seed, seed + 1, ... and the figures are means.
+        train_limit, test_limit: at most so many frames of each split, drawn without replacement.
+        plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. Fewer
+            frames than that are shown again and again.
+        fast: fewer frames and steps (a few seconds), for estimates inside sweeps.
+        wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
+        batch_size: frames encoded at a time.
+        device: of the probes: ``auto`` (GPU if there is one), ``cpu`` or ``cuda``.
+
+    Raises:
+        DatasetError: if the dataset's game has nothing to probe for, or a split is empty.
+    """
+    started = time.perf_counter()
+    if not can_probe(dataset):
+        raise DatasetError(f"{dataset.spec.game} has no labels to probe for; use a dataset of a game that has")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if fast:
+        train_limit, test_limit = min(train_limit, FAST_TRAIN), min(test_limit, FAST_TEST)
+    encodings, asked, rows = [], [], np.zeros(0, np.int64)
+    for split, limit in (("train", train_limit), ("test", test_limit)):
+        frames = dataset.frames(split)
+        if not len(frames):
+            raise DatasetError(f"the dataset has no {split} frames to probe on; generate more or raise test_fraction")
+        rows = sample_rows(len(frames), limit)
+        encodings.append(encode_frames(encoder, frames, rows, batch_size=batch_size))
+        asked.append(questions(dataset, split, rows))
+    if wanted is not None and "miou" not in wanted:
+        asked = [part._replace(maps=None) for part in asked]
+    result = probe_encodings(
+        encodings[0],
+        asked[0],
+        encodings[1],
+        asked[1],
+        targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
+        classes=task_of(dataset.spec.game).classes,
+        seed=seed,
+        seeds=seeds,
+        fast=fast,
+        device=device,
+    )
+    if plan_samples:
+        plan = _plan(encodings, asked, plan_samples, seed, device)
+        result = replace(result, plan_accuracy=plan, plan_samples=plan_samples)
+    return replace(result, test_rows=rows, seconds=time.perf_counter() - started)
+
+
+def _gives(target: ProbeTarget, wanted: Collection[str]) -> bool:
+    return any(name in wanted or f"linear_{name}" in wanted for name in target.figures)
+
+
+def probe_encodings(
+    x_train: Floats,
+    train: Questions,
+    x_test: Floats,
+    test: Questions,
+    *,
+    targets: Iterable[ProbeTarget],
+    classes: tuple[str, ...] = (),
+    seed: int = 0,
+    seeds: int = 1,
+    fast: bool = False,
+    device: str = "cpu",
+) -> ProbeResult:
+    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with what is asked about them."""
+    started, targets = time.perf_counter(), tuple(targets)
+    rows, rows_test = as_rows(x_train), as_rows(x_test)
+    z_train = z_test = torch.zeros(0)
+    if targets:
+        standardise = Standardiser.fit(torch.from_numpy(rows).to(device))
+        z_train, z_test = (standardise(torch.from_numpy(x).to(device)) for x in (rows, rows_test))
+
+    def run(number: int) -> tuple[dict[str, float], Rows, MapReading | None]:
+        reading = None
+        if train.maps is not None and test.maps is not None:
+            settings = FAST_MAPS if fast else None
+            reading = read_maps(
+                x_train, train.maps, x_test, test.maps, classes, seed=number, settings=settings, device=device
+            )
+        return *_probe_targets(targets, z_train, train.answers, z_test, test.answers, number, fast), reading
+
+    numbers = range(seed, seed + max(1, seeds))
+    # One thread of torch a seed, several seeds at once: faster than several threads a seed, for the products are small,
+    # and the figures do not depend on the number of cores.
+    at_once = min(len(numbers), cpu_count()) if device == "cpu" else 1
+    with torch_threads(1 if device == "cpu" else None), ThreadPoolExecutor(at_once, "probes") as pool:
+        runs = list(pool.map(run, numbers)) if at_once > 1 else [run(number) for number in numbers]
+    readings = [reading for _, _, reading in runs if reading is not None]
+    figures = {name: [run[0][name] for run in runs] for name in runs[0][0]}
+    spread = dict(figures)
+    if readings:
+        spread["miou"] = [reading.miou for reading in readings]
+    return ProbeResult(
+        miou=float(np.mean(spread["miou"])) if readings else None,
+        iou={name: float(np.mean([r.iou[name] for r in readings])) for name in readings[0].iou} if readings else {},
+        plan_accuracy=None,
+        plan_samples=0,
+        figures={name: float(np.mean(values)) for name, values in figures.items()},
+        by_thing={
+            thing: {name: float(np.mean([run[1][thing][name] for run in runs])) for name in runs[0][1][thing]}
+            for thing in runs[0][1]
+        },
+        std={name: float(np.std(values)) for name, values in spread.items()} if seeds > 1 else {},
+        train_samples=len(rows),
+        test_samples=len(rows_test),
+        latent_dimension=rows.shape[1],
+        seed=seed,
+        seeds=max(1, seeds),
+        fast=fast,
+        seconds=time.perf_counter() - started,
+        maps=readings[0].predictions if readings else None,
+        test_rows=np.arange(len(rows_test), dtype=np.int64),
+    )
+
+
+def _probe_targets(
+    targets: tuple[ProbeTarget, ...],
+    x: torch.Tensor,
+    train: Mapping[str, Answers],
+    x_test: torch.Tensor,
+    test: Mapping[str, Answers],
+    seed: int,
+    fast: bool,
+) -> tuple[dict[str, float], Rows]:
+    """A linear and an MLP probe for each target: figures, and those of single things."""
+    figures: dict[str, float] = {}
+    by_thing: Rows = {}
+    for kind, hidden in KINDS.items():
+        prefix = "linear_" if kind == "linear" else ""
+        settings = LINEAR if hidden is None else ProbeSettings()
+        if fast:
+            settings = replace(settings, batch_size=128)
+        for target in targets:
+            outputs = _outputs(target, x, train[target.name], x_test, hidden, seed, settings)
+            scores = target.score(outputs, test[target.name])
+            figures |= {f"{prefix}{name}": value for name, value in scores.figures.items()}
+            for thing, values in scores.by_thing.items():
+                by_thing.setdefault(thing, {}).update({f"{prefix}{name}": value for name, value in values.items()})
+    return figures, by_thing
+
+
+def _outputs(
+    target: ProbeTarget,
+    x: torch.Tensor,
+    answers: Answers,
+    x_test: torch.Tensor,
+    hidden: int | None,
+    seed: int,
+    settings: ProbeSettings,
+) -> Floats:
+    """Outputs float32 (M, K) of a probe trained on the rows with any known answer; zeros if there is none."""
+    rows = torch.from_numpy(np.flatnonzero(answers.known.any(axis=1))).to(x.device)
+    if len(rows) < 2:
+        return np.zeros((len(x_test), answers.values.shape[1]), np.float32)
+    predict = train_probe(
+        x if len(rows) == len(x) else x[rows],
+        torch.from_numpy(answers.values).to(x.device)[rows],
+        torch.from_numpy(answers.known).to(x.device)[rows],
+        LOSSES[target.loss],
+        hidden=hidden,
+        seed=seed,
+        settings=settings,
+    )
+    outputs: Floats = predict(x_test).cpu().numpy()
+    return outputs
+
+
+def _plan(encodings: list[Floats], asked: list[Questions], samples: int, seed: int, device: str) -> float | None:
+    """Plan accuracy; None for games without an oracle."""
+    if "next_move" not in asked[0].answers:
+        return None
+    mean, std = encodings[0].mean(0), encodings[0].std(0)
+    x, x_test = ((part - mean) / np.where(std > 1e-6, std, 1) for part in encodings)
+    moves, moves_test = (part.answers["next_move"].values for part in asked)
+    with torch_threads(1 if device == "cpu" else None):
+        head = fit_planner(x, moves, samples=samples, seed=seed, device=device)
+        return plan_accuracy(plan_logits(head, x_test), moves_test)

@@ -1,0 +1,142 @@
+"""The main probe: which semantic map a small decoder reads from frozen encodings, scored by mean IoU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from heist_encoders.autoencoders.semantic_decoder import SemanticDecoder
+from heist_encoders.evaluation.frames import Indices
+from heist_encoders.training.objective import map_cross_entropy
+
+Maps = npt.NDArray[np.uint8]
+"""(N, side, side), the class of each block."""
+
+
+@dataclass(frozen=True)
+class MapProbeSettings:
+    """How the probe is trained: Adam, one cosine cycle, gradients clipped at 1."""
+
+    samples: int = 100_000
+    """Frames shown in all; the training frames again and again, shuffled anew in each pass."""
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+
+
+@dataclass(frozen=True)
+class MapReading:
+    """What the probe read of M test frames.
+
+    Attributes:
+        miou: mean over the classes that the test frames show of the intersection over union.
+        iou: of each class; NaN for a class that no test frame shows.
+        predictions: uint8 (M, side, side).
+    """
+
+    miou: float
+    iou: dict[str, float]
+    predictions: Maps
+
+
+def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, ...]) -> tuple[float, dict[str, float]]:
+    """Mean IoU, and IoU by class: TP / (TP + FP + FN) over all blocks of all frames (Everingham et al. 2010).
+
+    Args:
+        predicted, actual: uint8 (N, H, W).
+        classes: names of the class numbers.
+
+    Returns:
+        The mean over the classes that ``actual`` shows, and each class's; NaN for one that it does not show.
+    """
+    number = len(classes)
+    index = actual.ravel().astype(np.int64) * number + predicted.ravel()
+    counts = np.bincount(index, minlength=number**2).reshape(number, number).astype(np.float64)
+    hits, shown, said = np.diag(counts), counts.sum(1), counts.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou = np.where(shown > 0, hits / (shown + said - hits), np.nan)
+    return float(np.nanmean(iou)), dict(zip(classes, iou.tolist(), strict=True))
+
+
+class Normaliser:
+    """Encodings of any dtype to float32 of mean 0 and standard deviation 1: by channel where they have an image's
+    shape, else by dimension.
+
+    Args:
+        encodings: (N, *shape), those of the training frames.
+    """
+
+    def __init__(self, encodings: npt.NDArray[np.generic]) -> None:
+        sample = torch.from_numpy(np.ascontiguousarray(encodings[:: max(1, len(encodings) // 4_000)])).float()
+        over = (0, 2, 3) if sample.ndim == 4 and sample.shape[2] * sample.shape[3] > 1 else (0,)
+        self._mean = sample.mean(over, keepdim=True)
+        std = sample.std(over, correction=0, keepdim=True)
+        self._scale = torch.where(std > 1e-6, 1 / std.clamp(min=1e-12), torch.zeros(()))
+
+    def __call__(self, encodings: npt.NDArray[np.generic], device: str | torch.device = "cpu") -> Tensor:
+        """(B, *shape) -> float32 of the same shape, clipped to +-20 standard deviations."""
+        values = torch.from_numpy(np.ascontiguousarray(encodings)).to(device).float()
+        return ((values - self._mean.to(device)) * self._scale.to(device)).clamp_(-20, 20)
+
+
+def read_maps(
+    x_train: npt.NDArray[np.generic],
+    maps_train: Maps,
+    x_test: npt.NDArray[np.generic],
+    maps_test: Maps,
+    classes: tuple[str, ...],
+    *,
+    seed: int = 0,
+    settings: MapProbeSettings | None = None,
+    device: str = "cpu",
+) -> MapReading:
+    """Train the probe on some encodings and evaluate it on others.
+
+    Args:
+        x_train, x_test: encodings (N, *shape), (M, *shape).
+        maps_train, maps_test: uint8 (N, side, side), (M, side, side).
+        classes: names of the class numbers.
+        seed: of the weights and the order of the frames.
+        settings: how it is trained.
+        device: ``cpu`` or ``cuda``.
+    """
+    settings = settings or MapProbeSettings()
+    normalise = Normaliser(x_train)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        decoder = SemanticDecoder(tuple(x_train.shape[1:]), len(classes), side=maps_train.shape[-1]).to(device)
+    decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(decoder.parameters(), lr=settings.learning_rate, fused=True)
+    batch_size = min(settings.batch_size, len(x_train))
+    steps = max(1, settings.samples // batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for rows in _passes(len(x_train), batch_size, steps, seed):
+        optimizer.zero_grad(set_to_none=True)
+        target = torch.from_numpy(maps_train[rows]).to(device).long()
+        map_cross_entropy(decoder(normalise(x_train[rows], device)), target).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    decoder.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(x_test), 256):
+            logits = decoder(normalise(x_test[start : start + 256], device))
+            parts.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
+    predictions = np.concatenate(parts)
+    miou, iou = intersection_over_union(predictions, maps_test, classes)
+    return MapReading(miou, iou, predictions)
+
+
+def _passes(count: int, batch_size: int, steps: int, seed: int) -> list[Indices]:
+    """Rows of each step, int64 (batch_size,): shuffled passes over all of them, the rest of a pass left out."""
+    generator = np.random.default_rng(seed)
+    per_pass = count // batch_size
+    passes = [
+        generator.permutation(count)[: per_pass * batch_size].reshape(per_pass, batch_size)
+        for _ in range(-(-steps // per_pass))
+    ]
+    return list(np.concatenate(passes)[:steps])

@@ -1,0 +1,219 @@
+"""Policy artifacts: folders that hold one policy, without pickle.
+
+A policy artifact has four files: ``config.json`` (what it is, which encoder it needs, and the SHA-256 of the other
+three), ``policy.safetensors`` (the head's weights), ``metrics.json`` (figures) and ``README.md`` (the card).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pydantic
+
+from heist_encoders.config import Config
+from heist_encoders.constants import DISTRIBUTION_MODES
+from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
+from heist_encoders.files import sha256_of
+from heist_encoders.json_text import plain, to_json
+from heist_encoders.paths import home
+from heist_encoders.policies.card import make_card
+from heist_encoders.policies.heads import HeadConfig, HeadPolicy
+from heist_encoders.policies.policy import ACTIONS, Policy
+from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, Artifact, check_files, read_config
+from heist_encoders.zoo.files import whole_folder
+from heist_encoders.zoo.lookup import find_artifact
+
+FORMAT_VERSION: Final = 1
+WEIGHTS: Final = "policy.safetensors"
+PACKAGED: Final = Path(__file__).parent / "packaged"
+_DEFAULT_MODE = "memory"
+
+
+class EncoderReference(Config):
+    """Which encoder a policy needs: its name in the zoo and the SHA-256 of its weights."""
+
+    name: str
+    sha256: str
+
+
+class PolicyConfig(Config):
+    """The content of ``config.json``."""
+
+    format_version: int
+    name: str
+    head: HeadConfig
+    encoding_shape: list[pydantic.PositiveInt]
+    actions: Literal["moves", "all"]
+    encoder: EncoderReference
+    game: str
+    distribution_mode: Literal["easy", "hard", "memory"]
+    use_backgrounds: bool
+    normalize: bool
+    training: dict[str, Any]
+    files: dict[str, str]
+
+
+def save_policy(policy: Policy, folder: str | Path, *, name: str | None = None, replace: bool = False) -> Path:
+    """Write a policy: whole or not at all.
+
+    Args:
+        policy: what to write.
+        folder: where; its parents are made.
+        name: the policy's name; None: as it is.
+        replace: whether a policy that lies there may be replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ArtifactError: if the folder is taken, holds something else or cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder).expanduser()
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / WEIGHTS).is_file():
+        raise ArtifactError(f"{folder} holds other files and no policy; choose a new or empty folder")
+    actions = next(key for key, number in ACTIONS.items() if number == policy.head.num_actions)
+    artifact = policy.artifact
+    config = {
+        "format_version": FORMAT_VERSION,
+        "name": name or policy.name,
+        "head": policy.head.config.to_dict(),
+        "encoding_shape": list(policy.head.shape),
+        "actions": actions,
+        "encoder": {"name": artifact.name, "sha256": artifact.sha256},
+        "game": artifact.game,
+        "distribution_mode": artifact.distribution_mode,
+        "use_backgrounds": artifact.use_backgrounds,
+        "normalize": policy.normalize,
+        "training": plain(policy.training),
+    }
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in policy.head.state_dict().items()}
+    with whole_folder(folder, replace=replace) as temporary:
+        save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
+        (temporary / METRICS).write_text(to_json(policy.metrics), encoding="utf-8")
+        (temporary / CARD).write_text(make_card(config, plain(policy.metrics)), encoding="utf-8")
+        files = {file: sha256_of(temporary / file) for file in sorted((CARD, METRICS, WEIGHTS))}
+        (temporary / CONFIG).write_text(to_json({**config, "files": files}), encoding="utf-8")
+    return folder
+
+
+def find_policy(name_or_path: str | Path, distribution_mode: str | None = None) -> Path:
+    """The folder of a policy: a packaged one's, the user's of that name, or a path.
+
+    Args:
+        name_or_path: a name, or a folder.
+        distribution_mode: which packaged policy of the name; None: the one of memory mode, or the only one.
+
+    Raises:
+        UnknownNameError: if nothing answers to the name or mode.
+    """
+    if distribution_mode is not None and distribution_mode not in DISTRIBUTION_MODES:
+        raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
+    given = str(name_or_path)
+    if isinstance(name_or_path, str) and given in policy_names():
+        modes = [mode for mode in DISTRIBUTION_MODES if (PACKAGED / given / mode / CONFIG).is_file()]
+        if not modes:
+            return _users() / given
+        mode = distribution_mode or (modes[0] if len(modes) == 1 else _DEFAULT_MODE)
+        if mode not in modes:
+            raise ArtifactError(f"no packaged policy {given!r} of distribution_mode {mode!r}; packaged: {modes}")
+        return PACKAGED / given / mode
+    path = Path(name_or_path).expanduser()
+    if isinstance(name_or_path, str) and "/" not in given and not path.exists():
+        raise unknown_name("policy", given, [*policy_names(), "<folder of a policy>"])
+    return path
+
+
+def policy_names() -> list[str]:
+    """Names of the packaged policies and of those in the user's zoo (``HEIST_ENCODERS_HOME/policies``)."""
+    packaged = [path.parent.parent.name for path in PACKAGED.glob(f"*/*/{CONFIG}")]
+    return sorted({*packaged, *(path.parent.name for path in _users().glob(f"*/{CONFIG}"))})
+
+
+def _users() -> Path:
+    return home() / "policies"
+
+
+def load_policy(
+    name_or_path: str | Path,
+    *,
+    distribution_mode: str | None = None,
+    encoder: str | Path | Artifact | None = None,
+    backend: str = "auto",
+    device: str = "cpu",
+) -> Policy:
+    """Open and verify a policy, and find its encoder.
+
+    Args:
+        name_or_path: a policy's name or folder.
+        distribution_mode: the mode that it must be of; None takes it as it is.
+        encoder: where its encoder lies, if it is not in the zoo. Its weights must be those that the policy needs.
+        backend, device: see ``Policy``.
+
+    Raises:
+        UnknownNameError: for a name that does not exist.
+        ArtifactError: if a file is missing, truncated or altered, the configuration or weights are not those of a
+            policy, it is of another mode, or its encoder is not found.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = find_policy(name_or_path, distribution_mode)
+    config = read_config(path, PolicyConfig, {WEIGHTS, METRICS, CARD}, FORMAT_VERSION, "policy", "save_policy")
+    check_files(path, config.files)
+    if distribution_mode not in (None, config.distribution_mode):
+        raise ArtifactError(
+            f"policy {config.name!r} plays {config.distribution_mode} mode, asked for {distribution_mode}; use "
+            f"distribution_mode={config.distribution_mode!r} or another policy"
+        )
+    try:
+        metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
+        head = HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions])
+        head.load_state_dict(load_file(path / WEIGHTS))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {reason}") from None
+    if not isinstance(metrics, Mapping):
+        raise ArtifactError(f"{path / METRICS} holds {type(metrics).__name__}, expected figures by name")
+    return Policy(
+        head,
+        _encoder(config, path, encoder),
+        normalize=config.normalize,
+        name=config.name,
+        training=config.training,
+        metrics=metrics,
+        backend=backend,
+        device=device,
+    )
+
+
+def _encoder(config: PolicyConfig, path: Path, given: str | Path | Artifact | None) -> Artifact:
+    """The encoder with the weights that a policy needs."""
+    wanted = config.encoder
+    try:
+        if given is None:
+            artifact = find_artifact({"name": wanted.name, "uri": str(path / "encoder"), "sha256": wanted.sha256})
+        else:
+            artifact = find_artifact(given, config.distribution_mode)
+    except HeistEncodersError as error:
+        if given is not None:
+            raise
+        raise ArtifactError(
+            f"policy {config.name!r} needs encoder {wanted.name!r} with weights {wanted.sha256[:12]}..., which is not "
+            "in the zoo of this machine; give its folder (encoder=...)"
+        ) from error
+    if artifact.sha256 != wanted.sha256:
+        raise ArtifactError(
+            f"encoder {artifact.name!r} has weights {artifact.sha256[:12]}..., policy {config.name!r} was trained on "
+            f"{wanted.sha256[:12]}... of {wanted.name!r}; give that one"
+        )
+    if tuple(config.encoding_shape) != tuple(artifact.encoding_shape):
+        raise ArtifactError(
+            f"{path}: the policy takes encodings {tuple(config.encoding_shape)}, its encoder gives "
+            f"{tuple(artifact.encoding_shape)}; save it again"
+        )
+    return artifact

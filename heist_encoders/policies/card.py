@@ -1,0 +1,87 @@
+"""The card of a policy: what it is, how good it is, how it was made, how to use it. Plain Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CLASSES = {
+    "A": "encoder trained without labels, policy by reward alone",
+    "B": "encoder trained with labels, policy by reward alone",
+    "C": "start states or shaping from the engine",
+    "D": "moves of the oracle",
+}
+"""What a policy may have been taught with, from the least to the most."""
+
+
+def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """The text of ``README.md``.
+
+    Args:
+        config: content of ``config.json`` (without ``files``).
+        metrics: content of ``metrics.json``.
+    """
+    name, mode = config["name"], config["distribution_mode"]
+    head, training = config["head"], config["training"]
+    kind = {"planner": "a planning head", "mlp": "an MLP"}[head["kind"]] + (" and an LSTM" if head["lstm"] else "")
+    grade = training.get("class")
+    lines = [
+        f"# {name}",
+        "",
+        f"A policy for Procgen's {config['game']} ({mode} mode): {kind} on encodings of `{config['encoder']['name']}`.",
+        "",
+        *([f"Class {grade}: {CLASSES[grade]}.", ""] if grade in CLASSES else []),
+        *_evaluation(metrics.get("evaluation")),
+        "## Training",
+        "",
+        *([f"- {key}: {value}" for key, value in _flat(training)] or ["Unknown."]),
+        "",
+        "## Needs",
+        "",
+        f"- encoder `{config['encoder']['name']}`, weights sha256 `{config['encoder']['sha256']}`",
+        f"- encodings {'normalised' if config['normalize'] else 'as they are'}, actions `{config['actions']}`",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from heist_encoders.policies.artifact import load_policy",
+        "",
+        f'policy = load_policy("{name}", distribution_mode="{mode}")  # or this folder',
+        "actions = policy.act(frames)  # uint8 (N, 64, 64, 3) -> int64 (N,)",
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _evaluation(found: Any) -> list[str]:
+    """Return and success over whole episodes, in all and by number of keys."""
+    if not isinstance(found, Mapping) or "return_mean" not in found:
+        return ["Not evaluated yet.", ""]
+    low, high = found["return_interval"]
+    lines = [
+        "## Evaluation",
+        "",
+        f"{found['num_levels']:,} levels, one whole episode each from the true start, "
+        f"{'most probable' if found.get('greedy') else 'sampled'} actions. Mean return {found['return_mean']:.2f} "
+        f"(95% interval {low:.2f} to {high:.2f}), success {found['success_rate']:.1%}.",
+        "",
+        "| keys | levels | mean return | success | mean length |",
+        "|---|---|---|---|---|",
+    ]
+    for keys, part in found.get("by_num_keys", {}).items():
+        lines.append(
+            f"| {keys} | {part['num_levels']:,} | {part['return_mean']:.2f} | {part['success_rate']:.1%} "
+            f"| {part['length_mean']:.0f} |"
+        )
+    return [*lines, ""]
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            rows.append((f"{prefix}{key}", " ".join(str(value).split())))
+    return rows

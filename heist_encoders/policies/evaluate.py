@@ -1,0 +1,127 @@
+"""How good a policy is, without Ray: whole episodes from true starts, with an interval."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES
+from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.policies.play import LevelResult, OraclePlayer, Player, RandomPlayer, play_episodes
+from heist_encoders.policies.policy import Policy, PolicyPlayer
+
+_NORMAL_95 = 1.959964
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What ``play_levels`` found.
+
+    Attributes:
+        player: ``policy``, ``random``, ``oracle``, ...
+        greedy: whether a policy took its most probable actions; None for other players.
+        distribution_mode: of the levels.
+        levels: one result a level: seed, number of keys, success, return and length in steps.
+        seconds: wall time.
+    """
+
+    player: str
+    greedy: bool | None
+    distribution_mode: str
+    levels: tuple[LevelResult, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures over all levels and, under ``by_num_keys``, of the levels with 0, 1, ... keys.
+
+        ``return_mean`` (0 to 10 in Heist), ``return_interval`` (low, high: 95%, normal, over episodes),
+        ``success_rate`` (0 to 1), ``length_mean`` (steps, up to 1,000), ``num_levels``.
+        """
+        by_keys = {
+            str(keys): _figures([level for level in self.levels if level.num_keys == keys])
+            for keys in sorted({level.num_keys for level in self.levels})
+        }
+        return {
+            "player": self.player,
+            "greedy": self.greedy,
+            "distribution_mode": self.distribution_mode,
+            **_figures(self.levels),
+            "by_num_keys": by_keys,
+            "env_steps": sum(level.length for level in self.levels),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _figures(levels: Sequence[LevelResult]) -> dict[str, Any]:
+    returns = np.array([level.episode_return for level in levels])
+    mean = float(returns.mean())
+    half = _NORMAL_95 * float(returns.std(ddof=1)) / math.sqrt(len(returns)) if len(returns) > 1 else math.inf
+    return {
+        "num_levels": len(levels),
+        "return_mean": mean,
+        "return_interval": [mean - half, mean + half],
+        "success_rate": float(np.mean([level.success for level in levels])),
+        "length_mean": float(np.mean([level.length for level in levels])),
+    }
+
+
+def play_levels(
+    policy: Policy | Player | str,
+    mode: str,
+    levels: Sequence[int],
+    *,
+    envs: int = 64,
+    greedy: bool = False,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Play every level once, a whole episode from its true start.
+
+    Args:
+        policy: a policy, a player, ``"random"`` or ``"oracle"``.
+        mode: ``easy``, ``hard`` or ``memory``.
+        levels: level seeds; ``heist_encoders.constants.EVALUATION_LEVELS`` are never trained on.
+        envs: games in a batch.
+        greedy: take a policy's most probable actions; else draw from its distribution.
+        seed: of the draws, and of the random player. With the same seed, ``envs`` and levels the result is the same.
+        progress: called with the number of levels done and of all.
+
+    Raises:
+        UnknownNameError: for a mode or player that does not exist.
+        ConfigError: for no level or game, or a policy whose encoder was trained on another mode.
+    """
+    if mode not in DISTRIBUTION_MODES:
+        raise unknown_name("distribution_mode", mode, DISTRIBUTION_MODES)
+    if not len(levels) or envs < 1:
+        raise ConfigError(f"{len(levels)} levels, envs = {envs}: expected at least one of each")
+    options: dict[str, Any] = {"distribution_mode": mode, "game": DEFAULT_GAME}
+    player: Player
+    if isinstance(policy, Policy):
+        if policy.distribution_mode != mode:
+            raise ConfigError(
+                f"policy {policy.name!r} plays {policy.distribution_mode} mode, asked for {mode}; use "
+                f"mode={policy.distribution_mode!r} or another policy"
+            )
+        options |= {"game": policy.artifact.game, "use_backgrounds": policy.artifact.use_backgrounds}
+        player = PolicyPlayer(policy, greedy=greedy, seed=seed)
+    elif isinstance(policy, str):
+        if policy not in ("random", "oracle"):
+            raise unknown_name("player", policy, ["random", "oracle"])
+        player = RandomPlayer(seed=seed) if policy == "random" else OraclePlayer()
+    else:
+        player = policy
+    started = time.perf_counter()
+    seeds = [int(level) for level in levels]
+    results = play_episodes(player, seeds, options, num_games=envs, progress=progress)
+    return Evaluation(
+        player=player.name,
+        greedy=greedy if isinstance(policy, Policy) else None,
+        distribution_mode=mode,
+        levels=tuple(results),
+        seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,170 @@
+"""Policies: frames in, actions out. An encoder and a head, without Ray."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.errors import ConfigError
+from heist_encoders.policies.heads import HeadPolicy, State
+from heist_encoders.policies.play import Turn
+from heist_encoders.zoo.artifact import Artifact
+
+if TYPE_CHECKING:
+    from heist_encoders.zoo.encoder import Encoder
+
+ACTIONS = {"moves": NUM_MOVES, "all": NUM_ACTIONS}
+"""Name of a set of actions -> how many."""
+
+
+class Policy:
+    """A head on an encoder. Saved with ``save_policy``, loaded with ``load_policy``.
+
+    Args:
+        head: takes the encoder's encodings.
+        encoder: the artifact of the encoder.
+        normalize: encodings by the mean and standard deviation stored in the artifact.
+        name: of the policy.
+        training: how it was trained, with the frames and demonstrations that it saw.
+        metrics: what an evaluation found.
+        backend: of the encoder, ``torch``, ``openvino`` or ``auto`` (they differ in the last digits).
+        device: of the encoder and the head.
+
+    Raises:
+        ConfigError: if the head takes encodings of another shape.
+    """
+
+    def __init__(
+        self,
+        head: HeadPolicy,
+        encoder: Artifact,
+        *,
+        normalize: bool = True,
+        name: str = "policy",
+        training: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        backend: str = "auto",
+        device: str = "cpu",
+    ) -> None:
+        if head.shape != tuple(encoder.encoding_shape):
+            raise ConfigError(
+                f"the head takes encodings of shape {head.shape}, encoder {encoder.name!r} gives "
+                f"{tuple(encoder.encoding_shape)}; use the encoder that the policy was trained on"
+            )
+        if head.num_actions not in ACTIONS.values():
+            raise ConfigError(f"the head has {head.num_actions} actions, expected one of {sorted(ACTIONS.values())}")
+        self.head = head.eval().to(device)
+        self.artifact = encoder
+        self.normalize = normalize
+        self.name = name
+        self.training = dict(training or {})
+        self.metrics = dict(metrics or {})
+        self.device = device
+        self._backend = backend
+
+    @property
+    def distribution_mode(self) -> str:
+        """The mode of the frames that its encoder was trained on."""
+        return self.artifact.distribution_mode
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether its actions depend on what it saw before."""
+        return self.head.lstm is not None
+
+    @functools.cached_property
+    def encoder(self) -> Encoder:
+        """The loaded encoder."""
+        from heist_encoders.zoo.encoder import load_encoder
+
+        return load_encoder(self.artifact, device=self.device, backend=self._backend)
+
+    def encode(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, 64, 64, 3) -> float32 (N, *shape), as the head takes them."""
+        encodings = self.encoder.encode(frames)
+        return self.encoder.normalize(encodings) if self.normalize else encodings
+
+    def logits(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, 64, 64, 3) -> float32 (N, actions). A recurrent policy takes each for the first of an episode."""
+        return self.step(frames, None)[0]
+
+    @torch.no_grad()
+    def step(self, frames: NDArray[np.uint8], state: State | None) -> tuple[NDArray[np.float32], State | None]:
+        """Logits and the next state of a recurrent policy; the state before is None at the start of all episodes."""
+        encodings = torch.from_numpy(np.ascontiguousarray(self.encode(frames), np.float32)).to(self.device)
+        logits, _, state = self.head(encodings, state)
+        values: NDArray[np.float32] = logits.float().cpu().numpy()
+        return values, state
+
+    def act(
+        self, frames: NDArray[np.uint8], *, greedy: bool = False, rng: np.random.Generator | None = None
+    ) -> NDArray[np.int64]:
+        """An action for each frame.
+
+        Args:
+            frames: uint8 (N, 64, 64, 3).
+            greedy: the most probable action; else drawn from the policy's distribution. A policy without memory that
+                is greedy runs in circles wherever it errs.
+            rng: to draw with; None: a fresh one.
+
+        Returns:
+            int64 (N,), procgen's actions: 0 to 8, or to 14.
+
+        Raises:
+            ConfigError: for a recurrent policy, which needs the episodes: use ``PolicyPlayer``.
+        """
+        if self.recurrent:
+            raise ConfigError(f"policy {self.name!r} has a memory: play it with PolicyPlayer(policy)")
+        return choose(self.logits(frames), None if greedy else rng or np.random.default_rng())
+
+
+def choose(logits: NDArray[np.float32], rng: np.random.Generator | None) -> NDArray[np.int64]:
+    """Draw from softmax(logits), float32 (N, A) -> int64 (N,); without a generator the largest."""
+    values = logits.astype(np.float64)
+    if rng is not None:
+        values += rng.gumbel(size=values.shape)
+    actions: NDArray[np.int64] = values.argmax(axis=1).astype(np.int64)
+    return actions
+
+
+class PolicyPlayer:
+    """Plays a policy in many games at once, and keeps the memory of a recurrent one.
+
+    Args:
+        policy: what to play.
+        greedy: the most probable actions; else drawn.
+        seed: of the draws.
+    """
+
+    name = "policy"
+
+    def __init__(self, policy: Policy, *, greedy: bool = False, seed: int = 0) -> None:
+        self.policy = policy
+        self.greedy = greedy
+        self._rng = None if greedy else np.random.default_rng(seed)
+        self._states: dict[int, State] = {}
+
+    def start(self, games: Sequence[int]) -> None:
+        """New episodes have begun in these games."""
+        for game in games:
+            self._states.pop(int(game), None)
+
+    def act(self, turn: Turn) -> NDArray[np.int64]:
+        """int64 (n,): an action for each game of the turn."""
+        games = [int(game) for game in turn.games]
+        state = None
+        if self.policy.recurrent:
+            units = self.policy.head.config.lstm
+            empty = torch.zeros(units, device=self.policy.device)
+            kept = [self._states.get(game, (empty, empty)) for game in games]
+            state = torch.stack([h for h, _ in kept]), torch.stack([c for _, c in kept])
+        logits, state = self.policy.step(turn.frames, state)
+        if state is not None:
+            self._states.update({game: (state[0][row], state[1][row]) for row, game in enumerate(games)})
+        return choose(logits, self._rng)

@@ -1,0 +1,137 @@
+"""The options of PPO on encoded games: one schema for ``ppo_config``, a YAML file and ``heist-encoders ppo train``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from heist_encoders.config import one_of
+from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, HEADS
+from heist_encoders.envs.options import ACTIONS, GameOptions
+from heist_encoders.envs.starts import StartOptions, check_starts
+from heist_encoders.errors import UnknownNameError
+from heist_encoders.zoo.options import EncoderOptions, Threads
+
+PLACEMENTS: Final = ("env", "preprocessor", "module")
+Placement = Literal["env", "preprocessor", "module"]
+
+GREEDY: Final = False
+"""Whether a trained policy that plays takes its most probable actions, everywhere, unless told otherwise.
+
+It samples, as in training: more levels are solved that way. A policy without memory that is greedy runs in circles
+wherever two places look the same to it.
+"""
+
+
+class PPOOptions(GameOptions):
+    """What ``ppo_config`` sets up. A field here is an option everywhere: in Python, YAML and on the command line."""
+
+    encoder: str = "vae_paper"
+    """name (``vae-alex``), path or URI of an artifact"""
+
+    placement: Annotated[str, one_of(PLACEMENTS)] = "env"
+    """where frames become encodings: ``env`` (fastest), ``preprocessor`` (a connector in the env runner) or ``module``
+    (in the policy, needed for fine-tuning)"""
+
+    distribution_mode: Annotated[str, one_of(DISTRIBUTION_MODES)] = "memory"
+    """``memory`` (big maze, 8x8 cells in view), ``easy`` or ``hard`` (the whole maze in view); the encoder's artifact
+    of that mode is taken"""
+
+    game: Annotated[str, one_of(GAMES)] = DEFAULT_GAME
+    """one of Procgen's 16 games; an encoder of that game is needed"""
+
+    # See GameOptions for why these two differ from those of an environment.
+    actions: Annotated[str, one_of(ACTIONS, "action set")] = "moves"
+    normalize: bool = True
+
+    num_envs: int = Field(default=64, ge=1)
+    """environments in all, divided over the env runners; a training batch is 128 steps of each"""
+
+    num_env_runners: int = Field(default=0, ge=0)
+    """processes that play; 0: the driver itself"""
+
+    head: Annotated[str, one_of(HEADS)] = "auto"
+    """``planner`` (a recurrent convolution that finds ways through mazes), ``mlp`` (two layers of 256), or ``auto``:
+    the planner for encodings of shape (C, H, W)"""
+
+    lstm: bool = False
+    """a recurrent policy; memory mode is only partially observed"""
+
+    frame_stack: int = Field(default=1, ge=1)
+    """encodings in an observation, the newest and those of the steps before it (not with placement ``module``)"""
+
+    previous_action_reward: bool = False
+    """put the previous action and reward into the observation (not with placement ``module``)"""
+
+    fine_tune: float | None = Field(default=None, gt=0)
+    """train the encoder too, at this multiple of the learning rate (only with placement ``module``)"""
+
+    evaluation_levels: int = Field(default=0, ge=0)
+    """number of fixed levels played every ``evaluation_interval`` iterations, one whole episode each; 0 for none"""
+
+    evaluation_interval: int = Field(default=10, ge=1)
+    """training iterations between evaluations"""
+
+    threads: Threads = 1
+    """cap on torch's and OpenVINO's threads in the driver and the env runners; None leaves them alone"""
+
+    array_env_runner: bool = True
+    """play with ``ArrayEnvRunner`` when the placement is ``env``: the same episodes, faster; else with RLlib's own"""
+
+    seed: int | None = Field(default=0, ge=0, le=2**31 - 1)
+    """of the environments, the sampling and the initial weights"""
+
+    renamed: ClassVar = {"mode": "placement", "torch_threads": "threads"}
+
+    @classmethod
+    def with_new_names(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """See ``Config``. ``mode`` also is what others call the game's: only a placement is taken for one."""
+        if "mode" in data and data["mode"] not in PLACEMENTS:
+            raise UnknownNameError(
+                f"unknown option 'mode' = {data['mode']!r}; expected placement = {', '.join(PLACEMENTS)}, or "
+                f"distribution_mode = {', '.join(DISTRIBUTION_MODES)}"
+            )
+        return super().with_new_names(data)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.num_envs % max(1, self.num_env_runners):
+            raise ValueError(
+                f"num_envs = {self.num_envs}: expected a positive multiple of num_env_runners = "
+                f"{self.num_env_runners}, for they are divided over the env runners"
+            )
+        check_starts(self, self.game)
+        if self.fine_tune is not None and self.placement != "module":
+            raise ValueError(
+                f"fine_tune = {self.fine_tune} with placement = {self.placement!r}: expected placement='module'"
+            )
+        if self.placement == "module" and self.history:
+            raise ValueError(
+                "frame_stack and previous_action_reward need encodings as observations: expected placement 'env' or "
+                "'preprocessor', not 'module', whose memory is lstm=True"
+            )
+        return self
+
+    @property
+    def history(self) -> dict[str, Any]:
+        """The options of ``HistoryEnv``; empty if observations are single encodings."""
+        if self.frame_stack == 1 and not self.previous_action_reward:
+            return {}
+        return {"frame_stack": self.frame_stack, "previous_action_reward": self.previous_action_reward}
+
+    @property
+    def compute(self) -> dict[str, Any]:
+        """How frames become encodings outside of the policy: normalize and the encoder's options."""
+        return {"normalize": self.normalize, **self.encoder_options.to_dict()}
+
+    @property
+    def game_options(self) -> dict[str, Any]:
+        """The options of an environment that shows frames.
+
+        Start options at their defaults are left out, so that runs from before there were any can be resumed.
+        """
+        others = (*EncoderOptions.model_fields, *StartOptions.model_fields, "normalize")
+        names = [name for name in GameOptions.model_fields if name not in others]
+        return {name: getattr(self, name) for name in names} | self.set_start_options

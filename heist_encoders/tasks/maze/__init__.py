@@ -1,0 +1,1 @@
+"""Maze: a perfect maze with one cheese in it. State, labels and oracle."""

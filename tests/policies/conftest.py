@@ -1,0 +1,14 @@
+"""Fixtures of the policies' tests: encoders with random weights."""
+
+from __future__ import annotations
+
+import pytest
+
+from heist_encoders.zoo.artifact import Artifact
+from tests.zoo.making import make_artifact
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A vector encoding of memory mode."""
+    return make_artifact(tmp_path_factory.mktemp("policies") / "random_maxpool", "conv_maxpool")

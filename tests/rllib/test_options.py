@@ -1,0 +1,88 @@
+"""PPO's options: one schema for Python, YAML and the command line."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heist_encoders.envs import EnvConfig
+from heist_encoders.errors import ConfigError
+from heist_encoders.rllib import PPOOptions, ppo_config
+from heist_encoders.zoo.artifact import Artifact
+from heist_encoders.zoo.options import EncoderOptions
+
+
+def described(config: object) -> dict[str, object]:
+    """What an AlgorithmConfig sets up, as values that can be compared."""
+    return {
+        name: getattr(config, name)
+        for name in ("env", "env_config", "seed", "num_envs_per_env_runner", "num_env_runners", "model_config")
+    }
+
+
+def test_keywords_options_mapping_and_yaml_are_the_same(artifact: Artifact, tmp_path: Path) -> None:
+    given = {"num_envs": 8, "num_env_runners": 2, "lstm": True, "backend": "torch", "num_levels": 5, "seed": 3}
+    path = tmp_path / "ppo.yaml"
+    path.write_text(PPOOptions(**given).to_yaml())
+    expected = described(ppo_config(artifact, **given))
+    assert expected["num_envs_per_env_runner"] == 4
+    for options in (PPOOptions(**given), given, path, str(path)):
+        assert described(ppo_config(artifact, options)) == expected
+    assert described(ppo_config(artifact, path, seed=4)) == {**expected, "seed": 4}
+
+
+def test_the_file_may_name_the_encoder(artifact: Artifact, tmp_path: Path) -> None:
+    path = tmp_path / "ppo.yaml"
+    path.write_text(f"encoder: {artifact.path}\n")
+    for config in (ppo_config(options=path), ppo_config(artifact), ppo_config(encoder=str(artifact.path))):
+        assert config.env_config["encoder"] == artifact.reference
+
+
+def test_all_of_a_file_is_written_out_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "ppo.yaml"
+    path.write_text(PPOOptions().to_yaml())
+    assert PPOOptions.from_yaml(path) == PPOOptions()
+    assert set(PPOOptions().to_dict()) == set(PPOOptions.model_fields)
+
+
+def test_every_option_is_described() -> None:
+    for schema in (EncoderOptions, EnvConfig, PPOOptions):
+        assert [name for name, field in schema.model_fields.items() if not field.description] == []
+
+
+def test_old_names_go_on_with_a_warning(artifact: Artifact, tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="'mode' is now called 'placement'") as caught:
+        config = ppo_config(artifact, mode="preprocessor")
+    assert config.env == "heist-pixels"
+    assert len(caught) == 1
+    with pytest.warns(DeprecationWarning, match="'torch_threads' is now called 'threads'"):
+        assert PPOOptions.from_dict({"torch_threads": 2}).threads == 2
+    path = tmp_path / "ppo.yaml"
+    path.write_text("mode: module\n")
+    with pytest.warns(DeprecationWarning, match="placement"):
+        assert PPOOptions.resolve(path, seed=1).placement == "module"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ppo_config(artifact, placement="preprocessor", threads=2)
+
+
+def test_numpy_scalars(artifact: Artifact) -> None:
+    config = ppo_config(artifact, num_envs=np.int64(8), seed=np.uint32(1), lstm=np.bool_(True))
+    assert type(config.num_envs_per_env_runner) is int
+    assert config.model_config["use_lstm"] is True
+
+
+def test_what_differs_from_an_environment_on_purpose() -> None:
+    shared = [name for name in PPOOptions.model_fields if name in EnvConfig.model_fields]
+    differing = {name for name in shared if getattr(PPOOptions(), name) != getattr(EnvConfig(), name)}
+    assert differing == {"actions", "normalize", "threads", "game", "distribution_mode"}
+
+
+def test_bad_file(tmp_path: Path) -> None:
+    path = tmp_path / "ppo.yaml"
+    path.write_text("num_env: 3\n")
+    with pytest.raises(ConfigError, match=r"ppo\.yaml: unknown key 'num_env'; did you mean 'num_envs'"):
+        ppo_config("conv_maxpool", path)
