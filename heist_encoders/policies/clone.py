@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.stream import stream
 from heist_encoders.errors import ConfigError
-from heist_encoders.evaluation.targets import move_distribution
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
 from heist_encoders.policies.planner import fit_head
 from heist_encoders.policies.policy import Policy
+from heist_encoders.tasks.targets import move_distribution
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.encoder import Encoder, load_encoder
 

@@ -45,7 +45,8 @@ class EpochReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, the terms beside the rest: ``{"epoch": 0, "test_loss": 0.1, "mse": 0.02, ...}``."""
         values = asdict(self)
-        return {**values, **values.pop("terms")}
+        terms: dict[str, float] = values.pop("terms")
+        return {**values, **terms}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EpochReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heist_encoders.constants import NUM_MOVES, POLICIES
 from heist_encoders.tasks.base import Labeller, Oracle, Task
+from heist_encoders.tasks.targets import NextMove, Position, Presence, ProbeTarget
 
 _CELLS_IN_VIEW = {"easy": 15, "hard": 25, "memory": 8}
 
@@ -12,7 +13,6 @@ class MazeTask(Task):
     """The agent steps from cell to cell of a maze without loops until it stands on the cheese."""
 
     game = "maze"
-    classes = ("floor", "wall", "agent", "cheese")
     elements = ("cheese",)
     policies = POLICIES
     num_moves = NUM_MOVES
@@ -36,3 +36,6 @@ class MazeTask(Task):
 
     def cells_in_view(self, distribution_mode: str) -> int:
         return _CELLS_IN_VIEW[distribution_mode]
+
+    def probe_targets(self) -> tuple[ProbeTarget, ...]:
+        return (Presence(self.elements), Position(self.elements), NextMove())

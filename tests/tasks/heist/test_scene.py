@@ -49,7 +49,10 @@ def test_erasing_a_thing_changes_pixels_of_its_class_alone(scene: tuple) -> None
                 erased["held"][:, entity - 1 - len(ELEMENTS)] = 0
             changed = (engine.draw(erased) != frames).any(-1)
             own = maps == number
-            assert not (changed & ~own).any(), CLASSES[number]
+            # Seen through the transparent corners of what is painted over it: the agent, or a key on the ring.
+            through = maps[changed & ~own]
+            assert np.isin(through, [AGENT, *range(3 + len(ELEMENTS), len(CLASSES))]).all(), CLASSES[number]
+            assert through.size < 0.01 * changed.sum(), CLASSES[number]
             shown = own.any((1, 2)) & (own.sum((1, 2)) >= 6)
             assert changed[shown].any((1, 2)).mean() > 0.97, f"{CLASSES[number]} is where nothing is painted"
 
