@@ -207,9 +207,23 @@ class Engine:
         Raises:
             ConfigError: unless 0 <= seed <= 2**31 - 2.
         """
+        self._set_level(index, seed, self._without_generators(self.get_state(index)))
+
+    def place(self, index: int, seed: int, blob: bytes | bytearray) -> None:
+        """Put game ``index`` into a state of level ``seed`` and draw it; its next reset opens that level again.
+
+        A state without generators' texts (see ``state.compact_dtype``) leaves the game its own, so it can be played on.
+
+        Raises:
+            ConfigError: unless 0 <= seed <= 2**31 - 2.
+            EngineError: as ``set_state`` does.
+        """
+        self._set_level(index, seed, bytearray(blob))
+
+    def _set_level(self, index: int, seed: int, blob: bytearray) -> None:
         if not 0 <= seed <= MAX_LEVEL_SEED:
             raise ConfigError(f"level seed {seed}: expected 0..{MAX_LEVEL_SEED}")
-        blob, start = self._without_generators(self.get_state(index)), 8 + len(self.game)
+        start = 8 + len(self.game)
         _I4.pack_into(blob, start + 4 * _LEVEL_LOW, seed)
         _I4.pack_into(blob, start + 4 * _LEVEL_HIGH, seed + 1)
         self.set_state(index, bytes(blob))

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SHAPE, GAMES, NOOP
 from heist_encoders.engine import RESET, Engine
 from heist_encoders.envs.options import EnvOptions
+from heist_encoders.tasks.starts import Placed
 
 
 class Step(NamedTuple):
@@ -23,7 +25,7 @@ class Step(NamedTuple):
     Attributes:
         rewards: float32 (N,); 0 where a level was opened.
         terminated: bool (N,): the level was completed, or in other games than Heist the agent died.
-        truncated: bool (N,): the time limit was reached.
+        truncated: bool (N,): the game's time limit was reached, or that of the options.
         changed: bool (N,): the frame differs from the one before, or a level was opened.
     """
 
@@ -38,7 +40,8 @@ class Games:
 
     Attributes:
         frames: uint8 (N, 64, 64, 3), what the games show; at an episode's end the last frame before it, because the
-            engine does not draw the one after. A fresh array after every step, never written to again.
+            engine does not draw the one after (it does where the options' time limit cut it). A fresh array after
+            every step, never written to again.
         level_seeds: int64 (N,), the levels being played.
         level_completes: bool (N,), True on the step that completed the level.
         done: bool (N,), True where an episode has ended and no level has been opened since.
@@ -54,7 +57,9 @@ class Games:
             distribution_mode=options.distribution_mode,
             use_backgrounds=options.use_backgrounds,
         )
-        self._steps = np.zeros(num, dtype=np.int64)
+        self._limit = options.starts.time_limit or self.time_limit
+        self._steps = np.zeros(num, dtype=np.int64)  # since the episode began here
+        self._engine_steps = np.zeros(num, dtype=np.int64)  # since the level was opened
         self.frames = np.zeros((num, *FRAME_SHAPE), dtype=np.uint8)
         self.level_seeds = np.full(num, -1, dtype=np.int64)
         self.level_completes = np.zeros(num, dtype=np.bool_)
@@ -64,8 +69,12 @@ class Games:
         """A level of the level set, drawn by ``random``."""
         return int(random.integers(self.options.start_level, self.options.last_level, endpoint=True))
 
-    def open(self, levels: Mapping[int, int]) -> NDArray[np.bool_]:
+    def open(self, levels: Mapping[int, int], placed: Mapping[int, Placed] | None = None) -> NDArray[np.bool_]:
         """Open ``levels`` (game -> level seed), whether their episodes have ended or not; the other games stand still.
+
+        Args:
+            levels: as in ``step``.
+            placed: as in ``step``.
 
         Returns:
             bool (N,): whose frame changed.
@@ -73,14 +82,16 @@ class Games:
         others = [index for index in range(self.num) if index not in levels]
         states = {index: self.engine.get_state(index) for index in others if self.level_seeds[index] >= 0}
         done, completes = self.done.copy(), self.level_completes.copy()
-        steps, seeds, frames = self._steps.copy(), self.level_seeds.copy(), self.frames
-        step = self.step(np.full(self.num, NOOP), levels)
+        steps, engine_steps = self._steps.copy(), self._engine_steps.copy()
+        seeds, frames = self.level_seeds.copy(), self.frames
+        step = self.step(np.full(self.num, NOOP), levels, placed)
         for index, state in states.items():
             self.engine.set_state(index, state)
         for now, before in (
             (self.done, done),
             (self.level_completes, completes),
             (self._steps, steps),
+            (self._engine_steps, engine_steps),
             (self.level_seeds, seeds),
             (self.frames, frames),
             (step.changed, np.zeros_like(step.changed)),
@@ -88,38 +99,60 @@ class Games:
             now[others] = before[others]
         return step.changed
 
-    def step(self, actions: NDArray[Any], levels: Mapping[int, int] | None = None) -> Step:
+    def step(
+        self,
+        actions: NDArray[Any],
+        levels: Mapping[int, int] | None = None,
+        placed: Mapping[int, Placed] | None = None,
+    ) -> Step:
         """Step every game.
 
         Args:
             actions: int (N,), 0..14; ignored for the games in ``levels``.
             levels: game -> level seed to open in this step. All games that are ``done`` must be there.
+            placed: game -> the state that it is put into, for some of the games in ``levels``.
         """
-        levels = levels or {}
+        levels, placed = levels or {}, placed or {}
         sent = np.array(actions, dtype=np.int32)
+        opened = np.zeros(self.num, dtype=np.bool_)
         for index, level in levels.items():
-            self.engine.queue_level(index, level)
-            sent[index] = RESET
+            opened[index] = True
+            if index in placed:
+                sent[index] = NOOP  # whatever it does: the whole state is replaced
+            else:
+                self.engine.queue_level(index, level)
+                sent[index] = RESET
         self.engine.act(sent)
+        for index, start in placed.items():
+            self.engine.place(index, start.level_seed, start.state)
         seen = self.engine.observe()
-        opened = sent == RESET
         self._steps += 1
+        self._engine_steps += 1
         ended = seen.first & ~opened
         completed = ended & seen.level_completes
-        truncated = ended & ~completed & (self._steps >= self.time_limit)
+        truncated = ended & ~completed & (self._engine_steps >= self.time_limit)
+        cut = ~opened & ~ended & (self._steps >= self._limit)
         frames = seen.frames
         if ended.any():
             frames[ended] = self.frames[ended]
         changed = differing(frames, self.frames) | opened
-        self._steps[opened] = 0
+        self._steps[opened] = self._engine_steps[opened] = 0
+        for index, start in placed.items():
+            self._engine_steps[index] = start.steps
         self.level_seeds[opened] = seen.level_seeds[opened]
-        self.frames, self.level_completes, self.done = frames, completed, ended
+        self.frames, self.level_completes, self.done = frames, completed, ended | cut
         return Step(
             rewards=np.where(opened, np.float32(0), seen.rewards),
             terminated=ended & ~truncated,
-            truncated=truncated,
+            truncated=truncated | cut,
             changed=changed,
         )
+
+    def get_state(self, index: int) -> bytes:
+        """The whole situation of a game. Raises ResetNeeded before its first level and after an episode's end."""
+        if self.level_seeds[index] < 0 or self.done[index]:
+            raise ResetNeeded(f"game {index} is in no episode; call reset() before its state is taken")
+        return self.engine.get_state(index)
 
     def close(self) -> None:
         """Free the engine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from heist_encoders.constants import (
     NUM_ACTIONS,
     NUM_MOVES,
 )
+from heist_encoders.envs.starts import StartOptions, check_starts
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.tasks.registry import task_of
 from heist_encoders.zoo.options import EncoderOptions
@@ -33,7 +34,7 @@ ACTIONS = {"all": NUM_ACTIONS, "moves": NUM_MOVES}
 """Name of an action set -> its size. The moves are Procgen's actions 0 to 8, under the same numbers."""
 
 
-class GameOptions(EncoderOptions):
+class GameOptions(EncoderOptions, StartOptions):
     """What is played, what an agent sees of it and may do: the part that environments and PPO have in common.
 
     Two defaults differ between ``gymnasium.make`` (here) and ``ppo_config`` (``PPOOptions``), on purpose. An
@@ -103,6 +104,7 @@ class EnvOptions:
         normalize: bring encodings to mean 0 and deviation 1 with the artifact's stored statistics.
         render_mode: None, ``rgb_array`` or ``human``.
         encoder: turns frames into observations; None shows the frames themselves.
+        starts: where episodes of training begin, and their time limit.
     """
 
     game: str
@@ -114,6 +116,7 @@ class EnvOptions:
     normalize: bool
     render_mode: str | None
     encoder: Encoder | None
+    starts: StartOptions = field(default_factory=StartOptions)
 
     @property
     def last_level(self) -> int:
@@ -146,6 +149,7 @@ def resolve_options(
         distribution_mode = _default_mode(game, artifact)
     if use_backgrounds is None:
         use_backgrounds = artifact.use_backgrounds if artifact else False
+    check_starts(config, game)
     return EnvOptions(
         game=game,
         distribution_mode=distribution_mode,
@@ -156,6 +160,7 @@ def resolve_options(
         normalize=config.normalize,
         render_mode=config.render_mode,
         encoder=found,
+        starts=config.start_options,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from heist_encoders.engine import Engine
 from heist_encoders.envs.games import Games
 from heist_encoders.envs.observations import make_observer
-from heist_encoders.envs.options import EnvOptions, check_level, check_reset_options
+from heist_encoders.envs.openings import Openings
+from heist_encoders.envs.options import EnvOptions, check_reset_options
 from heist_encoders.envs.rendering import FPS, Window, draw, render_modes
+from heist_encoders.envs.situations import SITUATION, asked_for
 from heist_encoders.errors import ConfigError
 
 
@@ -21,6 +24,8 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
     """A Procgen game, seen as frames or through an encoder. Made by ``make_env`` or ``gymnasium.make``.
 
     ``info`` holds ``frame`` (uint8 (64, 64, 3)), ``level_seed`` (int) and ``level_complete`` (bool).
+    That of a reset also holds ``start`` if the episode begins elsewhere than at the level's own start: ``progress``
+    (int), ``cell`` (int64 (2,)) and ``distance`` (int, steps to the exit); and with a curriculum ``curriculum_bound``.
     """
 
     def __init__(self, options: EnvOptions) -> None:
@@ -32,6 +37,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.observation_space = self._observer.space
         self.action_space = options.action_space
         self._games = Games(1, options)
+        self._openings = Openings(1, options, self._games.draw_level)
 
     @property
     def encoder(self) -> Any:
@@ -43,6 +49,26 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
         return self._games.engine
 
+    @property
+    def curriculum(self) -> dict[str, Any] | None:
+        """State of the curriculum of starts: ``bound``, ``previous_bound`` and ``results``; None if there is none.
+
+        Plain values that can be stored, and set in another environment to go on there. A reset's seed leaves it alone.
+        """
+        return self._openings.curriculum_state
+
+    @curriculum.setter
+    def curriculum(self, state: Mapping[str, Any]) -> None:
+        self._openings.curriculum_state = state
+
+    def get_state(self) -> bytes:
+        """The whole situation, for ``reset(options={"state": ...})`` of any environment with the same game options.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset and after an episode's end.
+        """
+        return self._games.get_state(0)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[Any], dict[str, Any]]:
@@ -50,16 +76,28 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
         Args:
             seed: starts the stream that levels are drawn from; the same seed gives the same levels for ever.
-            options: ``{"level_seed": n}`` opens exactly level n and leaves the stream alone.
+            options: ``{"level_seed": n}`` opens exactly level n, at its own start, and leaves the stream alone;
+                ``{"level_seed": n, "progress": p, "cell": (x, y)}`` opens it with p events done (0 to twice its number
+                of keys: key blue, door blue, key green, ...) and the agent in that cell, (0, 0) being the lower left,
+                in its middle unless ``offset`` ([0, 1), two numbers) and ``rotation`` (radians) say otherwise;
+                ``{"state": get_state()}`` goes on from there.
+
+        Raises:
+            ConfigError, EngineError: in one line, for a situation that there is not.
         """
         super().reset(seed=seed)
-        options = check_reset_options(options, ("level_seed",))
-        given = options.get("level_seed")
-        level = self._games.draw_level(self.np_random) if given is None else check_level(given)
-        changed = self._games.open({0: level})
+        if seed is not None:
+            self._openings.reseed(0, seed)
+        asked = asked_for(check_reset_options(options, SITUATION), self.options, self.engine, 0)
+        if asked is None:
+            levels, placed = self._openings.next([0], [self.np_random])
+        else:
+            self._openings.begin_elsewhere([0])
+            levels, placed = {0: asked.level_seed}, asked.placed(0)
+        changed = self._games.open(levels, placed)
         observation = self._observer.observe(self._games.frames, changed)[0]
         self._show()
-        return observation, self._info()
+        return observation, self._info() | self._openings.info(placed.get(0))
 
     def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Make one step.
@@ -73,6 +111,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         if not self.action_space.contains(action):
             raise ConfigError(f"action {action!r}: expected a whole number in 0..{self.options.num_actions - 1}")
         step = self._games.step(np.array([action]))
+        self._openings.end(step.terminated | step.truncated, self._games.level_completes)
         observation = self._observer.observe(self._games.frames, step.changed)[0]
         self._show()
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from heist_encoders.engine import Engine
 from heist_encoders.envs.games import Games
 from heist_encoders.envs.observations import make_observer
+from heist_encoders.envs.openings import Openings
 from heist_encoders.envs.options import (
     EnvOptions,
     check_action_array,
-    check_level,
     check_num_envs,
     check_reset_options,
 )
 from heist_encoders.envs.rendering import FPS, draw
+from heist_encoders.envs.situations import SITUATION, asked_for_each
 from heist_encoders.errors import ConfigError
+from heist_encoders.tasks.starts import Placed
 
 
 class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
@@ -35,6 +37,8 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
 
     ``info`` holds ``level_seed`` int64 (N,), ``level_complete`` bool (N,), and ``frame`` uint8 (N, 64, 64, 3) with
     ``frames_in_info``, each with its mask ``_level_seed``, ... as gymnasium wants it.
+    For games that opened a level it also holds what ``HeistEnv`` says of their starts: ``start`` (a dictionary of
+    ``progress``, ``cell``, ``distance``) and ``curriculum_bound``. All games share one curriculum.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -57,6 +61,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._games = Games(self.num_envs, options)
+        self._openings = Openings(self.num_envs, options, self._games.draw_level)
         self._streams: list[np.random.Generator] = [seeding.np_random()[0] for _ in range(self.num_envs)]
         self.closed = False
 
@@ -70,6 +75,19 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
         return self._games.engine
 
+    @property
+    def curriculum(self) -> dict[str, Any] | None:
+        """State of the curriculum of starts, as ``HeistEnv.curriculum``."""
+        return self._openings.curriculum_state
+
+    @curriculum.setter
+    def curriculum(self, state: Mapping[str, Any]) -> None:
+        self._openings.curriculum_state = state
+
+    def get_states(self) -> list[bytes]:
+        """The whole situations of all games, for ``reset(options={"state": ...})``; see ``HeistEnv.get_state``."""
+        return [self._games.get_state(index) for index in range(self.num_envs)]
+
     def reset(
         self,
         *,
@@ -80,26 +98,28 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
 
         Args:
             seed: game i draws its levels from ``seed + i``, or from ``seed[i]``; None goes on with its stream.
-            options: ``level_seed``: one level for all games, or one for each, to open exactly those;
-                ``reset_mask``: bool (N,), the games to reset; the others stand still.
+            options: ``level_seed``, ``progress``, ``cell``, ``offset``, ``rotation`` and ``state`` as in
+                ``HeistEnv.reset``, one for all games or one for each; ``reset_mask``: bool (N,), the games to reset;
+                the others stand still.
 
         Returns:
             Observations of all games, and the info of those that were reset.
         """
-        options = check_reset_options(options, ("level_seed", "reset_mask"))
-        mask = self._reset_mask(options.get("reset_mask"))
+        options = check_reset_options(options, (*SITUATION, "reset_mask"))
+        mask = self._reset_mask(options.pop("reset_mask", None))
         chosen = np.flatnonzero(mask)
+        asked = asked_for_each(options, self.options, self.engine, self.num_envs, chosen.tolist())
         self._reseed(seed, chosen)
-        given = options.get("level_seed")
-        if given is None:
-            levels = {int(i): self._games.draw_level(self._streams[i]) for i in chosen}
+        placed: dict[int, Placed] = {}
+        if asked is None:
+            levels, placed = self._openings.next(chosen.tolist(), self._streams)
         else:
-            each = [given] * self.num_envs if np.ndim(given) == 0 else list(given)
-            if len(each) != self.num_envs:
-                raise ConfigError(f"level_seed holds {len(each)} levels, expected 1 or {self.num_envs}")
-            levels = {int(i): check_level(each[i]) for i in chosen}
-        changed = self._games.open(levels)
-        return self._observer.observe(self._games.frames, changed), self._infos(mask)
+            self._openings.begin_elsewhere(asked)
+            levels = {i: situation.level_seed for i, situation in asked.items()}
+            for i, situation in asked.items():
+                placed |= situation.placed(i)
+        changed = self._games.open(levels, placed)
+        return self._observer.observe(self._games.frames, changed), self._infos(mask, placed, mask)
 
     def step(
         self, actions: Any
@@ -120,10 +140,12 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         if (games.level_seeds < 0).any():
             raise ResetNeeded("no level is open; call reset() before step()")
         checked = check_action_array(actions, self.num_envs, self.options.num_actions)
-        levels = {int(i): games.draw_level(self._streams[i]) for i in np.flatnonzero(games.done)}
-        step = games.step(checked, levels)
+        opened = games.done
+        levels, placed = self._openings.next(np.flatnonzero(opened).tolist(), self._streams)
+        step = games.step(checked, levels, placed)
+        self._openings.end(games.done, games.level_completes)
         observations = self._observer.observe(games.frames, step.changed)
-        infos = self._infos(np.ones(self.num_envs, dtype=np.bool_))
+        infos = self._infos(np.ones(self.num_envs, dtype=np.bool_), placed, opened)
         return observations, step.rewards.astype(np.float64), step.terminated, step.truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
@@ -161,8 +183,11 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         for i in chosen:
             if (value := seeds[i]) is not None:
                 self._streams[i] = seeding.np_random(int(value))[0]
+                self._openings.reseed(int(i), int(value))
 
-    def _infos(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
+    def _infos(
+        self, mask: NDArray[np.bool_], placed: Mapping[int, Placed], opened: NDArray[np.bool_]
+    ) -> dict[str, Any]:
         games = self._games
         infos: dict[str, Any] = {
             "level_seed": np.where(mask, games.level_seeds, 0),
@@ -170,4 +195,5 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         }
         if self._frames_in_info:
             infos["frame"] = games.frames * mask[:, None, None, None]
-        return infos | {f"_{key}": mask.copy() for key in infos}
+        masks = {f"_{key}": mask.copy() for key in infos}
+        return infos | masks | self._openings.infos(placed, opened)

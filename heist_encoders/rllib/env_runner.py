@@ -55,6 +55,8 @@ _items: Any = space_utils.unbatch
 
 logger = logging.getLogger(__name__)
 
+_CURRICULUM = "curriculum"
+
 EPISODE_CALLBACKS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
 _ENV_TO_MODULE = [
     AddObservationsFromEpisodesToBatch,
@@ -178,6 +180,18 @@ class ArrayEnvRunner(_Runner):
         self._increase_sampled_metrics(ts, len(done))
         return done + ongoing
 
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's, and the curriculum of the environments' starts, so that a checkpoint goes on where it was."""
+        state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
+        curriculum = _curriculum_of(self)
+        return state if components is not None or curriculum is None else state | {_CURRICULUM: curriculum}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See ``get_state``."""
+        super().set_state(state)
+        if _CURRICULUM in state and _curriculum_of(self) is not None:
+            self.env.unwrapped.curriculum = state[_CURRICULUM]
+
     def _act(self, explore: bool, ts: int) -> tuple[dict[str, Any], Any]:
         """The module's output, with the actions' log probabilities, and the actions int32 (N,) apart."""
         to_module, self._cached_to_module = self._cached_to_module, None
@@ -218,6 +232,18 @@ class ArrayEnvRunner(_Runner):
                 )
             batch[Columns.STATE_IN] = state
         return batch
+
+
+def _curriculum_of(env_runner: Any) -> dict[str, Any] | None:
+    env = env_runner.env
+    return None if env is None else getattr(env.unwrapped, "curriculum", None)
+
+
+def log_curriculum(*, env_runner: Any, metrics_logger: Any, **_: Any) -> None:
+    """RLlib's ``on_sample_end``: the curriculum's bound as ``env_runners/curriculum_bound``."""
+    curriculum = _curriculum_of(env_runner)
+    if curriculum is not None:
+        metrics_logger.log_value("curriculum_bound", curriculum["bound"], window=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing_extensions import Self
 from heist_encoders.config import one_of
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, HEADS
 from heist_encoders.envs.options import ACTIONS, GameOptions
+from heist_encoders.envs.starts import StartOptions, check_starts
 from heist_encoders.errors import UnknownNameError
 from heist_encoders.zoo.options import EncoderOptions, Threads
 
@@ -101,6 +102,7 @@ class PPOOptions(GameOptions):
                 f"num_envs = {self.num_envs}: expected a positive multiple of num_env_runners = "
                 f"{self.num_env_runners}, for they are divided over the env runners"
             )
+        check_starts(self, self.game)
         if self.fine_tune is not None and self.placement != "module":
             raise ValueError(
                 f"fine_tune = {self.fine_tune} with placement = {self.placement!r}: expected placement='module'"
@@ -126,6 +128,10 @@ class PPOOptions(GameOptions):
 
     @property
     def game_options(self) -> dict[str, Any]:
-        """The options of an environment that shows frames."""
-        names = [name for name in GameOptions.model_fields if name not in (*EncoderOptions.model_fields, "normalize")]
-        return {name: getattr(self, name) for name in names}
+        """The options of an environment that shows frames.
+
+        Start options at their defaults are left out, so that runs from before there were any can be resumed.
+        """
+        others = (*EncoderOptions.model_fields, *StartOptions.model_fields, "normalize")
+        names = [name for name in GameOptions.model_fields if name not in others]
+        return {name: getattr(self, name) for name in names} | self.set_start_options

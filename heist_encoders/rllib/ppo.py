@@ -16,6 +16,7 @@ from ray.rllib.utils.from_config import NotProvided
 from typing_extensions import Self
 
 from heist_encoders.constants import DEFAULT_GAME
+from heist_encoders.envs.starts import StartOptions
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.rllib.options import PPOOptions
@@ -165,15 +166,25 @@ def ppo_config(
         head |= _encode_in_module(config, chosen, artifact)
     spec = head_module_spec(artifact.encoding_shape, **head)
     config.rl_module(rl_module_spec=spec, model_config=spec.model_config)
+    if chosen.set_start_options:
+        _start_elsewhere(config)
     if chosen.evaluation_levels:
         from heist_encoders.rllib.evaluation import evaluation_function
 
         config.evaluation(
             evaluation_interval=chosen.evaluation_interval,
-            evaluation_config={"num_envs_per_env_runner": 1},
+            evaluation_config={**(config.evaluation_config or {}), "num_envs_per_env_runner": 1},
             custom_evaluation_function=functools.partial(evaluation_function, levels=chosen.evaluation_levels),
         )
     return config
+
+
+def _start_elsewhere(config: EncodedPPOConfig) -> None:
+    """Report the curriculum; RLlib's own evaluation plays whole episodes from true starts."""
+    from heist_encoders.rllib.env_runner import log_curriculum
+
+    config.callbacks(on_sample_end=log_curriculum)
+    config.evaluation(evaluation_config={"env_config": StartOptions().to_dict()})
 
 
 def _use_array_env_runner(config: EncodedPPOConfig, options: PPOOptions) -> None:

@@ -13,6 +13,7 @@ from heist_encoders.constants import BALANCES, GAMES, NUM_ACTIONS, POLICIES
 from heist_encoders.engine import Engine
 from heist_encoders.errors import DatasetError
 from heist_encoders.semantic import SemanticMaps
+from heist_encoders.tasks.starts import StartStates
 from heist_encoders.tasks.targets import Labels, ProbeTarget
 
 Columns = dict[str, NDArray[np.generic]]
@@ -148,6 +149,10 @@ class Task(ABC):
     def level_group(self, engine: Engine, index: int) -> int | None:
         """A number by which the results of levels are grouped (keys in the level, say), of the level that game
         ``index`` has just opened; None if there is none."""
+        return None
+
+    def start_states(self) -> StartStates | None:
+        """How games are put into situations of a level; None if the game's states are not understood that far."""
         return None
 
     def cells_in_view(self, distribution_mode: str) -> int | None:

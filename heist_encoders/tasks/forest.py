@@ -83,6 +83,20 @@ class Forest:
             np.bitwise_or.at(below, parents, below[cells])
         return below
 
+    def distances(self, below: NDArray[np.uint8], targets: NDArray[np.int64]) -> NDArray[np.int16]:
+        """Steps from each cell to each target of its maze, int16 (cells, T); meaningless for walls and for no target.
+
+        Args:
+            below: what ``bits_below`` gave for the targets' bits.
+            targets: int64 (L, T), flat cells; bit t of ``below`` is target t.
+        """
+        away = np.zeros((self.depths.size, targets.shape[1]), np.int16)
+        away[self.roots] = self.depths[targets]
+        nearer = 1 - 2 * (below[:, None] >> np.arange(targets.shape[1]) & 1).astype(np.int16)
+        for cells, parents in self.layers:
+            away[cells] = away[parents] + nearer[cells]
+        return away
+
     def directions(
         self, below: NDArray[np.uint8], cells: NDArray[np.int64], targets: NDArray[np.int64]
     ) -> NDArray[np.int8]:

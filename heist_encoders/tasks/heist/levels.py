@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -43,6 +44,8 @@ class LevelBank:
         positions: float32 (L, 7, 2), x and y of each element in cells, NaN where the level has none.
         gates: int8 (L, size, size), the progress from which on each cell can be reached; 127 for walls.
         wall_codes: uint8 (L, size, size), which of the 8 neighbours are walls (see ``NEIGHBOURS``).
+        free: bool (L, size, size), ``free[level, y, x]``: no wall.
+        starts: int64 (L, 2), x and y of the agent's first cell.
         world_size: side of the world in cells.
         ways: the ways from each cell to what comes next.
     """
@@ -53,6 +56,7 @@ class LevelBank:
         self.seeds = np.array(seeds, dtype=np.int64)
         levels = make_levels(engine.distribution_mode, self.seeds)
         self.num_keys, self.positions = levels.num_keys, levels.positions
+        self.free, self.starts = levels.free, levels.starts
         self.world_size = levels.free.shape[-1]
         self.wall_codes = wall_codes(~levels.free)
         tree = levels.tree
@@ -98,6 +102,13 @@ class LevelBank:
             elements[name][gone] = value
         states["held"] = progress[:, None] >= 2 * np.arange(len(COLORS)) + 1
         return states
+
+    @cached_property
+    def path_lengths(self) -> NDArray[np.int16]:
+        """int16 (L, P, size, size): steps from cell to cell that a shortest path to the exit takes, by way of all keys
+        and doors that are left at each progress 0 to P - 1 (P = 2 * most keys + 1); -1 where the agent can't be.
+        """
+        return self.ways.path_lengths(self.num_keys, self.gates)
 
 
 def present(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[np.bool_]:

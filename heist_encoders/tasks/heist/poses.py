@@ -45,8 +45,14 @@ class PoseTable:
 
         A code that was never played gives the cell's centre and rotation 0.
         """
+        return self.at(codes, rng.random(len(codes)))
+
+    def at(
+        self, codes: NDArray[np.uint8], random: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What ``draw`` gives, for random numbers float64 (N,) in [0, 1)."""
         counts = self.counts[codes]
-        picks = self.starts[codes] + (rng.random(len(codes)) * counts).astype(np.int64)
+        picks = self.starts[codes] + (random * counts).astype(np.int64)
         picks = np.where(counts > 0, picks, len(self.offsets) - 1)
         return self.offsets[picks], ROTATIONS[self.rotations[picks]]
 

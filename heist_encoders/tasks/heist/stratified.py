@@ -131,14 +131,14 @@ class StratumFinder:
         (progress, y, x)."""
         stratum = stratum if stratum in _ELEMENT_OF else len(STRATA) - 1
         if stratum not in self._found:
-            where = self._where(stratum)
+            where = self.where(stratum)
             level, pairs = np.divmod(np.flatnonzero(where), where[0].size)
             levels, starts = np.unique(level, return_index=True)
             self._found[stratum] = (levels, np.append(starts, len(level)), pairs)
         return self._found[stratum]
 
-    def _where(self, stratum: int) -> NDArray[np.bool_]:
-        """bool (L, P, size, size): where the agent may stand for a stratum."""
+    def where(self, stratum: int) -> NDArray[np.bool_]:
+        """bool (L, P, size, size): at which progress and in which cell the agent may stand for a stratum."""
         if stratum in _ELEMENT_OF:
             return self._reachable & self._seen(_ELEMENT_OF[stratum], 0.5)
         allowed = self._reachable.copy()

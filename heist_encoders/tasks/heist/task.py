@@ -11,6 +11,7 @@ from heist_encoders.engine import Engine
 from heist_encoders.semantic import SemanticMaps
 from heist_encoders.tasks.base import Labeller, Oracle, Part, Rows, Spec, Task
 from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS, STRATA
+from heist_encoders.tasks.starts import StartStates
 from heist_encoders.tasks.targets import Category, Flags, Labels, NextMove, Position, Presence, ProbeTarget
 
 _CELLS_IN_VIEW = {"easy": 9, "hard": 13, "memory": 8}
@@ -61,6 +62,11 @@ class HeistTask(Task):
         from heist_encoders.tasks.heist.state import parse_state
 
         return parse_state(engine.get_state(index)).num_keys
+
+    def start_states(self) -> StartStates:
+        from heist_encoders.tasks.heist.starts import HeistStartStates
+
+        return HeistStartStates()
 
     def cells_in_view(self, distribution_mode: str) -> int:
         return _CELLS_IN_VIEW[distribution_mode]

@@ -24,9 +24,12 @@ class Ways:
     def __init__(self, tree: Forest, positions: NDArray[np.float32]) -> None:
         self._tree = tree
         level, element = np.nonzero(~np.isnan(positions[..., 0]))
+        cells = tree.cells(level, positions[level, element].astype(np.int64))
         targets = np.zeros(tree.parents.size, np.uint8)
-        targets[tree.cells(level, positions[level, element].astype(np.int64))] = 1 << _TARGETS[element]
+        targets[cells] = 1 << _TARGETS[element]
         self._below = tree.bits_below(targets)
+        self._cells = np.zeros((len(positions), NUM_TARGETS), np.int64)
+        self._cells[level, _TARGETS[element]] = cells
 
     def directions(
         self, level: NDArray[np.int64], target: NDArray[np.int64], cells: NDArray[np.int64]
@@ -39,6 +42,32 @@ class Ways:
             cells: int64 (N, 2), x and y.
         """
         return self._tree.directions(self._below, self._tree.cells(level, cells), target)
+
+    def path_lengths(self, num_keys: NDArray[np.int8], gates: NDArray[np.int8]) -> NDArray[np.int16]:
+        """Steps from cell to cell of a shortest path to the exit, by way of all keys and doors that are left.
+
+        Args:
+            num_keys: int8 (L,), keys in each level.
+            gates: int8 (L, size, size), the progress from which on each cell can be reached.
+
+        Returns:
+            int16 (L, P, size, size) at each progress 0 to P - 1 (P = 2 * most keys + 1); -1 where the agent can't be.
+        """
+        away = self._tree.distances(self._below, self._cells)  # (flat cells, 7)
+        count, last = np.arange(len(num_keys)), 2 * num_keys.astype(np.int64)
+        rest = np.zeros((len(num_keys), NUM_TARGETS), np.int16)  # from each target on
+        for target in range(NUM_TARGETS - 2, -1, -1):
+            following = np.where(target + 1 < last, target + 1, NUM_TARGETS - 1)
+            onward = rest[count, following] + away[self._cells[:, target], following]
+            rest[:, target] = np.where(target < last, onward, 0)
+        world = np.stack([self._tree.unflatten(away[:, target]) for target in range(NUM_TARGETS)])
+        lengths = np.empty((len(num_keys), int(last.max()) + 1, *gates.shape[1:]), np.int16)
+        for progress in range(lengths.shape[1]):
+            target_now = np.where(progress < last, progress, NUM_TARGETS - 1)
+            can_be = (gates <= progress) & (progress <= last)[:, None, None]
+            there = world[target_now, count] + rest[count, target_now][:, None, None]
+            lengths[:, progress] = np.where(can_be, there, -1)
+        return lengths
 
 
 def target_index(num_keys: NDArray[np.int8], progress: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -1,0 +1,75 @@
+"""Start states of Heist: every cell that can be reached, at every progress of a level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heist_encoders.tasks.heist.elements import STRATA
+from heist_encoders.tasks.heist.placing import check_start, from_saved, make_bank, place, stances
+from heist_encoders.tasks.heist.stratified import StratumFinder
+from heist_encoders.tasks.starts import Placed, Situation, StartLevels, StartStates
+
+
+class HeistStartStates(StartStates):
+    """Progress counts keys picked up and doors opened; the goal is the exit."""
+
+    def levels(self, distribution_mode: str, use_backgrounds: bool, seeds: list[int], distribution: str) -> StartLevels:
+        return _Levels(distribution_mode, use_backgrounds, seeds, distribution)
+
+    def situation(
+        self,
+        distribution_mode: str,
+        use_backgrounds: bool,
+        level_seed: int,
+        progress: Any,
+        cell: Any,
+        offset: Any = (0.5, 0.5),
+        rotation: Any = 0.0,
+    ) -> Placed:
+        return check_start(distribution_mode, use_backgrounds, level_seed, progress, cell, offset, rotation)
+
+    def saved(self, blob: Any, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
+        return from_saved(blob, distribution_mode, use_backgrounds, own)
+
+
+class _Levels(StartLevels):
+    def __init__(self, distribution_mode: str, use_backgrounds: bool, seeds: list[int], distribution: str) -> None:
+        self._mode = distribution_mode
+        self._bank = make_bank(distribution_mode, use_backgrounds, seeds)
+        # bool (14, L, P, size, size): where each stratum may hold.
+        self._strata: NDArray[np.bool_] | None = None
+        if distribution == "balanced":
+            finder = StratumFinder(self._bank, distribution_mode)
+            self._strata = np.stack([finder.where(stratum) for stratum in range(len(STRATA))])
+
+    def own_distance(self, row: int) -> int:
+        x, y = self._bank.starts[row]
+        return int(self._bank.path_lengths[row, 0, y, x])
+
+    def pick(self, row: int, distribution: str, picks: NDArray[np.float64], bound: int) -> Situation:
+        lengths = self._bank.path_lengths[row]  # (P, size, size)
+        if distribution == "uniform":
+            progress = int(picks[0] * (2 * int(self._bank.num_keys[row]) + 1))
+            return _one_of(lengths[progress] >= 0, picks[1])._replace(progress=progress)
+        if distribution == "curriculum":
+            return _one_of((lengths >= 0) & (lengths <= bound), picks[1])
+        assert self._strata is not None
+        possible = [where for where in self._strata[:, row] if where.any()]
+        return _one_of(possible[int(picks[0] * len(possible))] if possible else lengths >= 0, picks[1])
+
+    def place(self, rows: Sequence[int], situations: Sequence[Situation], random: NDArray[np.float64]) -> list[Placed]:
+        progress = np.array([situation.progress for situation in situations], np.int8)
+        cells = np.array([(situation.x, situation.y) for situation in situations], np.int64)
+        return place(self._bank, stances(self._bank, self._mode, np.array(rows), progress, cells, random))
+
+
+def _one_of(where: NDArray[np.bool_], pick: float) -> Situation:
+    """One of the situations that are True in (P, size, size) or, at progress 0, in (size, size)."""
+    found = np.flatnonzero(where)
+    progress, cell = divmod(int(found[int(pick * len(found))]), where.shape[-2] * where.shape[-1])
+    y, x = divmod(cell, where.shape[-1])
+    return Situation(progress, x, y)

@@ -1,0 +1,118 @@
+"""Start states: how a task says from where in a level an episode can begin."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+START_DISTRIBUTIONS = ("uniform", "balanced", "curriculum")
+"""From which situations of a level starts are drawn, see ``StartLevels.pick``."""
+NUM_PICKS = 2
+"""Random numbers that a situation is picked with."""
+TRIES = 8
+"""Random numbers that say where in its cell an agent stands: tries, until it touches nothing."""
+
+
+class Placed(NamedTuple):
+    """A state to begin an episode at.
+
+    Attributes:
+        state: for ``Engine.place``.
+        level_seed: its level.
+        steps: made already, of the game's time limit.
+        start: for ``info``: ``progress``, ``cell`` (int64 (2,)) and ``distance`` to the goal in steps from cell to
+            cell, -1 where it is unknown.
+    """
+
+    state: bytes
+    level_seed: int
+    steps: int
+    start: dict[str, Any]
+
+
+class Situation(NamedTuple):
+    """How far an agent has come in a level, and the cell that it is in; (0, 0) is the lower left one."""
+
+    progress: int
+    x: int
+    y: int
+
+
+class StartLevels(ABC):
+    """Levels that were worked out together. A row is the index of one."""
+
+    @abstractmethod
+    def own_distance(self, row: int) -> int:
+        """Steps from cell to cell from the level's own start to the goal."""
+
+    @abstractmethod
+    def pick(self, row: int, distribution: str, picks: NDArray[np.float64], bound: int) -> Situation:
+        """A situation of a level.
+
+        Args:
+            row: which level.
+            distribution: ``uniform``: a progress, then a cell that can be reached at it; ``balanced``: a stratum that
+                the level has, then a progress and cell for it; ``curriculum``: a progress and cell that are at most
+                ``bound`` steps from the goal.
+            picks: float64 (2,) in [0, 1).
+            bound: only for ``curriculum``.
+        """
+
+    @abstractmethod
+    def place(self, rows: Sequence[int], situations: Sequence[Situation], random: NDArray[np.float64]) -> list[Placed]:
+        """The states of situations, in which agents stand in their cells as played agents do.
+
+        Args:
+            rows: the level of each, N of them.
+            situations: N of them.
+            random: float64 (N, 8) in [0, 1).
+        """
+
+
+class StartStates(ABC):
+    """What a task knows of its game's states: enough to put a game into one."""
+
+    @abstractmethod
+    def levels(self, distribution_mode: str, use_backgrounds: bool, seeds: list[int], distribution: str) -> StartLevels:
+        """The levels of seeds, ready for ``pick`` from a distribution."""
+
+    @abstractmethod
+    def situation(
+        self,
+        distribution_mode: str,
+        use_backgrounds: bool,
+        level_seed: int,
+        progress: Any,
+        cell: Any,
+        offset: Any = (0.5, 0.5),
+        rotation: Any = 0.0,
+    ) -> Placed:
+        """The state of a situation that a caller asks for.
+
+        Args:
+            distribution_mode, use_backgrounds, level_seed: the level.
+            progress: how far the agent has come, from 0.
+            cell: x and y of the agent's cell.
+            offset: position in the cell, [0, 1).
+            rotation: of the agent, radians.
+
+        Raises:
+            ConfigError: in one line, if there is no such situation.
+        """
+
+    @abstractmethod
+    def saved(self, blob: Any, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
+        """A saved state, checked.
+
+        Args:
+            blob: what ``get_state`` of an environment returned.
+            distribution_mode, use_backgrounds: of the game that is to be put into it.
+            own: that game's state now.
+
+        Raises:
+            EngineError: in one line, if it is anything else.
+        """
