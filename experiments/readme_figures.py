@@ -1,6 +1,7 @@
 """The README's picture and its tables of encoders.
 
-Shows: originals beside what each packaged encoder's decoder makes of them, and the figures on the artifacts' cards (experiments/packaged_artifacts.py measured them).
+Shows: originals beside what each packaged encoder's decoder makes of them, and the figures on the artifacts' cards
+       (experiments/packaged_artifacts.py measured them).
 Run:   python experiments/readme_figures.py        (half a minute; writes docs/reconstructions.png, prints the tables)
 What came out is the picture and the tables in the README.
 """
