@@ -90,7 +90,7 @@ class SemanticMaps:
         dx = np.abs(self._corner[rows, :1] + self._pixels - self._margin - x)  # (B, 64), in cells
         dy = np.abs(self._corner[rows, 1:] + self._pixels[::-1] - self._margin - y)
         half = np.float32(AGENT_HALF_SIZE)
-        square = (dy <= half)[:, :, None] & (dx <= half)[:, None, :]
+        square: NDArray[np.bool_] = (dy <= half)[:, :, None] & (dx <= half)[:, None, :]
         diagonal = np.abs(np.sin(2 * rotation)) > 0.5
         if diagonal.any():
             sum_ = dy[diagonal, :, None] + dx[diagonal, None, :]
