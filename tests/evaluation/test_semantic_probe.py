@@ -16,6 +16,7 @@ from heist_encoders.evaluation.semantic_probe import (
     intersection_over_union,
     read_maps,
 )
+from heist_encoders.semantic import UNKNOWN
 
 CLASSES = ("floor", "wall", "key", "door")
 QUICK = MapProbeSettings(samples=4_000, batch_size=16)
@@ -47,6 +48,22 @@ def test_intersection_over_union_by_hand() -> None:
     assert np.isnan(iou["door"])  # said, but never there
     assert miou == pytest.approx((2 / 4 + 3 / 5 + 0) / 3)
     assert intersection_over_union(actual, actual, CLASSES)[0] == 1
+    unknown = actual.copy()
+    unknown[0, 0, 1] = UNKNOWN  # the floor that was called a wall counts no longer
+    _, iou = intersection_over_union(predicted, unknown, CLASSES)
+    assert (iou["floor"], iou["wall"]) == (pytest.approx(2 / 3), pytest.approx(3 / 4))
+
+
+def test_unknown_blocks_do_not_teach() -> None:
+    maps = cell_maps(32, 16, 0)
+    told = maps.copy()
+    told[:, :, ::2] = UNKNOWN
+    wrong = np.where(told == UNKNOWN, 0, maps).astype(np.uint8)
+    settings = MapProbeSettings(samples=1_000, batch_size=16)
+    readings = [
+        read_maps(one_hot(maps), taught, one_hot(maps), maps, CLASSES, settings=settings) for taught in (told, wrong)
+    ]
+    assert readings[0].miou > readings[1].miou + 0.2
 
 
 @pytest.mark.parametrize("cells", [16, 8, 9])
