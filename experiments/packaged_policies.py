@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 import heist_encoders
+from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.policies.artifact import save_policy
 from heist_encoders.policies.clone import clone
 from heist_encoders.policies.evaluate import play_levels
@@ -44,10 +45,11 @@ def main() -> None:
 
         frames = options.frames or FRAMES[mode]
         policy = clone(options.encoder, mode=mode, frames=frames, name=options.name, progress=progress)
-        found = play_levels(policy, mode, options.levels)
-        chance = play_levels("random", mode, options.levels)
-        metrics = {"evaluation": found.to_dict(), "random": chance.to_dict()}
-        save_policy(options.out / options.name / mode, policy, metrics=metrics)
+        levels = EVALUATION_LEVELS[: options.levels]
+        found = play_levels(policy, mode, levels)
+        chance = play_levels("random", mode, levels)
+        policy.metrics = {"evaluation": found.to_dict(), "random": chance.to_dict()}
+        save_policy(policy, options.out / options.name / mode, replace=True)
         print(f"{mode}: {found.to_dict()}\n  random: {chance.to_dict()}", flush=True)
 
 
