@@ -202,3 +202,15 @@ def test_one_object_adds_a_target_everywhere(
     for title in extra.figures.values():
         assert title in section
     assert f"{metrics['probes']['blue_key_held_f1']:.2f}" in section
+
+
+def test_the_scene_score_is_the_product_of_both_main_figures(evaluated: tuple[Artifact, dict[str, Any]]) -> None:
+    from dataclasses import replace
+
+    from heist_encoders.evaluation.probing import ProbeResult
+
+    result = ProbeResult(0.8, {}, 0.5, 100, {}, {}, {}, 1, 1, 1, 0, 1, False, 0.0)
+    assert result.scene_score == pytest.approx(0.4)
+    assert result.to_dict()["scene_score"] == pytest.approx(0.4)
+    assert replace(result, plan_accuracy=None).scene_score is None
+    assert evaluated[1]["probes"]["scene_score"] is None, "no planning head was trained"
