@@ -32,6 +32,7 @@ from processes import machine, table
 
 from heist_encoders.autoencoders import autoencoder_class
 from heist_encoders.data.dataset import open_dataset
+from heist_encoders.evaluation.probing import probe
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning import SweepResult, sweep
 from heist_encoders.tuning.results import ARTIFACT, reports
