@@ -1,15 +1,14 @@
-"""Train, measure and package the artifacts that come with heist-encoders.
+"""Train, evaluate and package the artifacts that come with heist-encoders.
 
-Shows: how each packaged artifact was made: by 1,000,000 frames of an endless stream, each seen once, judged on levels
-       that the stream leaves out. The hyperparameters of memory mode stand below, chosen by hand from the search spaces
-       but for conv_maxpool's, which won a sweep; those of easy mode (but schedule and precision) are the winner's of a
-       sweep, preset quick, that this script runs first.
-       Training again makes the same weights again, bit for bit on the same CPU and torch, at the commit that the card
-       names; what is stored is rounded to float16 (conv_unpool and compact of memory mode are not; four were rounded
-       after that commit). Artifacts whose card has no stream were trained on the dataset itself.
-Run:   python experiments/packaged_artifacts.py --work runs/packaged            (hours on one core; resumes)
-       python experiments/packaged_artifacts.py --work runs/packaged vae_alex   (one family)
-What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<family>/<mode>/README.md;
+Shows: how each packaged artifact of the table TRAININGS was made: on an endless stream of balanced frames, each seen
+       once, with the test loss on frames of levels that the stream leaves out. Training again makes the same weights
+       again, bit for bit on the same CPU and torch; what is stored is rounded to float16. The packaged artifacts that
+       are not in the table are those of version 0.1 (element weighting, element map loss; their cards say how): they
+       are only evaluated.
+Run:   python experiments/packaged_artifacts.py --work runs/packaged                    (hours on one core; resumes)
+       python experiments/packaged_artifacts.py --work runs/packaged grid --mode easy   (one artifact)
+       python experiments/packaged_artifacts.py --work runs/packaged --evaluate         (figures of all, no training)
+What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """
 
@@ -24,55 +23,28 @@ import torch
 from processes import machine
 
 import heist_encoders
+from heist_encoders.data.dataset import Dataset
 from heist_encoders.data.generate import generate
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.stream import FrameStream
 from heist_encoders.evaluation.evaluate import evaluate
 from heist_encoders.training.train import train
-from heist_encoders.tuning import sweep
-from heist_encoders.tuning.winner import winner_of
-from heist_encoders.zoo import load_artifact, save_artifact, update_metrics
+from heist_encoders.zoo import Artifact, load_artifact, save_artifact, update_metrics
 
-FRAMES, DATA_SEED = 250_000, 1
 PACKAGED = Path(heist_encoders.__file__).parent / "zoo" / "packaged"
+EVALUATION_FRAMES, SEED = 60_000, 1
+EPOCH = 40_000
 
-COMMON = {"max_samples": 1_000_000, "schedule": "cosine", "epoch_samples": 20_000, "patience": 100, "threads": 1}
-LOSS = {"element_weight": 0.9, "element_map": 1.0}
-MAP_LOSS = {"element_weight": 0.9, "element_map": 3.0}
-VAE_LOSS = {**LOSS, "beta": 1e-6}
-TRAININGS: dict[str, dict[str, object]] = {
-    "compact": {"loss": LOSS},
-    "conv_maxpool": {
-        "params": {"channels": [32, 8], "latent_size": 256, "bottleneck_activation": "relu"},
-        "loss": {"element_weight": 0.7, "element_map": 3.0},
-        "learning_rate": 0.00476214450074903,
-    },
-    "conv_maxpool_big": {
-        "params": {"hidden_size": 400, "latent_size": 256, "bottleneck_activation": "none"},
-        "loss": MAP_LOSS,
-    },
-    "conv_no_bottleneck": {"params": {"channels": [16, 32, 128, 256]}, "loss": MAP_LOSS},
-    "conv_unpool": {"loss": LOSS},
-    "vae_paper": {"params": {"latent_size": 128}, "loss": VAE_LOSS},
-    "vae_alex": {"params": {"latent_size": 64}, "loss": {**VAE_LOSS, "perceptual": 0.1}},
+COMMON = {
+    "schedule": "cosine", "epoch_samples": EPOCH, "patience": 100, "threads": 1, "precision": "float32",
+    "loss": {"weighting": "rarity"},
+}  # fmt: skip
+TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
+    ("grid", "easy"): {"max_samples": 400_000},
+    ("grid", "memory"): {"max_samples": 320_000},
+    ("grid", "hard"): {"max_samples": 160_000},
 }
-FOUND_BY = {
-    "conv_maxpool": {
-        "script": "experiments/family_sweeps.py",
-        "seed": 1,
-        "trial": 3,
-        "rank": 1,
-        "trials": 8,
-        "objective": 0.7026,
-        "metric": "mlp_f1",
-        "dataset_hash": "1d3dbbc6c2b4da29bf042cc3f32ae099d776ffcd3ad38eefc8fb9e83cba2cd8e",
-    },
-}
-"""Sweeps whose winner's hyperparameters stand above; the others were chosen by hand from the search spaces."""
-EASY = ("conv_unpool", "vae_paper", "vae_alex")
-"""Families that also have an artifact of easy mode, found by a sweep; every family has one of memory mode."""
-MOST_NUMBERS = {**dict.fromkeys(TRAININGS, 256), "compact": 64, "conv_unpool": 1152}
-"""Of an encoding, for sweeps."""
+"""(architecture, mode) -> settings over COMMON and the architecture's own. No label is used."""
 
 
 def commit() -> str:
@@ -81,62 +53,67 @@ def commit() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def searched(family: str, mode: str, data: Any, work: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The hyperparameters that win a quick sweep, and which trial that was. Resumes; wants the machine for itself."""
-    limits = {"max_encoding_size": MOST_NUMBERS[family], "max_latency_ms": 5.0}
-    folder = work / f"sweep-{family}-{mode}"
-    result = sweep(family, data, out=folder, preset="quick", seed=1, objective=limits, resume=True)
-    source, found_by = winner_of(result)
-    config = load_artifact(source).training["config"]
-    return {key: config[key] for key in ("params", "loss", "batch_size", "learning_rate", "weight_decay")}, found_by
-
-
-def package(family: str, mode: str, work: Path) -> None:
-    """Make the packaged artifact of a family and mode; what is done already in ``work`` is kept."""
-    data = generate(DatasetSpec(size=FRAMES, seed=DATA_SEED, distribution_mode=mode), work / f"data-{mode}")
-    chosen, found_by = (
-        searched(family, mode, data, work) if mode == "easy" else (TRAININGS[family], FOUND_BY.get(family))
-    )
-    config = {"autoencoder": family, **COMMON, **chosen}
-    stream = FrameStream(data.spec, data)
-    result = train(config, stream, out=work / f"{family}-{mode}", callback=lambda report: print(report, flush=True))
-    artifact = save_artifact(
-        PACKAGED / family / mode,
+def package(architecture: str, mode: str, work: Path) -> Artifact:
+    """Train a packaged artifact and write it; what is done already in ``work`` is kept."""
+    config = {"autoencoder": architecture, **COMMON, **TRAININGS[architecture, mode]}
+    stream = FrameStream({"distribution_mode": mode, "size": EPOCH, "seed": SEED})
+    folder = work / f"{architecture}-{mode}"
+    result = train(config, stream, out=folder, callback=lambda report: print(report, flush=True))
+    return save_artifact(
+        PACKAGED / architecture / mode,
         result,
-        name=family,
-        dataset=data,
+        name=architecture,
+        dataset=stream,
         training=result.record(),
         provenance={
             "script": "experiments/packaged_artifacts.py",
-            "dataset": data.spec.to_dict(),
             "heist_encoders": f"{heist_encoders.__version__}, commit {commit()}",
             "torch": torch.__version__,
             "hardware": machine(),
-            **({"found by": found_by} if found_by else {}),
         },
         half=True,
     )
-    metrics = evaluate(artifact, data, out=work / "evaluation" / f"{family}-{mode}", progress=print)
+
+
+def measure(artifact: Artifact, data: Dataset, work: Path, plan_samples: int, seeds: int) -> None:
+    """Evaluate a packaged artifact; the figures go onto its card."""
+    folder = work / "evaluation" / f"{artifact.name}-{artifact.distribution_mode}"
+    metrics = evaluate(artifact, data, out=folder, seeds=seeds, plan_samples=plan_samples, progress=print)
     update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
-    useful = metrics["usefulness"]
-    print(f"{family} {mode}: F1 {useful['linear_f1']:.3f} (linear), {useful['mlp_f1']:.3f} (MLP)", flush=True)
+    probes = metrics["probes"]
+    figures = ", ".join(f"{name} {probes[name]}" for name in ("miou", "plan_accuracy", "presence_f1"))
+    print(f"{artifact.name} {artifact.distribution_mode}: {figures}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("families", nargs="*", metavar="family", help=", ".join(TRAININGS))
-    parser.add_argument("--mode", choices=["memory", "easy"])
+    parser.add_argument("architectures", nargs="*", metavar="architecture")
+    parser.add_argument("--mode", choices=["memory", "easy", "hard"])
     parser.add_argument("--work", type=Path, default=Path("runs/packaged"))
+    parser.add_argument("--evaluate", action="store_true", help="do not train, only evaluate what is packaged")
+    parser.add_argument("--plan-samples", type=int, default=100_000)
+    parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    families = options.families or list(EASY if options.mode == "easy" else TRAININGS)
-    for family in families:
-        if family not in TRAININGS or (options.mode == "easy" and family not in EASY):
-            parser.error(f"{family!r}: expected one of {', '.join(EASY if options.mode == 'easy' else TRAININGS)}")
-    for family in families:
-        for mode in ("memory", "easy") if family in EASY else ("memory",):
-            if options.mode in (None, mode):
-                package(family, mode, options.work)
+    there = sorted((path.parent.parent.name, path.parent.name) for path in PACKAGED.glob("*/*/config.json"))
+    wanted = there if options.evaluate else list(TRAININGS)
+    wanted = [
+        (architecture, mode)
+        for architecture, mode in wanted
+        if options.mode in (None, mode) and (not options.architectures or architecture in options.architectures)
+    ]
+    if not wanted:
+        parser.error(f"nothing to do for {options.architectures}, {options.mode}; known: {there}")
+    for architecture, mode in wanted:
+        data = generate(
+            DatasetSpec(size=EVALUATION_FRAMES, seed=SEED, distribution_mode=mode, test_fraction=0.1),
+            options.work / f"data-{mode}",
+        )
+        if options.evaluate:
+            artifact = load_artifact(PACKAGED / architecture / mode)
+        else:
+            artifact = package(architecture, mode, options.work)
+        measure(artifact, data, options.work, options.plan_samples, options.seeds)
 
 
 if __name__ == "__main__":

@@ -27,52 +27,51 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from heist_encoders.data.sampler import CaseFinder, draw_poses, pose_labels
-from heist_encoders.engine import Engine
+from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
+from heist_encoders.data.stream import stream
 from heist_encoders.policies.planner import PlannerConfig, fit_planner, plan_accuracy, plan_logits
-from heist_encoders.tasks.heist.elements import CASES, EVALUATION_LEVELS, TRAIN_LEVELS
-from heist_encoders.tasks.heist.levels import LevelBank, present
+from heist_encoders.tasks.heist.elements import COLORS
+from heist_encoders.tasks.heist.generation import make_levels
+from heist_encoders.tasks.heist.levels import present
 from heist_encoders.tasks.targets import move_distribution
 
+TEST_CHUNK = 10_000
+"""Chunk of the stream from which test frames are taken: far behind those to learn from, so of other levels."""
 
-def true_states(
-    mode: str, levels: range, count: int, seed: int, per_level: int = 16
-) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+
+def true_states(mode: str, count: int, start: int = 0) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
     """Balanced situations as maps of what is in each cell, and the oracle's moves.
 
     Returns:
         float16 (count, 14, size, size): walls, agent, its place in the cell (x and y), 3 keys, 3 doors, exit, 3 keys
         held (everywhere); and float32 (count, 9), uniform over the oracle's moves.
     """
-    rng = np.random.default_rng(seed)
     maps, moves = [], []
-    with Engine(1, distribution_mode=mode) as engine:
-        for start in range(0, count, 4096):
-            size = min(4096, count - start)
-            cases = rng.permutation(np.arange(size) % len(CASES)).astype(np.int8)
-            bank = LevelBank(engine, rng.integers(levels.start, levels.stop, max(64, size // per_level)).tolist())
-            finder = CaseFinder(bank, mode)
-            poses = draw_poses(finder, cases, rng)
-            labels = pose_labels(bank, poses, mode)
-            maps.append(_maps(bank, poses, labels))
-            moves.append(move_distribution(labels["oracle_moves"].astype(np.int64)))
-    return np.concatenate(maps), np.concatenate(moves)
+    batches = stream(DatasetSpec(distribution_mode=mode, seed=2), batch_size=CHUNK_FRAMES, start=start)
+    for _ in range(-(-count // CHUNK_FRAMES)):
+        labels = next(batches).labels
+        maps.append(_maps(mode, labels))
+        moves.append(move_distribution(labels["oracle_moves"]))
+    return np.concatenate(maps)[:count], np.concatenate(moves)[:count]
 
 
-def _maps(bank: LevelBank, poses: Any, labels: dict[str, Any]) -> NDArray[np.float16]:
-    count, side = len(poses.level), bank.world_size
+def _maps(mode: str, labels: dict[str, NDArray[Any]]) -> NDArray[np.float16]:
+    seeds, level = np.unique(labels["level_seed"], return_inverse=True)
+    levels = make_levels(mode, seeds)
+    count, side = len(level), levels.free.shape[-1]
     out = np.zeros((count, 14, side, side), np.float16)
     rows = np.arange(count)
-    out[:, 0] = bank.gates[poses.level] == 127
-    cells = np.floor(poses.xy).astype(np.int64)
+    out[:, 0] = ~levels.free[level]
+    xy = np.stack([labels["agent_x"], labels["agent_y"]], axis=1)
+    cells = np.floor(xy).astype(np.int64)
     out[rows, 1, cells[:, 1], cells[:, 0]] = 1
     for axis in range(2):
-        out[rows, 2 + axis, cells[:, 1], cells[:, 0]] = 4 * (poses.xy[:, axis] - cells[:, axis] - 0.5)
-    there = present(bank.num_keys[poses.level], poses.progress) & ~np.isnan(bank.positions[poses.level, :, 0])
+        out[rows, 2 + axis, cells[:, 1], cells[:, 0]] = 4 * (xy[:, axis] - cells[:, axis] - 0.5)
+    there = present(levels.num_keys[level], labels["progress"]) & ~np.isnan(levels.positions[level, :, 0])
     row, element = np.nonzero(there)
-    x, y = bank.positions[poses.level[row], element].astype(np.int64).T
+    x, y = levels.positions[level[row], element].astype(np.int64).T
     out[row, 4 + element, y, x] = 1
-    for color, name in enumerate(("blue", "green", "red")):
+    for color, name in enumerate(COLORS):
         out[:, 11 + color] = labels[f"held_{name}"][:, None, None]
     return out
 
@@ -89,10 +88,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    test = true_states(args.mode, EVALUATION_LEVELS, 4096, seed=1)
+    test = true_states(args.mode, 4096, TEST_CHUNK)
     config = PlannerConfig(channels=args.channels, iterations=args.iterations, kernel=args.kernel)
     for samples in args.samples:
-        train = true_states(args.mode, TRAIN_LEVELS, samples, seed=2)
+        train = true_states(args.mode, samples)
         started = time.perf_counter()
         model = fit_planner(
             *train, samples=samples, config=config, batch_size=args.batch_size, lr=args.lr, seed=args.seed

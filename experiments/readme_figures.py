@@ -1,8 +1,8 @@
 """The README's picture and its tables of encoders.
 
-Shows: originals beside what each packaged encoder's decoder makes of them, one frame for each element; and the figures
-       on the artifacts' cards (experiments/packaged_artifacts.py measured them).
-Run:   python experiments/readme_figures.py        (20 s; writes docs/reconstructions.png, prints the tables)
+Shows: originals beside what each packaged encoder's decoder makes of them, and the figures on the artifacts' cards
+       (experiments/packaged_artifacts.py measured them).
+Run:   python experiments/readme_figures.py        (half a minute; writes docs/reconstructions.png, prints the tables)
 What came out is the picture and the tables in the README.
 """
 
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
+from heist_encoders.evaluation.markup import grouped_iou
 from heist_encoders.evaluation.pictures import font
 from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo import Artifact, list_artifacts, load_encoder
@@ -26,15 +27,17 @@ SCALE, GAP, LABEL = 2, 4, 180
 
 
 def packaged(mode: str) -> list[Artifact]:
-    """The packaged artifacts of a distribution mode, the most useful first."""
+    """The packaged artifacts of a distribution mode, the highest mIoU first."""
     found = [a for a in list_artifacts() if a.name == a.family and a.distribution_mode == mode]
-    return sorted(found, key=lambda artifact: -artifact.metrics["usefulness"]["mlp_f1"])
+    return sorted(found, key=lambda artifact: -artifact.metrics["probes"]["miou"])
 
 
-def picture(artifacts: list[Artifact]) -> Image.Image:
+def picture(mode: str) -> Image.Image:
     """One row of originals, then one row an encoder."""
+    artifacts = packaged(mode)
     with tempfile.TemporaryDirectory() as folder:
-        data = generate_local(DatasetSpec(size=1008, seed=3, test_fraction=0.5), Path(folder) / "data")
+        spec = DatasetSpec(size=1008, seed=3, test_fraction=0.5, distribution_mode=mode)
+        data = generate_local(spec, Path(folder) / "data")
         frames, visible = np.array(data.frames("test")), data.visible("test")
     rows_of: list[int] = []
     for element in range(len(ELEMENTS)):
@@ -60,27 +63,39 @@ def picture(artifacts: list[Artifact]) -> Image.Image:
 
 def table(artifacts: list[Artifact]) -> str:
     """A table of the README, as Markdown."""
-    head = "| name | id | numbers | F1, linear probe | F1, MLP probe | keys | doors | exit | next move | ms a frame |"
-    lines = [head, "|---|---|---|---|---|---|---|---|---|---|"]
+    groups = ("agent", "key", "door", "exit")
+    head = ["name", "id", "latent dimension", "mIoU", "plan accuracy", *groups, "presence F1", "ms a frame"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for artifact in artifacts:
-        useful = artifact.metrics["usefulness"]
-        f1 = {element: figures["mlp_f1"] for element, figures in useful["elements"].items()}
-        speed = artifact.metrics["speed"]["cpu"]["encoder"]["1"]["median_ms"]
-        groups = [np.mean([v for k, v in f1.items() if k.startswith(part)]) for part in ("key", "door", "exit")]
-        lines.append(
-            f"| {artifact.name} | `{env_id_of(artifact.name)}` | {int(np.prod(artifact.encoding_shape)):,} "
-            f"| {useful['linear_f1']:.2f} | {useful['mlp_f1']:.2f} "
-            + "".join(f"| {value:.2f} " for value in groups)
-            + f"| {useful['oracle_move_accuracy']:.2f} | {speed:.2f} |"
-        )
-    return "\n".join(lines)
+        probes, iou = artifact.metrics["probes"], grouped_iou(artifact.metrics["probes"])
+        cells = [
+            artifact.name,
+            f"`{env_id_of(artifact.name)}`",
+            f"{int(np.prod(artifact.encoding_shape)):,}",
+            f"{probes['miou']:.2f}",
+            f"{probes['plan_accuracy']:.2f}",
+            *(f"{iou[group]:.2f}" for group in groups),
+            f"{probes['presence_f1']:.2f}",
+            f"{artifact.metrics['speed']['cpu']['encoder']['1']['median_ms']:.2f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    for artifact in artifacts:
+        for name, row in artifact.metrics.get("references", {}).items():
+            if "miou" in row:
+                label = f"*{artifact.name}, {name}*" if name == "untrained" else f"*{name.replace('_', ' ')}*"
+                plan = "" if row.get("plan_accuracy") is None else f"{row['plan_accuracy']:.2f}"
+                iou = grouped_iou(row)
+                cells = [label, "", "", f"{row['miou']:.2f}", plan, *(f"{iou[g]:.2f}" for g in groups)]
+                cells += [f"{row['presence_f1']:.2f}", ""]
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(dict.fromkeys(lines))
 
 
 def main() -> None:
-    artifacts = packaged("memory")
     PICTURE.parent.mkdir(exist_ok=True)
-    picture(artifacts).save(PICTURE, optimize=True)
-    print(f"memory mode\n\n{table(artifacts)}\n\neasy mode\n\n{table(packaged('easy'))}")
+    picture("easy").save(PICTURE, optimize=True)
+    for mode in ("easy", "memory", "hard"):
+        print(f"{mode} mode\n\n{table(packaged(mode))}\n")
 
 
 if __name__ == "__main__":

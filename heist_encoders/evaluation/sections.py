@@ -104,7 +104,8 @@ def leaderboard(entries: Sequence[Entry], references: Iterable[tuple[str, Mappin
         found = grouped_iou(probes)
         heats = "".join(f'<td class="heat" style="{heat(found.get(g))}">{number(found.get(g))}</td>' for g in groups)
         return (
-            f"<td>{bar}<b>{number(miou)}</b>{plus}</td><td><b>{number(figure(probes, 'plan_accuracy'))}</b></td>{heats}"
+            f"<td>{bar}<b>{number(miou)}</b>{plus}</td><td><b>{number(figure(probes, 'plan_accuracy'))}</b></td>"
+            f"<td>{number(figure(probes, 'scene_score'))}</td>{heats}"
             f"<td>{number(figure(probes, 'presence_f1'))}</td>"
         )
 
@@ -128,8 +129,8 @@ def leaderboard(entries: Sequence[Entry], references: Iterable[tuple[str, Mappin
 <b style="color:#b84a08">orange</b> is lost. Grey rows are references. Presence F1 (is an element anywhere in the
 frame?)
 is kept for comparison: encoders without any training come close to trained ones by it.</p>
-<div class="wide"><table><thead><tr><th>encoder</th><th>mIoU</th><th>plan<br>accuracy</th>{heads}<th>presence<br>F1</th>
-<th>latent<br>dimension</th><th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
+<div class="wide"><table><thead><tr><th>encoder</th><th>mIoU</th><th>plan<br>accuracy</th><th>scene<br>score</th>
+{heads}<th>presence<br>F1</th><th>latent<br>dimension</th><th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
 <p class="legend">± is the standard deviation over seeds of the probe. Milliseconds: median of one frame at a time
 on one
 CPU thread, encoder alone.</p></section>"""
@@ -354,6 +355,7 @@ def definitions() -> str:
         "plan accuracy": "A small recurrent convolutional network on the frozen encoding learns the oracle's moves "
         "from a "
         "fixed number of labelled frames; the share of test frames in which its choice is one of them.",
+        "scene score": "mIoU times plan accuracy: high only where both the scene and the way through it can be read.",
         "presence F1": "Mean F1 over the elements of an MLP probe that says whether the element is in the frame. "
         "Frames "
         "that show under half of it are left out.",

@@ -185,8 +185,15 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
 
         artifact = load_artifact(winner["artifact"])
         with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
-            settings = {"seed": job.options.seed, "seeds": 1, "plan_samples": 0}
-            metrics = evaluate(artifact, job.dataset(), out=folder, progress=listen, **settings)
+            metrics = evaluate(
+                artifact,
+                job.dataset(),
+                out=folder,
+                seed=job.options.seed,
+                seeds=1,
+                plan_samples=0,
+                progress=listen,
+            )
         update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
         probes = metrics.get("probes", {})
         return {

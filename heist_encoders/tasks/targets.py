@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from heist_encoders.constants import FRAME_SIZE, NUM_MOVES, VISIBLE
 
 Floats = NDArray[np.float32]
-Labels = Mapping[str, Any]
-"""Label columns (N,) by name: a pandas frame, or a mapping of arrays."""
 Rows = dict[str, dict[str, float]]
 """What a figure is for each thing: name of the thing -> figure -> value."""
+
+
+class Labels(Protocol):
+    """Label columns (N,) by name: a pandas frame, or a mapping of arrays."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class Answers(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -101,11 +101,12 @@ class Perceptual(Term):
     def __init__(self, model: BaseAutoencoder, context: Context) -> None:
         super().__init__(model, context)
         # Frozen, and the same for all: no part of the state that checkpoints hold.
-        object.__setattr__(self, "_features", PerceptualFeatures().to(memory_format=torch.channels_last))
+        features = PerceptualFeatures().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        object.__setattr__(self, "_features", features)
 
     def forward(self, frames: Tensor, output: Output, maps: Tensor | None) -> Tensor:
-        features: PerceptualFeatures = self._features.to(frames.device)
-        return features.loss(frames, output.reconstruction)
+        features = cast(PerceptualFeatures, self._features)
+        return features.to(frames.device).loss(frames, output.reconstruction)
 
 
 @term("semantic_map")

@@ -244,8 +244,8 @@ class Run:
         seconds = self.seconds + time.monotonic() - start
         # Every process tests alike, but for the last digits of the moving statistics.
         figures = [seconds, result.loss, result.active_units, *result.terms.values()]
-        self.seconds, loss, active, *terms = self.group.agree(figures)
-        result = TestResult(loss, dict(zip(result.terms, terms, strict=True)), int(active))
+        self.seconds, test_loss, active, *terms = self.group.agree(figures)
+        result = TestResult(test_loss, dict(zip(result.terms, terms, strict=True)), int(active))
         self._check(torch.tensor(result.loss))
         best = not self.history or result.loss < self.history[self.best_epoch].test_loss
         if best:

@@ -81,6 +81,7 @@ def _kept(probes: Mapping[str, Any]) -> list[str]:
     if probes.get("plan_accuracy") is not None:
         samples = f"{probes.get('plan_samples', 0):,} labelled frames"
         lines.append(f"- plan accuracy after {samples}: {_cell(probes['plan_accuracy'])}")
+        lines.append(f"- scene score (mIoU times plan accuracy): {_cell(probes.get('scene_score'))}")
     lines.append(f"- presence F1: {_cell(probes.get('presence_f1'))}")
     if spread:
         lines.append(f"- ±: standard deviation over {probes.get('seeds')} seeds of the probe")

@@ -16,7 +16,7 @@ from tests.evaluation.made import make_artifact
 _FEW = MapProbeSettings(samples=640, batch_size=64)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def quick_maps() -> Iterator[None]:
     """For tests of what is done with figures, not of the figures: map probes see 640 frames."""
     with pytest.MonkeyPatch.context() as patch:
@@ -25,7 +25,7 @@ def quick_maps() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def evaluated(
     small_dataset: Any, tmp_path_factory: pytest.TempPathFactory, quick_maps: None
 ) -> tuple[Artifact, dict[str, Any]]:

@@ -16,7 +16,7 @@ from heist_encoders.evaluation.entries import find_evaluations
 from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.probing import probe, questions
 from heist_encoders.evaluation.references import majority, raw_pixels, reference_rows, untrained_encoder
-from heist_encoders.semantic import coarsen
+from heist_encoders.semantic import UNKNOWN, coarsen
 from heist_encoders.tasks.heist.elements import CLASSES, ELEMENTS
 from heist_encoders.tasks.heist.task import HeistTask
 from heist_encoders.tasks.targets import Flags
@@ -173,11 +173,11 @@ def test_majority_by_hand(small_dataset: Any) -> None:
     ]
     assert asked[0] is not None
     assert asked[1] is not None
-    usual = np.array([[np.bincount(asked[0][:, y, x]).argmax() for x in range(16)] for y in range(16)])
+    counts = np.array([(asked[0] == number).sum(0) for number in range(len(CLASSES))])
+    usual, known = counts.argmax(0), asked[1] != UNKNOWN
     for number, name in enumerate(CLASSES):
-        both = ((asked[1] == number) & (usual == number)).sum()
-        either = ((asked[1] == number) | (usual == number)).sum()
-        expected = both / either if (asked[1] == number).any() else None
+        there, said = asked[1] == number, (usual == number) & known
+        expected = (there & said).sum() / (there | said).sum() if there.any() else None
         assert found["iou"][name] == (None if expected is None else pytest.approx(expected, abs=1e-6))
 
 
@@ -202,3 +202,15 @@ def test_one_object_adds_a_target_everywhere(
     for title in extra.figures.values():
         assert title in section
     assert f"{metrics['probes']['blue_key_held_f1']:.2f}" in section
+
+
+def test_the_scene_score_is_the_product_of_both_main_figures(evaluated: tuple[Artifact, dict[str, Any]]) -> None:
+    from dataclasses import replace
+
+    from heist_encoders.evaluation.probing import ProbeResult
+
+    result = ProbeResult(0.8, {}, 0.5, 100, {}, {}, {}, 1, 1, 1, 0, 1, False, 0.0)
+    assert result.scene_score == pytest.approx(0.4)
+    assert result.to_dict()["scene_score"] == pytest.approx(0.4)
+    assert replace(result, plan_accuracy=None).scene_score is None
+    assert evaluated[1]["probes"]["scene_score"] is None, "no planning head was trained"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,9 @@ def test_report_refuses_what_was_never_evaluated(small_dataset: Any, tmp_path: P
         write_report([{"name": "x", "family": "y"}], tmp_path / "folder.html")
 
 
-def test_entry_of_an_artifact_takes_its_own_history(evaluated: tuple[Artifact, dict[str, Any]]) -> None:
-    artifact, metrics = evaluated
+def test_entry_of_an_artifact_takes_its_own_history(evaluated: tuple[Artifact, dict[str, Any]], tmp_path: Path) -> None:
+    metrics = evaluated[1]
+    artifact = load_artifact(shutil.copytree(evaluated[0].path, tmp_path / "tiny"))
     for source in (artifact, artifact.path, str(artifact.path)):
         assert read_entry(source).history == HISTORY
     from_losses = read_entry(metrics).history  # read back from metrics.npz

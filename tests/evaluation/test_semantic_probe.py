@@ -16,6 +16,8 @@ from heist_encoders.evaluation.semantic_probe import (
     intersection_over_union,
     read_maps,
 )
+from heist_encoders.semantic import UNKNOWN
+from heist_encoders.training.objective import map_cross_entropy
 
 CLASSES = ("floor", "wall", "key", "door")
 QUICK = MapProbeSettings(samples=4_000, batch_size=16)
@@ -47,6 +49,25 @@ def test_intersection_over_union_by_hand() -> None:
     assert np.isnan(iou["door"])  # said, but never there
     assert miou == pytest.approx((2 / 4 + 3 / 5 + 0) / 3)
     assert intersection_over_union(actual, actual, CLASSES)[0] == 1
+    unknown = actual.copy()
+    unknown[0, 0, 1] = UNKNOWN  # the floor that was called a wall counts no longer
+    _, iou = intersection_over_union(predicted, unknown, CLASSES)
+    assert (iou["floor"], iou["wall"]) == (pytest.approx(2 / 3), pytest.approx(3 / 4))
+
+
+def test_unknown_blocks_do_not_teach() -> None:
+    maps = torch.from_numpy(cell_maps(4, 16, 0)).long()
+    unknown = torch.zeros_like(maps, dtype=torch.bool)
+    unknown[:, :, ::2] = True
+    logits = torch.randn(4, len(CLASSES), 16, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    loss = map_cross_entropy(logits, maps.masked_fill(unknown, UNKNOWN))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    taught = logits.grad.abs().sum(1)
+    assert (taught[unknown] == 0).all()
+    assert (taught[~unknown] > 0).all()
+    # The known half alone costs as much.
+    torch.testing.assert_close(loss, map_cross_entropy(logits[:, :, :, 1::2], maps[:, :, 1::2]))
 
 
 @pytest.mark.parametrize("cells", [16, 8, 9])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from heist_encoders.constants import FRAME_SIZE
 from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS
 from heist_encoders.tasks.heist.generation import WORLD_SIZES, make_levels
 from heist_encoders.tasks.heist.projection import AGENT_HALF_SIZE, view_size
+from heist_encoders.tasks.targets import Labels
 
 FLOOR, WALL, AGENT = 0, 1, 2
 
@@ -37,7 +36,7 @@ class SemanticMaps:
 
     classes = CLASSES
 
-    def __init__(self, labels: Mapping[str, NDArray[np.generic]], distribution_mode: str) -> None:
+    def __init__(self, labels: Labels, distribution_mode: str) -> None:
         self._mode = distribution_mode
         seeds, self._level = np.unique(np.asarray(labels["level_seed"]), return_inverse=True)
         size = WORLD_SIZES[distribution_mode]
@@ -91,7 +90,7 @@ class SemanticMaps:
         dx = np.abs(self._corner[rows, :1] + self._pixels - self._margin - x)  # (B, 64), in cells
         dy = np.abs(self._corner[rows, 1:] + self._pixels[::-1] - self._margin - y)
         half = np.float32(AGENT_HALF_SIZE)
-        square = (dy <= half)[:, :, None] & (dx <= half)[:, None, :]
+        square: NDArray[np.bool_] = (dy <= half)[:, :, None] & (dx <= half)[:, None, :]
         diagonal = np.abs(np.sin(2 * rotation)) > 0.5
         if diagonal.any():
             sum_ = dy[diagonal, :, None] + dx[diagonal, None, :]
@@ -101,4 +100,7 @@ class SemanticMaps:
 
 def _overlap(places: NDArray[np.float32]) -> NDArray[np.int64]:
     """The two cells whose walls may show at places float32 (B, 64), in cells: int64 (B, 2, 64), most often the same."""
-    return np.stack([np.ceil(places - _WALL_OVERLAP), np.ceil(places + _WALL_OVERLAP)], axis=1).astype(np.int64) - 1
+    cells: NDArray[np.int64] = np.stack(
+        [np.ceil(places - _WALL_OVERLAP) - 1, np.ceil(places + _WALL_OVERLAP) - 1], axis=1
+    ).astype(np.int64)
+    return cells
