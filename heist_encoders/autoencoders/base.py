@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -29,8 +30,8 @@ class Output(NamedTuple):
 class BaseAutoencoder(nn.Module, ABC):
     """An autoencoder of (64, 64, 3) frames.
 
-    A new one is one file: a ``Config`` with its sizes as ``Params``, ``encode`` and ``forward``, and the decorator
-    ``@register_autoencoder(name=..., env_id=...)``.
+    A new one is one file, in this package or, by an entry point, in yours (docs/autoencoders.md): a ``Config`` with
+    its sizes as ``Params``, ``encode`` and ``forward``, and the decorator ``@register_autoencoder(name=...)``.
     """
 
     name: ClassVar[str]
@@ -38,6 +39,8 @@ class BaseAutoencoder(nn.Module, ABC):
     Params: ClassVar[type[Config]]
     default_training: ClassVar[dict[str, Any]] = {}
     """Settings of ``TrainConfig`` that suit this architecture; whatever a user gives comes before them."""
+    search_space: ClassVar[Path | None] = None
+    """A YAML file with its search space, where that isn't among this package's ``tune_configs``."""
     note: ClassVar[str] = ""
     """What a reader of its reconstructions must know; shown beside them in reports."""
 

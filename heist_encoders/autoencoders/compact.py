@@ -35,7 +35,7 @@ class CompactParams(Config):
     """Of the decoder, two layers at 16x16 and one at 32x32."""
 
 
-@register_autoencoder(name="compact", env_id="auto-compact-v0")
+@register_autoencoder(name="compact")
 class Compact(BaseAutoencoder):
     """Feature points: where something is, and how surely. Encoding: (3 * points + context,).
 

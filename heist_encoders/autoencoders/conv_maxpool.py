@@ -24,7 +24,7 @@ class ConvMaxpoolParams(Config):
     """Of the decoder at 8x8, 16x16 and 32x32."""
 
 
-@register_autoencoder(name="conv_maxpool", env_id="auto-maxpool-v0")
+@register_autoencoder(name="conv_maxpool")
 class ConvMaxpool(BaseAutoencoder):
     """conv 3x3, pool 2, conv 3x3, pool 2, linear; ReLU each. Encoding: (latent_size,)."""
 

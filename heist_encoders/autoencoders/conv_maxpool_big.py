@@ -26,7 +26,7 @@ class ConvMaxpoolBigParams(Config):
     """Of the decoder at 8x8, 16x16 and 32x32."""
 
 
-@register_autoencoder(name="conv_maxpool_big", env_id="auto-maxpool-big-v0")
+@register_autoencoder(name="conv_maxpool_big")
 class ConvMaxpoolBig(BaseAutoencoder):
     """conv 3x3/2, conv 3x3/2, conv 7x7, linear, linear; ReLU each. Encoding: (latent_size,)."""
 

@@ -21,7 +21,7 @@ class ConvNoBottleneckParams(Config):
     """Of the decoder at 8x8, 16x16 and 32x32."""
 
 
-@register_autoencoder(name="conv_no_bottleneck", env_id="auto-no-bottleneck-v0")
+@register_autoencoder(name="conv_no_bottleneck")
 class ConvNoBottleneck(BaseAutoencoder):
     """conv 3x3, pool 2, conv 3x3, pool 2, conv 7x7/2, conv 3x3/2. Encoding: (channels[-1], 1, 1).
 

@@ -56,7 +56,7 @@ def unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     return unpooled.view(batch, size[0], size[1], channels).permute(0, 3, 1, 2)
 
 
-@register_autoencoder(name="conv_unpool", env_id="auto-unpool-v0")
+@register_autoencoder(name="conv_unpool")
 class ConvUnpool(BaseAutoencoder):
     """Three blocks of two conv 3x3 + BN + ReLU, each with a max pool 4x4/2. Encoding: (channels[-1], 6, 6).
 

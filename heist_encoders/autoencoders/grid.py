@@ -35,7 +35,7 @@ class GridParams(Config):
     """Of the three convolutions of stride 2; the decoder mirrors them."""
 
 
-@register_autoencoder(name="grid", env_id="auto-grid-v0")
+@register_autoencoder(name="grid")
 class Grid(BaseAutoencoder):
     """One column of channels for each cell of the world in view. Encoding: (latent_channels, cells, cells).
 

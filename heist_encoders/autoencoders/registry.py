@@ -1,45 +1,55 @@
-"""Which autoencoders there are: a decorator to add one, functions to find and build them."""
+"""Which autoencoders there are: a decorator to add one, functions to find and build them.
+
+The modules of this package are imported first, then the entry points of installed packages in the group
+``heist_encoders.autoencoders``: see docs/autoencoders.md.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
+import warnings
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from heist_encoders.autoencoders.base import BaseAutoencoder
+from heist_encoders.autoencoders.built_in import BUILT_IN, env_id_for
 from heist_encoders.config import Config
 from heist_encoders.errors import ConfigError, unknown_name
 
-_BUILT_IN = ("conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae")
-"""The first modules to be imported, for the order of names; every other file with the decorator follows."""
+ENTRY_POINTS: Final = "heist_encoders.autoencoders"
+"""Group of the entry points by which installed packages add autoencoders."""
 
 _classes: dict[str, type[BaseAutoencoder]] = {}
 
 AutoencoderClass = TypeVar("AutoencoderClass", bound=type[BaseAutoencoder])
 
 
-def register_autoencoder(*, name: str, env_id: str) -> Callable[[AutoencoderClass], AutoencoderClass]:
+def register_autoencoder(*, name: str, env_id: str | None = None) -> Callable[[AutoencoderClass], AutoencoderClass]:
     """Class decorator that makes an autoencoder known to the CLI, sweeps, ids and contract tests.
 
     Args:
         name: what it is called, letters, digits and underscores: ``vae_paper``.
-        env_id: its gymnasium id: ``vae-paper-v0``.
+        env_id: the gymnasium id of its encoders; None: ``name`` with dashes and ``-v0``, which is the id that an
+            encoder promoted under this name has.
 
     Raises:
         ConfigError: if the name or id is taken by another class.
     """
 
     def register(cls: AutoencoderClass) -> AutoencoderClass:
+        id = env_id or env_id_for(name)
         for other in _classes.values():
             same_class = (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
-            if not same_class and (other.name == name or other.env_id == env_id):
+            if not same_class and (other.name == name or other.env_id == id):
                 raise ConfigError(
-                    f"autoencoder {name!r} ({env_id}) is taken by {other.__module__}.{other.__qualname__}; "
+                    f"autoencoder {name!r} ({id}) is taken by {other.__module__}.{other.__qualname__}; "
                     "choose another name"
                 )
-        cls.name, cls.env_id = name, env_id
+        cls.name, cls.env_id = name, id
         _classes[name] = cls
         return cls
 
@@ -47,21 +57,35 @@ def register_autoencoder(*, name: str, env_id: str) -> Callable[[AutoencoderClas
 
 
 @functools.cache
-def _load_built_in() -> None:
-    """Import every file of this package that registers an autoencoder."""
-    others = (
-        path.stem
-        for path in sorted(Path(__file__).parent.glob("*.py"))
-        if path.stem not in _BUILT_IN and "\n@register_autoencoder(" in path.read_text(encoding="utf-8")
-    )
-    for module in (*_BUILT_IN, *others):
-        importlib.import_module(f"heist_encoders.autoencoders.{module}")
+def _load_all() -> None:
+    """Import every module that registers an autoencoder: this package's, then those of installed packages."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{__package__}.{module.name}")
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value)):
+        _load_entry(entry)
+
+
+def _load_entry(entry: EntryPoint) -> None:
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    try:
+        loaded = entry.load()
+    except Exception as error:  # whatever is wrong in somebody else's package must not stop the others
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        _warn(f"the autoencoder {entry.name!r} of the package {package} is left out ({reason})")
+        return
+    if isinstance(loaded, type) and loaded not in _classes.values():
+        _warn(f"{entry.value} of the package {package} is left out: it has no decorator @register_autoencoder")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"{message}; mend or uninstall that package", RuntimeWarning, stacklevel=2)
 
 
 def autoencoder_names() -> tuple[str, ...]:
-    """Names of all registered autoencoders, the built-in ones first, always in the same order."""
-    _load_built_in()
-    return tuple(_classes)
+    """Names of all registered autoencoders: the built-in ones first, then the others by name."""
+    _load_all()
+    others = sorted(_classes.keys() - BUILT_IN.keys())
+    return (*(name for name in BUILT_IN if name in _classes), *others)
 
 
 def autoencoder_class(name: str) -> type[BaseAutoencoder]:
@@ -70,7 +94,7 @@ def autoencoder_class(name: str) -> type[BaseAutoencoder]:
     Raises:
         UnknownNameError: naming the nearest known ones.
     """
-    _load_built_in()
+    _load_all()
     plain = name.replace("-", "_").lower()
     if plain in _classes:
         return _classes[plain]
@@ -85,7 +109,7 @@ def create_autoencoder(name: str, params: dict[str, Any] | Config | None = None)
 
     Args:
         name: see ``autoencoder_class``.
-        params: its sizes; what is left out has the family's default.
+        params: its sizes; what is left out has the architecture's default.
 
     Raises:
         UnknownNameError: if there is no such autoencoder.

@@ -83,7 +83,7 @@ class _Vae(BaseAutoencoder):
         return Output(self.decode(latent), mean, mean, log_variance)
 
 
-@register_autoencoder(name="vae_paper", env_id="vae-paper-v0")
+@register_autoencoder(name="vae_paper")
 class VaePaper(_Vae):
     """The VAE of World Models. Encoding: (latent_size,), its mean."""
 
@@ -95,7 +95,7 @@ class VaePaper(_Vae):
     }
 
 
-@register_autoencoder(name="vae_alex", env_id="vae-alex-v0")
+@register_autoencoder(name="vae_alex")
 class VaeAlex(_Vae):
     """The same, wider at the bottleneck and trained with a perceptual loss. Encoding: (latent_size,), its mean."""
 

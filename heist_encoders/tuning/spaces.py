@@ -206,8 +206,17 @@ def configs_folder() -> Path:
 
 
 def space_names() -> list[str]:
-    """The names of the shipped search spaces."""
-    return sorted(path.stem for path in configs_folder().glob("*.yaml") if path.stem not in PRESETS)
+    """The names of the search spaces: the shipped ones and those of other packages' autoencoders."""
+    return sorted(_space_files())
+
+
+def _space_files() -> dict[str, Path]:
+    from heist_encoders.autoencoders.registry import autoencoder_class, autoencoder_names
+
+    # Of the class itself: a file names its architecture, so a subclass cannot inherit it.
+    others = {name: vars(autoencoder_class(name)).get("search_space") for name in autoencoder_names()}
+    shipped = {path.stem: path for path in configs_folder().glob("*.yaml") if path.stem not in PRESETS}
+    return {**{name: Path(path) for name, path in others.items() if path is not None}, **shipped}
 
 
 def _find(name_or_yaml: str | Path) -> Path:
@@ -218,9 +227,12 @@ def _find(name_or_yaml: str | Path) -> Path:
         shipped = configs_folder() / path.name
         return shipped if not path.exists() and path.parent.name == "tune_configs" and shipped.exists() else path
     name = text.replace("-", "_")
-    if name not in (*space_names(), *PRESETS):
-        raise unknown_name("search space", text, space_names())
-    return configs_folder() / f"{name}.yaml"
+    if name in PRESETS:
+        return configs_folder() / f"{name}.yaml"
+    files = _space_files()
+    if name not in files:
+        raise unknown_name("search space", text, files)
+    return files[name]
 
 
 def _section(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from pathlib import Path
 from typing import Final
 
+from heist_encoders.autoencoders.built_in import BUILT_IN, env_id_for
 from heist_encoders.errors import ConfigError
 
 PIXELS_ID: Final = "heist-pixels-v0"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _VERSION = re.compile(r"-v\d+$")
-_DECORATOR = re.compile(r"^@register_autoencoder\(\s*name=\"([^\"]+)\",\s*env_id=\"([^\"]+)\"", re.MULTILINE)
 
 
-@functools.cache
 def families() -> dict[str, str]:
-    """Name of each family of this package -> its gymnasium id, ``{"vae_alex": "vae-alex-v0", ...}``.
+    """Name of each architecture of this package -> its gymnasium id, ``{"vae_alex": "vae-alex-v0", ...}``.
 
-    Read from the decorators in the source of ``heist_encoders.autoencoders``, because importing that package takes
-    torch, and the ids must be known as soon as ``heist_encoders`` is imported.
+    An architecture of another package has no packaged encoder: its ids are those of the artifacts that users promote.
     """
-    folder = Path(__file__).parent.parent / "autoencoders"
-    found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.py")):
-        found.update(_DECORATOR.findall(path.read_text(encoding="utf-8")))
-    return dict(sorted(found.items()))
+    return dict(BUILT_IN)
 
 
 def key_of(name: str) -> str:
@@ -46,8 +38,7 @@ def family_of(name: str) -> str | None:
 
 def env_id_of(name: str) -> str:
     """The gymnasium id of an encoder: the family's, or the user's name with dashes and ``-v0``."""
-    family = family_of(name)
-    return families()[family] if family else f"{name.replace('_', '-')}-v0"
+    return env_id_for(family_of(name) or name)
 
 
 def check_name(name: str) -> None:

@@ -1,0 +1,158 @@
+"""Autoencoders that live in packages of their own, made here and found by their entry points."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ARCHITECTURE = '''
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from heist_encoders.autoencoders import BaseAutoencoder, Output, register_autoencoder
+from heist_encoders.config import Config
+
+
+class TinyParams(Config):
+    latent_size: int = 8
+
+
+@register_autoencoder(name="tiny_net")
+class TinyNet(BaseAutoencoder):
+    """One linear layer each way."""
+
+    Params = TinyParams
+    default_training = {"learning_rate": 2e-3}
+    search_space = Path(__file__).parent / "tiny_net.yaml"
+
+    def __init__(self, params: TinyParams) -> None:
+        super().__init__(params)
+        self.encoder = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(192, params.latent_size))
+        self.decoder = nn.Sequential(nn.Linear(params.latent_size, 192), nn.Unflatten(1, (3, 8, 8)), nn.Sigmoid())
+        self.up = nn.Upsample(scale_factor=8)
+
+    def encode(self, frames: Tensor) -> Tensor:
+        return self.encoder(frames)
+
+    def forward(self, frames: Tensor) -> Output:
+        encoding = self.encode(frames)
+        return Output(self.up(self.decoder(encoding)), encoding)
+'''
+
+SPACE = """
+autoencoder: tiny_net
+space:
+  params: {latent_size: {choice: [4, 8]}}
+"""
+
+
+def install(site: Path, package: str, entry: str, modules: dict[str, str]) -> None:
+    """Put a distribution into a folder that stands on the path, as pip would."""
+    info = site / f"{package}-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[heist_encoders.autoencoders]\n{entry}\n")
+    for name, text in modules.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    site = tmp_path / "site"
+    modules = {"others_nets/__init__.py": ARCHITECTURE, "others_nets/tiny_net.yaml": SPACE}
+    install(site, "others-nets", "tiny_net = others_nets:TinyNet", modules)
+    return site
+
+
+def python(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(__file__).parents[2])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(site), root]),
+        "HEIST_ENCODERS_HOME": str(site.parent / "home"),
+    }
+    command = [sys.executable, "-W", "always::RuntimeWarning", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+
+
+def run(site: Path, code: str) -> tuple[Any, str]:
+    """Run lines that print one JSON value in a fresh Python; the value and what stood on stderr."""
+    done = python(site, "-c", code)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def test_it_is_trained_searched_and_promoted_like_a_built_in_one(site: Path, tmp_path: Path) -> None:
+    code = f"""
+import json
+import gymnasium
+from heist_encoders.autoencoders import autoencoder_names, create_autoencoder
+from heist_encoders.training import default_config
+from heist_encoders.tuning import load_space
+from heist_encoders.zoo import promote, save_artifact
+from heist_encoders.envs import register_all
+from tests.zoo.making import Played
+
+config = default_config("tiny_net")
+artifact = save_artifact({str(tmp_path / "made")!r}, create_autoencoder("tiny-net"), name="made",
+    dataset=Played(), training=config.to_dict())
+promote(artifact, "tiny_net")
+register_all()
+print(json.dumps([
+    autoencoder_names(), config.params, config.learning_rate, load_space("tiny_net").searched,
+    gymnasium.make("heist_encoders:tiny-net-v0").observation_space.shape,
+]))
+"""
+    (names, params, rate, searched, shape), _ = run(site, code)
+    assert names[:2] == ["conv_maxpool", "conv_maxpool_big"]
+    assert names[-1] == "tiny_net"
+    assert (params, rate) == ({"latent_size": 8}, 2e-3)
+    assert searched == ["params.latent_size"]
+    assert shape == [8]
+
+
+def test_the_command_line_lists_it(site: Path) -> None:
+    done = python(site, "-m", "heist_encoders.cli.main", "list", "--autoencoders", "--json")
+    row = json.loads(done.stdout)["autoencoders"][-1]
+    assert (row["name"], row["env_id"], row["encoding_shape"]) == ("tiny_net", "tiny-net-v0", [8])
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("import no_such_module", "(ModuleNotFoundError: No module named 'no_such_module')"),
+        ("raise ValueError('two\\nlines')", "(ValueError: two lines)"),
+        (ARCHITECTURE.replace("tiny_net", "vae_paper"), "autoencoder 'vae_paper' (vae-paper-v0) is taken by"),
+    ],
+)
+def test_one_that_fails_is_one_line_and_the_others_stay(site: Path, module: str, reason: str) -> None:
+    install(site, "broken-nets", "broken = broken_nets", {"broken_nets.py": module})
+    code = "import json, heist_encoders.autoencoders as a; print(json.dumps(a.autoencoder_names()))"
+    names, errors = run(site, code)
+    assert {"vae_paper", "tiny_net"} <= set(names)
+    warned = [line for line in errors.splitlines() if "RuntimeWarning" in line]
+    assert len(warned) == 1
+    assert "the autoencoder 'broken' of the package broken-nets 1.2 is left out" in warned[0]
+    assert reason in warned[0]
+
+
+def test_a_class_without_the_decorator_is_named(site: Path) -> None:
+    module = ARCHITECTURE.replace('@register_autoencoder(name="tiny_net")', "")
+    install(site, "plain-nets", "plain = plain_nets:TinyNet", {"plain_nets.py": module})
+    code = "import json, heist_encoders.autoencoders as a; print(json.dumps(a.autoencoder_names()))"
+    names, errors = run(site, code)
+    assert names[-1] == "tiny_net"
+    assert "plain_nets:TinyNet of the package plain-nets 1.2 is left out: it has no decorator" in errors
+
+
+def test_importing_the_package_does_not_import_theirs(site: Path) -> None:
+    code = "import json, sys, heist_encoders; print(json.dumps([m in sys.modules for m in ('torch', 'others_nets')]))"
+    assert run(site, code)[0] == [False, False]
