@@ -48,6 +48,8 @@ def evaluate(
     seed: int = 0,
     seeds: int = SEEDS,
     plan_samples: int = PLAN_SAMPLES,
+    probe_frames: int = 20_000,
+    map_samples: int | None = None,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
@@ -65,6 +67,9 @@ def evaluate(
             holds the standard deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
+        probe_frames: frames of the train split that probes are trained on, at most.
+        map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 100,000.
+            Figures compare only between evaluations with the same two numbers.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
         references: also train probes on an untrained encoder of the architecture and on raw pixels.
@@ -107,7 +112,10 @@ def evaluate(
     say("probes")
     found: ProbeResult | None = None
     if can_probe(labelled):
-        found = probe(model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, device=device)
+        found = probe(
+            model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, train_limit=probe_frames,
+            map_samples=map_samples, device=device,
+        )  # fmt: skip
         metrics["probes"] = found.to_dict()
         metrics["references"] = _references(artifact, labelled, seed, device, references)
     say("speed")
