@@ -6,7 +6,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -50,6 +50,7 @@ def evaluate(
     plan_samples: int = PLAN_SAMPLES,
     probe_frames: int = 20_000,
     map_samples: int | None = None,
+    wanted: Collection[str] | None = None,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
@@ -70,6 +71,7 @@ def evaluate(
         probe_frames: frames of the train split that probes are trained on, at most.
         map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 100,000.
             Figures compare only between evaluations with the same two numbers.
+        wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
         references: also train probes on an untrained encoder of the architecture and on raw pixels.
@@ -114,7 +116,7 @@ def evaluate(
     if can_probe(labelled):
         found = probe(
             model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, train_limit=probe_frames,
-            map_samples=map_samples, device=device,
+            map_samples=map_samples, wanted=wanted, device=device,
         )  # fmt: skip
         metrics["probes"] = found.to_dict()
         metrics["references"] = _references(artifact, labelled, seed, device, references)

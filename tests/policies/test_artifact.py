@@ -25,7 +25,12 @@ EVALUATION = {
 @pytest.mark.parametrize(("kind", "lstm"), [("planner", 0), ("mlp", 0), ("planner", 8)])
 def test_round_trip(artifact: Artifact, tmp_path: Path, kind: str, lstm: int) -> None:
     policy = make_policy(
-        artifact, lstm, kind, name="mine", training={"class": "D", "demonstration_frames": 5}, metrics={"evaluation": EVALUATION}
+        artifact,
+        lstm,
+        kind,
+        name="mine",
+        training={"class": "D", "demonstration_frames": 5},
+        metrics={"evaluation": EVALUATION},
     )
     folder = save_policy(policy, tmp_path / "mine")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "metrics.json", WEIGHTS]

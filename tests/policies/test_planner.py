@@ -131,7 +131,9 @@ def test_workers_share_a_batch() -> None:
     heads[1].load_state_dict(heads[0].state_dict())
     losses: list[list[float]] = [[], []]
     for workers, head, seen in zip((1, 2), heads, losses, strict=True):
-        fit_head(head, encodings, moves, workers=workers, progress=lambda _, loss, seen=seen: seen.append(loss), **options)
+        fit_head(
+            head, encodings, moves, workers=workers, progress=lambda _, loss, seen=seen: seen.append(loss), **options
+        )
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
     np.testing.assert_allclose(plan_logits(heads[1], encodings), plan_logits(heads[0], encodings), atol=1e-2)
     assert losses[0][-1] < losses[0][0]
