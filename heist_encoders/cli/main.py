@@ -14,6 +14,7 @@ import typer
 import heist_encoders
 from heist_encoders.cli import (
     bench,
+    clone,
     doctor,
     evaluate,
     export,
@@ -44,7 +45,7 @@ app = typer.Typer(
     help="What did my autoencoder throw away? Balanced, exactly labelled frames of Procgen's Heist, sweeps of "
     "autoencoders on Ray Tune, and the winners as environments and preprocessors for RLlib.",
     epilog="Start with 'heist-encoders doctor' (what works here?) and 'heist-encoders run' (the whole chain, "
-    "a quarter of an hour). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
+    "about 12 minutes). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -65,6 +66,7 @@ app.command("report", epilog=report.EPILOG, rich_help_panel=_ENCODERS)(report.re
 app.command("promote", epilog=promote.EPILOG, rich_help_panel=_ENCODERS)(promote.promote)
 app.command("list", epilog=list.EPILOG, rich_help_panel=_ENCODERS)(list.list_artifacts)
 app.add_typer(ppo.app, name="ppo", rich_help_panel=_MACHINE)
+app.command("clone", epilog=clone.EPILOG, rich_help_panel=_MACHINE)(clone.clone)
 app.command("play", epilog=play.EPILOG, rich_help_panel=_MACHINE)(play.play)
 app.command("bench", epilog=bench.EPILOG, rich_help_panel=_MACHINE)(bench.bench)
 

@@ -54,6 +54,13 @@ def check_folder(path: Path, option: str = "--out") -> Path:
     return path
 
 
+def check_new_policy(path: Path) -> Path:
+    """``check_folder``, and raise ConfigError if something lies there: policies are not replaced unasked."""
+    if path.is_dir() and any(path.iterdir()):
+        raise ConfigError(f"--out {path}: there are files in it, expected a new or empty folder; choose another --out")
+    return check_folder(path)
+
+
 def note_sample(given: bool) -> None:
     """Say that ``--sample``, which files of commands may still hold, changes nothing any more."""
     if given:

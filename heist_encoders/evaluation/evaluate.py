@@ -6,7 +6,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,6 +48,9 @@ def evaluate(
     seed: int = 0,
     seeds: int = SEEDS,
     plan_samples: int = PLAN_SAMPLES,
+    probe_frames: int = 20_000,
+    map_samples: int | None = None,
+    wanted: Collection[str] | None = None,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
@@ -65,6 +68,10 @@ def evaluate(
             holds the standard deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
+        probe_frames: frames of the train split that probes are trained on, at most.
+        map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 100,000.
+            Figures compare only between evaluations with the same two numbers.
+        wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
         references: also train probes on an untrained encoder of the architecture and on raw pixels.
@@ -107,7 +114,10 @@ def evaluate(
     say("probes")
     found: ProbeResult | None = None
     if can_probe(labelled):
-        found = probe(model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, device=device)
+        found = probe(
+            model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, train_limit=probe_frames,
+            map_samples=map_samples, wanted=wanted, device=device,
+        )  # fmt: skip
         metrics["probes"] = found.to_dict()
         metrics["references"] = _references(artifact, labelled, seed, device, references)
     say("speed")

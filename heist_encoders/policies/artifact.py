@@ -134,6 +134,13 @@ def policy_names() -> list[str]:
     return sorted({*packaged, *(path.parent.name for path in _users().glob(f"*/{CONFIG}"))})
 
 
+def is_policy(name_or_path: str | Path) -> bool:
+    """Whether this is the name of a policy, or a folder that holds one."""
+    if isinstance(name_or_path, str) and name_or_path in policy_names():
+        return True
+    return (Path(name_or_path).expanduser() / WEIGHTS).is_file()
+
+
 def _users() -> Path:
     return home() / "policies"
 
