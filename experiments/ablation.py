@@ -100,9 +100,9 @@ def measure(cell: Cell, options: Any) -> dict[str, Any]:
     """Train one cell and ask the probes, always on the balanced dataset; keeps the row in a file."""
     import numpy as np
     import torch
+    from heist_encoders.evaluation.usefulness import usefulness
 
     from heist_encoders.evaluation.metrics import reconstruction_metrics
-    from heist_encoders.evaluation.usefulness import usefulness
     from heist_encoders.training.train import train
 
     torch.set_num_threads(1)
