@@ -1,5 +1,5 @@
 # make run    the whole chain on real Heist, about 10 minutes on 2 cores, into runs/default
-# make test   all tests           make check   ruff, mypy --strict and all tests
+# make test   all tests           make check   ruff, mypy --strict, the import contract and all tests
 # Each sets up .venv first, once. Another Python: make PY=python3.12 ...   (3.10, 3.11 or 3.12)
 
 PY ?= python3
@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 TORCH ?= torch==2.13.0
 ARGS ?=
 
-.PHONY: run test check lint types setup clean
+.PHONY: run test check lint types imports setup clean
 
 run: setup
 	$(BIN)/heist-encoders run --out runs/default $(ARGS)
@@ -17,7 +17,7 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-check: lint types test
+check: lint types imports test
 
 lint: setup
 	$(BIN)/ruff check .
@@ -25,6 +25,9 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports --no-logo
 
 setup: $(STAMP)
 

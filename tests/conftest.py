@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses ``ray_local`` has the marker ``ray``; what has ``gpu`` is skipped where there is none."""
+    no_gpu = pytest.mark.skip(reason="no GPU here")
+    for item in items:
+        if "ray_local" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.ray)
+        if item.get_closest_marker("gpu") and not _has_gpu():
+            item.add_marker(no_gpu)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's own artifacts and caches out of the tests."""

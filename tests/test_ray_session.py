@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 # Ray may have been imported before, as `heist_encoders.rllib` does, or not.
+
+pytestmark = pytest.mark.ray
+
 SCRIPT = """
 import json, os, sys
 if sys.argv[1] == "imported":

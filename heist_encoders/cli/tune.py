@@ -53,6 +53,7 @@ def tune(
 
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.dataset import open_dataset
+    from heist_encoders.pipeline.progress import sweep_listener
     from heist_encoders.tuning import load_space, sweep
 
     loaded = load_space(space, preset)
@@ -79,24 +80,3 @@ def tune(
     rows = result.table[columns + result.plan["searched"]]
     output.print_table(tuple(rows.columns), rows.itertuples(index=False, name=None), title=f"{result.path}")
     output.note(f"Next: heist-encoders promote {out}")
-
-
-def sweep_listener(progress: Any, seconds: float | None) -> Any:
-    """A listener for ``sweep(progress=)`` that tells a Reporter how far the sweep is."""
-    import time
-
-    from heist_encoders.tuning.options import INFEASIBLE
-
-    began = time.monotonic()
-
-    def listen(event: Any) -> None:
-        if event.kind == "plan":
-            progress.say(event.message)
-            return
-        best = f", best {event.best:.3f}" if event.best is not None and event.best > -INFEASIBLE else ""
-        done = event.finished / max(1, event.total)
-        if seconds is not None:
-            done = max(done, min(0.99, (time.monotonic() - began) / seconds))
-        progress.count(done, 1.0, f"{event.finished} of {event.total} trials done{best}")
-
-    return listen

@@ -6,7 +6,6 @@ import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,12 +13,10 @@ from torch.nn import functional as F
 from heist_encoders.evaluation.encoding import model_device
 from heist_encoders.evaluation.frames import Frames
 from heist_encoders.semantic import NUM_BACKGROUND, SemanticMaps
+from heist_encoders.training.active_units import ActiveUnits
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
-
-ACTIVE_VARIANCE = 0.01
-"""A unit is active if its encoding varies by more than this over the data (Burda et al. 2016, section 5.1)."""
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -67,15 +64,6 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return index.flatten(1).mean(1)
 
 
-def active_units(encodings: npt.NDArray[np.float32], threshold: float = ACTIVE_VARIANCE) -> int:
-    """How many dimensions of the encodings (N, ...) have a variance over the N frames above the threshold.
-
-    Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2016. Meant for VAEs, whose means have a prior of
-    standard deviation 1; for the other architectures it only tells dead dimensions from live ones.
-    """
-    return int((encodings.reshape(len(encodings), -1).var(0) > threshold).sum())
-
-
 def reconstruction_metrics(
     model: BaseAutoencoder, frames: Frames, maps: SemanticMaps | None = None, *, batch_size: int = 128
 ) -> dict[str, float]:
@@ -98,12 +86,13 @@ def reconstruction_metrics(
     sums = {"mse": 0.0, "psnr": 0.0, "ssim": 0.0}
     classes = () if maps is None else maps.classes
     errors, pixels = np.zeros(len(classes)), np.zeros(len(classes))
-    encodings = []
+    units, latent_dimension = ActiveUnits(), 0
     with torch.inference_mode():
         for start in range(0, len(frames), batch_size):
             batch = to_input(np.ascontiguousarray(frames[start : start + batch_size]), device)
             output = model(batch)
-            encodings.append(output.encoding.float().flatten(1).cpu().numpy())
+            units.add(output)
+            latent_dimension = output.encoding[0].numel()
             shown = output.reconstruction.float().clamp(0, 1)
             squared = (shown - batch).square().mean(1)  # (B, 64, 64)
             sums["mse"] += float(squared.mean((1, 2)).sum())
@@ -120,7 +109,6 @@ def reconstruction_metrics(
             result |= {f"mse_{name}": float(v) for name, v in zip(classes, errors / pixels, strict=True)}
             objects = errors[NUM_BACKGROUND:].sum() / pixels[NUM_BACKGROUND:].sum()
         result["object_mse"] = float(objects)
-    rows = np.concatenate(encodings) if encodings else np.zeros((0, 0), np.float32)
-    result["active_units"] = float(active_units(rows)) if len(rows) else 0.0
-    result["latent_dimension"] = float(rows.shape[1])
+    result["active_units"] = float(units.count())
+    result["latent_dimension"] = float(latent_dimension)
     return result

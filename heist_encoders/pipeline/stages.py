@@ -81,6 +81,7 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
     """The stage that searches a family's hyperparameters and promotes the winner."""
 
     def work(job: Job) -> dict[str, Any]:
+        from heist_encoders.pipeline.progress import sweep_listener
         from heist_encoders.tuning import sweep
 
         seconds = job.options.seconds_per_family
@@ -103,7 +104,7 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
             },
             seed=job.options.seed,
             resume=(folder / "sweep.json").is_file(),
-            progress=_sweep_listener(job.progress),
+            progress=sweep_listener(job.progress),
         )
         best = result.best
         if best is None:
@@ -124,25 +125,6 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
         }
 
     return work
-
-
-def _sweep_listener(progress: Progress) -> Callable[[Any], None]:
-    from heist_encoders.tuning.options import INFEASIBLE
-
-    epochs: dict[int, float] = {}
-
-    def listen(event: Any) -> None:
-        if event.trial >= 0:
-            ended = event.kind in ("complete", "error")
-            epochs[event.trial] = 1.0 if ended else min(0.95, event.epoch / max(1, event.max_epochs))
-        feasible = event.best is not None and event.best > -INFEASIBLE
-        best = f", best {event.best:.3f}" if feasible else ""
-        share = sum(epochs.values()) / max(1, event.total)
-        running = len(epochs) - event.finished
-        words = f"{event.finished} of {event.total} trials done" + (f", {running} running" if running > 0 else "")
-        progress.count(share, 1.0, words + best)
-
-    return listen
 
 
 def _promote(job: Job, sweep: Path, family: str, trial_id: str) -> dict[str, Any]:

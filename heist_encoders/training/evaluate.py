@@ -10,15 +10,11 @@ import torch
 
 from heist_encoders.autoencoders.base import BaseAutoencoder
 from heist_encoders.autoencoders.frames import to_input
+from heist_encoders.training.active_units import ActiveUnits
 from heist_encoders.training.data import Split
 from heist_encoders.training.objective import Batch, Objective
 
 _BATCH = 128
-_ACTIVE_VAE = 1e-2
-"""A VAE's unit is active if its mean's variance over frames exceeds this part of the variance of its noise (Burda et
-al. 2016, where the noise of an idle unit has variance 1)."""
-_ACTIVE = 1e-6
-"""The same for an autoencoder without a prior, whose scale is free: dead ReLUs have variance 0."""
 
 
 class TestResult(NamedTuple):
@@ -52,9 +48,7 @@ def test(
     """
     model.eval()
     sums: dict[str, float] = {}
-    first = total = squares = torch.zeros((), dtype=torch.float64)
-    noise, count = torch.zeros((), dtype=torch.float64), 0
-    vae = False
+    units, count = ActiveUnits(), 0
     for begin in range(0, len(places), _BATCH):
         batch = split.pick(places[begin : begin + _BATCH])
         frames = to_input(batch.frames, device)
@@ -65,15 +59,7 @@ def test(
         size = len(frames)
         for name, value in {"loss": losses.total, **losses.terms}.items():
             sums[name] = sums.get(name, 0.0) + size * float(value)
-        encoding = output.encoding.flatten(1).double().cpu()  # (B, units)
-        if count == 0:
-            first = encoding[0]
-        total = total + (encoding - first).sum(0)
-        squares = squares + (encoding - first).square().sum(0)
-        if output.log_variance is not None:
-            noise, vae = noise + output.log_variance.double().exp().sum(0).cpu(), True
+        units.add(output)
         count += size
-    variance = squares / count - (total / count).square()  # (units,)
-    active = int((variance > (_ACTIVE_VAE * noise / count if vae else _ACTIVE)).sum())
     means = {name: value / count for name, value in sums.items()}
-    return TestResult(means.pop("loss"), means, active)
+    return TestResult(means.pop("loss"), means, units.count())

@@ -16,28 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from heist_encoders.errors import ConfigError, ResourceError
-
-
-def resolve_device(device: str) -> torch.device:
-    """``auto`` is the GPU when there is one, else the CPU.
-
-    Raises:
-        ConfigError: if torch knows no such device.
-        ResourceError: if a GPU is asked for and there is none.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, ValueError):
-        found = None
-    if found is None or found.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device = {device!r}: expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise ResourceError(f"device = {device!r}: torch sees {count} GPUs here; use 'auto' or 'cpu'")
-    return found
+from heist_encoders.errors import ResourceError
 
 
 @lru_cache(maxsize=1)

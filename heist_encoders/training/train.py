@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from heist_encoders.autoencoders.base import BaseAutoencoder
+from heist_encoders.autoencoders.devices import resolve_device
 from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.autoencoders.registry import create_autoencoder
 from heist_encoders.data.stream import FrameStream
@@ -27,7 +28,6 @@ from heist_encoders.training.hardware import (
     compiled,
     denormals_as_zero,
     keep_memory,
-    resolve_device,
     resolve_precision,
     torch_threads,
 )

@@ -199,9 +199,9 @@ def best_model(config: TrainConfig, work: Path) -> tuple[Any, list[dict[str, Any
 
     The model is in eval mode, on the device that trains.
     """
+    from heist_encoders.autoencoders.devices import resolve_device
     from heist_encoders.autoencoders.registry import create_autoencoder
     from heist_encoders.training.checkpoint import Checkpoint
-    from heist_encoders.training.hardware import resolve_device
 
     state, best = Checkpoint(work).load_best()
     model = create_autoencoder(config.autoencoder, config.params)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SHAPE
-from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError
+from heist_encoders.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     import torch
@@ -26,29 +26,6 @@ class Backend(Protocol):
 
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode a batch."""
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` becomes ``cuda`` if there is one, else ``cpu``; others are checked.
-
-    Raises:
-        ConfigError: if torch does not know the device.
-        ResourceError: if this machine does not have it.
-    """
-    if device == "cpu":
-        return device
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        if not device.startswith(("cpu", "cuda", "mps")):
-            raise ConfigError(f"device {device!r}: expected auto, cpu or cuda") from None
-        reason = str(error).splitlines()[0]
-        raise ResourceError(f"device {device!r} cannot be used ({reason}); use device='cpu' or 'auto'") from None
-    return device
 
 
 def resolve_backend(backend: str, device: str) -> str:

@@ -19,13 +19,20 @@ from heist_encoders.zoo.backends import (
     TorchBackend,
     default_threads,
     resolve_backend,
-    resolve_device,
 )
 from heist_encoders.zoo.lookup import find_artifact
 from heist_encoders.zoo.options import EncoderOptions
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
+
+
+def _device(device: str) -> str:
+    if device == "cpu":  # no need of torch, which OpenVINO does without
+        return device
+    from heist_encoders.autoencoders.devices import resolve_device
+
+    return str(resolve_device(device))
 
 
 class Encoder:
@@ -52,7 +59,7 @@ class Encoder:
         self.precision = options.precision
         # OpenVINO is for CPUs: asking for it settles an open question of the device.
         on_cpu = options.device == "auto" and options.backend == "openvino"
-        self.device = "cpu" if on_cpu else resolve_device(options.device)
+        self.device = "cpu" if on_cpu else _device(options.device)
         self.backend = resolve_backend(options.backend, self.device)
         self.threads = options.threads or default_threads()
         self._encode: Backend

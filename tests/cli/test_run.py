@@ -8,7 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.helpers import finish, start
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 OPTIONS = ("--size", 512, "--families", "conv_maxpool", "--seconds-per-family", 2, "--ppo-steps", 2048, "--json")
 

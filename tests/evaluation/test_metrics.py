@@ -8,7 +8,7 @@ import torch
 
 from heist_encoders.autoencoders import create_autoencoder
 from heist_encoders.evaluation.encoding import encode_frames, reconstruct_frames, to_pictures
-from heist_encoders.evaluation.metrics import active_units, psnr, reconstruction_metrics, ssim
+from heist_encoders.evaluation.metrics import psnr, reconstruction_metrics, ssim
 from heist_encoders.evaluation.speed import latency
 
 
@@ -52,13 +52,6 @@ def test_psnr() -> None:
     a = torch.zeros(2, 3, 4, 4)
     b = torch.stack([torch.full((3, 4, 4), 0.1), torch.zeros(3, 4, 4)])
     assert psnr(a, b).tolist() == pytest.approx([20, 100])
-
-
-def test_active_units() -> None:
-    encodings = np.zeros((100, 2, 2), np.float32)
-    encodings[:, 0, 0] = np.random.default_rng(0).standard_normal(100)
-    encodings[:, 1, 1] = 0.01 * np.random.default_rng(1).standard_normal(100)
-    assert active_units(encodings) == 1
 
 
 class Grey(torch.nn.Module):

@@ -18,6 +18,8 @@ from heist_encoders.zoo import find_artifact
 from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.making import make_artifact
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 
 def moved(artifact: Artifact) -> dict[str, str]:
     """The reference of an artifact as a node sees it that has not got its disk."""

@@ -18,7 +18,7 @@ from ray.rllib.utils.postprocessing.episodes import add_one_ts_to_episodes_and_t
 
 from heist_encoders.rllib.env_runner import ArrayEnvRunner
 
-pytestmark = pytest.mark.usefixtures("ray_local")
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 Tiny = Callable[..., Any]
 
 

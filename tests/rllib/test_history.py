@@ -18,7 +18,7 @@ from heist_encoders.rllib.registration import create_env
 from heist_encoders.zoo.artifact import Artifact
 from tests.rllib.test_ppo import played_actions
 
-pytestmark = pytest.mark.usefixtures("ray_local")
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 Tiny = Callable[..., Any]
 
 

@@ -25,7 +25,7 @@ from heist_encoders.rllib import RLlibPlayer, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
 from heist_encoders.zoo.artifact import Artifact
 
-pytestmark = pytest.mark.usefixtures("ray_local")
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 Tiny = Callable[..., Any]
 
 

@@ -12,7 +12,7 @@ from heist_encoders.envs.starts import StartOptions
 from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.rllib import evaluate_policy
 
-pytestmark = [pytest.mark.usefixtures("ray_local")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 STARTS = {"start_share": 1.0, "start_distribution": "curriculum", "curriculum_window": 4, "time_limit": 7}
 Tiny = Callable[..., Any]
 

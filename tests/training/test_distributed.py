@@ -17,6 +17,8 @@ from heist_encoders.training.objective import Batch, Context, Objective
 from heist_encoders.training.train import train
 from tests.training.fakes import CLASSES, Squares
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
 

@@ -16,6 +16,8 @@ import pytest
 from heist_encoders.tuning import SweepResult, load_result, sweep
 from heist_encoders.zoo import load_artifact
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 OPTIONS: dict[str, Any] = {
     "preset": "smoke",
     "num_samples": 2,

@@ -16,6 +16,9 @@ from tests.cli.helpers import finish, start
 
 # One trial at a time, so that ASHA meets them in the same order; a limit on latency that no encoder comes near, since
 # it is measured anew in each sweep.
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 OPTIONS: dict[str, Any] = {
     "preset": "smoke",
     "num_samples": 3,

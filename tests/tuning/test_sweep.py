@@ -17,6 +17,8 @@ import pytest
 from heist_encoders.errors import ConfigError, MissingDependencyError, ResourceError, UnknownNameError
 from heist_encoders.tuning import SweepResult, load_result, promote_winner, search_space, sweep, trainable
 
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
 TINY = {"params": {"channels": [8, 4], "latent_size": 8}, "test_samples": 32}
 
 

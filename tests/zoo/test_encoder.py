@@ -167,3 +167,10 @@ def test_bad_options(saved: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingDependencyError, match="pip install"):
         load_encoder(saved, device="cpu", backend="openvino")
     assert load_encoder(saved, device="cpu").backend == "torch"  # there is no other
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_encodings_of_the_cpu(saved: Artifact) -> None:
+    frames = played_frames(64)
+    on_gpu = load_encoder(saved.path, device="cuda", precision="float32").encode(frames)
+    np.testing.assert_allclose(on_gpu, load_encoder(saved.path, device="cpu").encode(frames), rtol=1e-2, atol=1e-3)
