@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -73,7 +72,7 @@ def generate(
     from heist_encoders.data.manifest import DatasetSpec
 
     if "://" not in out:
-        check_folder(Path(out))
+        check_folder(out)
     output.set_resume_hint("run the same command again: finished shards are kept")
     values: dict[str, Any] = {
         "game": game,

@@ -55,13 +55,14 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str =
     """
     from heist_encoders.envs.options import EnvConfig, find_for_game
     from heist_encoders.zoo.artifact import Artifact
+    from heist_encoders.zoo.lookup import is_place
 
     if game not in GAMES:
         raise unknown_name("game", game, GAMES)
     EnvConfig.resolve(**options)
     artifact = find_for_game(encoder, game, options.get("distribution_mode"))
-    if isinstance(encoder, Artifact | Path):
-        encoder = str(artifact.path)
+    if isinstance(encoder, Artifact | Path) or is_place(encoder):
+        encoder = str(artifact.path)  # absolute: the working directory may be another one by then
     kwargs = {"encoder": encoder, "game": game, **options}
     if id in gymnasium.registry and gymnasium.registry[id].kwargs != kwargs:
         raise ConfigError(f"the id {id!r} is taken; choose another")

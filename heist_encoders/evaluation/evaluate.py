@@ -155,11 +155,11 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
     Raises:
         ConfigError: if it is a file.
     """
-    from heist_encoders.paths import home
+    from heist_encoders.paths import home, user_path
     from heist_encoders.zoo.lookup import PACKAGED
 
     if out is not None:
-        folder = Path(out)
+        folder = user_path(out)
     elif artifact.path.is_relative_to(PACKAGED.resolve()):
         folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}"
     else:

@@ -17,6 +17,7 @@ from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.files import temporary_sibling
 from heist_encoders.evaluation.frames import Frames
+from heist_encoders.paths import user_path
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -54,7 +55,7 @@ def write_video(path: str | Path, frames: Frames, *, fps: int = 15) -> Path:
     Raises:
         ConfigError: for another ending or shape. MissingDependencyError: if there is no ffmpeg for an mp4.
     """
-    path = Path(path)
+    path = user_path(path)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
         raise ConfigError(f"a film needs uint8 frames (T, H, W, 3), got {frames.dtype} {frames.shape}")
     if path.suffix not in (".mp4", ".gif"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.json_text import plain
+from heist_encoders.paths import user_path
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.sampling import flattened
 
@@ -86,7 +87,7 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
     """
     import pandas as pd
 
-    path = Path(sweep_dir)
+    path = user_path(sweep_dir)
     plan = read_plan(path)
     if finished is None:
         finished = bool(_read_json(path / RESULTS_JSON).get("finished", False))

@@ -27,6 +27,7 @@ from typing import Any
 
 from heist_encoders.config import Config, read_yaml
 from heist_encoders.errors import ConfigError, nearest, unknown_name
+from heist_encoders.paths import user_path
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import sampling
 from heist_encoders.tuning.options import Objective, SweepOptions
@@ -213,7 +214,7 @@ def space_names() -> list[str]:
 def _find(name_or_yaml: str | Path) -> Path:
     text = str(name_or_yaml)
     if text.endswith((".yaml", ".yml")) or "/" in text:
-        path = Path(text)
+        path = user_path(text)
         # tune_configs/NAME.yaml means the shipped file wherever the package was installed.
         shipped = configs_folder() / path.name
         return shipped if not path.exists() and path.parent.name == "tune_configs" and shipped.exists() else path

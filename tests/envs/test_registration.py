@@ -55,6 +55,19 @@ def test_any_artifact_any_game(game: str, artifact_of: Callable[[str], Artifact]
     np.testing.assert_allclose(vector.reset(seed=3)[0][0], observation, rtol=1e-4, atol=1e-5)
 
 
+def test_a_relative_artifact_outlives_chdir(
+    artifact_of: Callable[[str], Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = artifact_of("easy").path
+    monkeypatch.chdir(folder.parent)
+    for place in (folder.name, f"./{folder.name}"):
+        id = f"relative-{len(place)}-v0"
+        heist_encoders.register_encoder_env(id, place)
+        monkeypatch.chdir(tmp_path)
+        assert gymnasium.make(id).observation_space.shape == artifact_of("easy").encoding_shape
+        monkeypatch.chdir(folder.parent)
+
+
 def test_promoted_artifacts_get_ids(
     artifact_of: Callable[[str], Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
