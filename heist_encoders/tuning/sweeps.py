@@ -85,7 +85,7 @@ def sweep(
     folder = user_path(out).absolute()
     dataset = _open(dataset)
     if (spec := getattr(dataset, "spec", None)) is not None:
-        space.objective.check_game(spec.game)
+        space.check_dataset(spec)
     plan = make_plan(space, dataset)
     existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:
