@@ -17,6 +17,7 @@ from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.files import temporary_sibling
 from heist_encoders.evaluation.frames import Frames
+from heist_encoders.files import is_full_disk, no_room
 from heist_encoders.paths import user_path
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
     data = np.ascontiguousarray(frames[:, :height, :width]).tobytes()
     result = subprocess.run(command, input=data, capture_output=True, check=False)
     if result.returncode:
+        if is_full_disk(RuntimeError(result.stderr.decode(errors="replace"))):
+            raise no_room(path)
         raise MissingDependencyError(
             f"{command[0]} could not write an mp4 ({result.stderr.decode(errors='replace').strip()[-200:]}); "
             "install another ffmpeg or write a .gif"
