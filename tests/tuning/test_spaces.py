@@ -188,6 +188,14 @@ def test_objective_never_prefers_what_is_over_a_limit() -> None:
     assert [epoch for epoch in range(1, 8) if Objective(first_probe=2, probe_factor=1).probed(epoch)] == [2, 4, 6]
 
 
+def test_a_limit_is_named_where_it_is_broken() -> None:
+    objective = Objective()
+    assert objective.reason({"latent_dimension": 1200, "latency_ms": 5.0}) == ""
+    assert objective.reason({"latent_dimension": 4096, "latency_ms": 5.0}) == "latent dimension 4,096 over 1,200"
+    both = objective.reason({"latent_dimension": 1201, "latency_ms": 7.25})
+    assert both == "latent dimension 1,201 over 1,200, latency 7.25 ms over 5"
+
+
 def test_a_metric_is_checked_against_the_game() -> None:
     for metric in METRICS:
         Objective(metric=metric).check_game("heist")
