@@ -32,12 +32,13 @@ from heist_encoders.cli import (
     verify,
 )
 from heist_encoders.errors import HeistEncodersError
+from heist_encoders.files import is_full_disk
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 _USER_ERRNOS = (
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -150,6 +151,8 @@ def user_error(error: BaseException) -> str | None:
             context = getattr(current, "ctx", None)
             path = context.command_path if context is not None else "heist-encoders"
             return f"{current.format_message().rstrip('.')}; see '{path} --help'"
+        if is_full_disk(current):  # of writes to a file that is open, which errors do not name
+            return "no room left on the disk; make room where the command writes and run it again"
         if isinstance(current, OSError) and current.errno in _USER_ERRNOS and current.filename is not None:
             return f"{current.strerror}: {current.filename}; choose another path or mend its permissions"
         current = current.__cause__

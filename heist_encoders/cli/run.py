@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, Mode, Seed, Workers, check_folder, examples
+from heist_encoders.cli.options import JsonFlag, Mode, Seed, Workers, check_folder, examples, given_path
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
@@ -22,7 +22,10 @@ EPILOG = examples(
 
 def run(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="The run's folder. The same folder goes on where it was.")
+        Path,
+        typer.Option(
+            "--out", parser=given_path, metavar="DIR", help="The run's folder. The same folder goes on where it was."
+        ),
     ] = Path("runs/default"),
     size: Annotated[int, typer.Option("--size", min=512, help="Frames to generate.")] = 20_000,
     mode: Mode = "easy",

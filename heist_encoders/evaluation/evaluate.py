@@ -82,8 +82,9 @@ def evaluate(
         The figures, as in ``metrics.json``; ``folder`` says where the pictures are.
 
     Raises:
-        DatasetError: if the dataset is of another game, mode or background than the artifact's.
+        DatasetError: if the dataset is of another game, mode or background than the artifact's, or a split is empty.
         ArtifactError, UnknownNameError: as ``find_artifact``. ConfigError: if ``out`` can't be written.
+        ResourceError: if the disk is full.
     """
     from heist_encoders.zoo.lookup import find_artifact
 
@@ -92,6 +93,12 @@ def evaluate(
     if isinstance(artifact, str | Path):
         artifact = find_artifact(artifact, _mode(dataset) if _is_family(artifact) else None)
     check_matches(artifact, dataset)
+    for split in ("train", "test"):
+        if len(dataset.frames(split)) == 0:
+            raise DatasetError(
+                f"the dataset's {split} split is empty, so there is nothing to evaluate on; generate one with more "
+                "frames or another test_fraction"
+            )
     folder = output_folder(artifact, out)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -165,11 +172,11 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
     Raises:
         ConfigError: if it is a file.
     """
-    from heist_encoders.paths import home
+    from heist_encoders.paths import home, user_path
     from heist_encoders.zoo.lookup import PACKAGED
 
     if out is not None:
-        folder = Path(out)
+        folder = user_path(out)
     elif artifact.path.is_relative_to(PACKAGED.resolve()):
         folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}"
     else:

@@ -14,6 +14,7 @@ from heist_encoders.evaluation.markup import figure, text
 from heist_encoders.evaluation.policy_section import policy_section
 from heist_encoders.evaluation.style import CSS
 from heist_encoders.evaluation.sweep_sections import sweep_section
+from heist_encoders.paths import user_path
 
 
 def write_report(
@@ -79,7 +80,7 @@ def write_report(
         + "\n".join(part for part in parts if part)
         + "\n</main></body></html>\n"
     )
-    out_html = Path(out_html)
+    out_html = user_path(out_html)
     if out_html.is_dir():
         raise ConfigError(f"{out_html} is a folder, expected the name of an .html file to write")
     write_text(out_html, page)
