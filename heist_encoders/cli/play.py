@@ -88,8 +88,8 @@ def play(
     output.set_resume_hint("nothing was written" if out else "bye")
     result = play_games(
         None if encoder == "pixels" else encoder,
-        pixels=encoder == "pixels", policy=policy, mode=mode, game=game, episodes=episodes, max_steps=max_steps, level_seed=level_seed,
-        seed=seed, out=out, scale=scale, fps=fps, greedy=greedy,
+        pixels=encoder == "pixels", policy=policy, mode=mode, game=game, episodes=episodes, max_steps=max_steps,
+        level_seed=level_seed, seed=seed, out=out, scale=scale, fps=fps, greedy=greedy,
     )  # fmt: skip
     if json:
         output.print_json(result)

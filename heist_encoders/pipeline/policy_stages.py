@@ -193,6 +193,6 @@ def policy_outcome(result: _Result) -> str:
     policy, chance = result["policy"], result["random"]
     low, high = policy["return_interval"]
     return (
-        f"  {result['name']}: return {policy['return_mean']:.2f} ({low:.2f} to {high:.2f}) on {result['levels']} levels "
-        f"never trained on, random player {chance['return_mean']:.2f}; {result['class'][:1].lower()}{result['class'][1:]}"
+        f"  {result['name']}: return {policy['return_mean']:.2f} ({low:.2f} to {high:.2f}) on {result['levels']} "
+        f"levels never trained on, a random player's {chance['return_mean']:.2f}. {result['class']}"
     )
