@@ -62,7 +62,7 @@ def main() -> None:
     space = {
         **search_space("conv_maxpool", "smoke"),
         "learning_rate": tune.loguniform(3e-4, 1e-2),
-        "loss": {"pixel": "mse", "element_weight": tune.choice([0.5, 0.9])},
+        "loss": {"weighting": "classes", "class_share": tune.choice([0.3, 0.5])},
         "params": {"latent_size": 32},
         "batch_size": 32,
         "schedule": "constant",
@@ -80,7 +80,7 @@ def main() -> None:
         quantile_fraction=0.5,
         hyperparam_mutations={
             "learning_rate": tune.loguniform(3e-4, 1e-2),
-            "loss": {"element_weight": [0.5, 0.7, 0.9, 0.95]},
+            "loss": {"class_share": [0.3, 0.5, 0.7]},
         },
         synch=True,
     )
@@ -91,7 +91,7 @@ def main() -> None:
             tune.with_resources(trainable, {"cpu": 1}),
             param_space=space,
             tune_config=tune.TuneConfig(
-                metric="mlp_f1", mode="max", num_samples=options.population, scheduler=scheduler, reuse_actors=True
+                metric="miou", mode="max", num_samples=options.population, scheduler=scheduler, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 storage_path=folder,
@@ -112,15 +112,15 @@ def main() -> None:
             history = artifact.training["history"]
             rows.append([
                 result.metrics["trial_id"],
-                f"{result.metrics['mlp_f1']:.3f}",
+                f"{result.metrics['miou']:.3f}",
                 f"{result.metrics['test_loss']:.4f}",
                 str(exploits.taken_over(result.metrics["trial_id"])),
                 f"{len(history)}",
                 f"{artifact.training['config']['learning_rate']:.2g}",
-                f"{artifact.training['config']['loss']['element_weight']:g}",
+                f"{artifact.training['config']['loss']['class_share']:g}",
             ])  # fmt: skip
     print(f"{options.population} trials, {options.epochs} epochs of {options.epoch_samples} frames. {machine()}\n")
-    columns = ["trial", "F1", "test loss", "taken over", "epochs", "learning rate at the end", "element weight"]
+    columns = ["trial", "mIoU", "test loss", "taken over", "epochs", "learning rate at the end", "class share"]
     print(table(columns, rows))
     whole = len(rows) == options.population and all(int(row[4]) == options.epochs for row in rows)
     exploited = sum(int(row[3]) for row in rows)

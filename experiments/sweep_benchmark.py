@@ -1,6 +1,6 @@
 """A sweep against the original's fixed hyperparameters, for the same time on the same machine.
 
-Shows: best usefulness (mean F1 of an MLP probe for the 7 elements) against wall-clock time of (a) a sweep with ASHA
+Shows: best mIoU of the semantic map against wall-clock time of (a) a sweep with ASHA
        over the family's packaged search space, as many trials at once as there are cores, one thread each, and (b) one
        training with the original's hyperparameters, with a thread a core: plain mean squared error, no weight on
        elements, the original's sizes, Adam at 1e-3. What wins is all that the package adds, not the search alone: the
@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from heist_encoders.evaluation.usefulness import usefulness
 from processes import machine, table
 
 from heist_encoders.autoencoders import autoencoder_class
 from heist_encoders.data.dataset import open_dataset
+from heist_encoders.evaluation.probing import probe
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning import SweepResult, sweep
 from heist_encoders.tuning.results import ARTIFACT, reports
@@ -40,9 +40,9 @@ from heist_encoders.zoo import load_artifact
 
 ORIGINAL: dict[str, Any] = {
     "learning_rate": 1e-3, "weight_decay": 0.0, "batch_size": 32, "schedule": "constant",
-    "loss": {"pixel": "mse", "element_weight": 0.0, "element_map": 0.0, "beta_warmup": 0.0, "free_bits": 0.0},
+    "loss": {"weighting": "none", "semantic_map": 0.0, "beta_warmup": 0.0, "free_bits": 0.0},
 }  # fmt: skip
-"""With the family's own beta and perceptual weight, which only the VAEs have."""
+"""With the architecture's own beta and perceptual weight, which only the VAEs have."""
 
 
 def curve(result: SweepResult, began: float) -> list[tuple[float, float]]:
@@ -71,7 +71,7 @@ def judged(result: SweepResult, dataset: Any) -> dict[str, Any]:
     """The winner's figures by probes on more frames and with another seed than the sweep's."""
     assert result.best is not None
     model = load_artifact(result.path / result.best["checkpoint"] / ARTIFACT).load_model()
-    return usefulness(model, dataset, seed=101, train_limit=20_000, test_limit=6_000).to_dict()
+    return probe(model, dataset, seed=101, train_limit=20_000, test_limit=6_000).to_dict()
 
 
 def plot(curves: dict[str, list[tuple[float, float]]], seconds: float, title: str, out: Path) -> None:
@@ -84,7 +84,7 @@ def plot(curves: dict[str, list[tuple[float, float]]], seconds: float, title: st
     for (label, points), color in zip(curves.items(), ("#0072B2", "#D55E00"), strict=True):
         xs, ys = [p[0] for p in points], [p[1] for p in points]
         axes.step([*xs, max(seconds, xs[-1])], [*ys, ys[-1]], where="post", label=label, color=color, linewidth=2)
-    axes.set(xlabel="seconds of wall-clock time", ylabel="best usefulness so far (MLP F1)", title=title, ylim=(0, 1))
+    axes.set(xlabel="seconds of wall-clock time", ylabel="best mIoU so far", title=title, ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.tight_layout()
@@ -131,16 +131,16 @@ def main() -> None:
             assert best is not None
             rows.append([
                 name, str(len(result.table)), f"{trained(result):,}", f"{points[-1][0]:,.0f} s",
-                f"{best['objective']:.3f}", f"{again['mlp_f1']:.3f}", f"{again['linear_f1']:.3f}",
-                f"{again['oracle_move_accuracy']:.3f}", f"{best['latent_dimension']}", f"{best['latency_ms']:.2f}",
+                f"{best['objective']:.3f}", f"{again['miou']:.3f}", f"{again['presence_f1']:.3f}",
+                f"{again['next_move_accuracy']:.3f}", f"{best['latent_dimension']}", f"{best['latency_ms']:.2f}",
             ])  # fmt: skip
         winner = {key: searched.best[key] for key in searched.plan["searched"]} if searched.best else {}
         shares = searched.table["probe_share"].dropna()
     plot(curves, took, f"{options.family}, {cpus} cores, {len(dataset):,} frames", options.out)
     print(f"{options.family}, {len(dataset):,} frames, {took:,.0f} s for each. {machine()}\n")
     print(table(
-        ["", "trials", "frames trained on", "last report", "F1 in the sweep", "F1 judged anew", "linear F1",
-         "oracle's move", "numbers", "ms a frame"],
+        ["", "trials", "frames trained on", "last report", "mIoU in the sweep", "mIoU again", "presence F1",
+         "next move", "latent dimension", "ms a frame"],
         rows,
     ))  # fmt: skip
     print(f"\nwinner of the sweep: {winner}")

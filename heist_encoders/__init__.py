@@ -22,11 +22,12 @@ _LAZY = {
     "generate": "heist_encoders.data.generate",
     "stream": "heist_encoders.data.stream",
     "FrameStream": "heist_encoders.data.stream",
+    "load_policy": "heist_encoders.policies.artifact",
     "train": "heist_encoders.training.train",
     "evaluate": "heist_encoders.evaluation.evaluate",
     "register_encoder_env": "heist_encoders.envs.registration",
 }
-_SUBMODULES = ("data", "autoencoders", "training", "evaluation", "tuning", "zoo", "envs", "rllib")
+_SUBMODULES = ("data", "autoencoders", "training", "evaluation", "tuning", "zoo", "envs", "policies", "rllib")
 
 __all__ = ["__version__", *_LAZY, *_SUBMODULES]
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from heist_encoders.data.stream import FrameStream, stream
     from heist_encoders.envs.registration import register_encoder_env
     from heist_encoders.evaluation.evaluate import evaluate
+    from heist_encoders.policies.artifact import load_policy
     from heist_encoders.training.train import train
     from heist_encoders.zoo.encoder import Encoder, load_encoder
 

@@ -14,6 +14,7 @@ import yaml
 from typing_extensions import Self
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError, nearest, unknown_name
+from heist_encoders.paths import user_path
 
 
 class _Loader(yaml.SafeLoader):
@@ -33,7 +34,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     Raises:
         ConfigError: if the file is missing, is not YAML or holds something else than a mapping.
     """
-    path = Path(path)
+    path = user_path(path)
     try:
         data = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from heist_encoders.errors import ResourceError
+
 _BLOCK = 2**20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256_of(path: Path) -> str:
@@ -29,17 +33,44 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a write failed because the disk is full or a quota is used up; also as libraries in Rust and C say it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    return any(os.strerror(number) in str(error) for number in _FULL)
+
+
+def no_room(path: Path) -> ResourceError:
+    """The error for a file that a full disk has no room for."""
+    return ResourceError(f"no room left on the disk to write {path}; make room there and run the same again")
+
+
+@contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """What fails in the block because the disk that ``path`` lies on is full raises ResourceError."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, ResourceError) and is_full_disk(error):
+            raise no_room(path) from None
+        raise
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary sibling of ``path`` to write; at the end it takes the place of ``path``.
 
     A kill at any moment leaves either the old file or the new one, whole.
+
+    Raises:
+        ResourceError: if the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(path)
+        with full_disk_told(path):
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)

@@ -1,14 +1,31 @@
-"""Where this package keeps the user's things: artifacts, caches. Light: registering ids needs it at import."""
+"""Paths that users give, and where this package keeps their things. Light: registering ids needs it at import."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from heist_encoders.errors import ConfigError
+
 
 def home() -> Path:
     """The user's folder: ``$HEIST_ENCODERS_HOME``, else ``~/.heist_encoders``. It need not exist."""
     return Path(os.environ.get("HEIST_ENCODERS_HOME") or "~/.heist_encoders").expanduser()
+
+
+def user_path(path: str | Path) -> Path:
+    """A path as a user gives it, ``~`` expanded.
+
+    Raises:
+        ConfigError: if it is empty, or begins with the ``~name`` of nobody on this machine.
+    """
+    if not str(path):
+        raise ConfigError("the path is empty; expected a file or folder ('.' for the working directory)")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        name = Path(path).parts[0]
+        raise ConfigError(f"{path}: no home folder is known for {name!r}; write the path in full") from None
 
 
 def user_folders() -> dict[str, Path]:

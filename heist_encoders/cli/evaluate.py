@@ -9,7 +9,7 @@ import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.list import find_figure
-from heist_encoders.cli.options import Data, JsonFlag, Seed, check_folder, examples
+from heist_encoders.cli.options import Data, JsonFlag, Seed, check_folder, examples, given_path
 
 EPILOG = examples(
     "heist-encoders evaluate vae_paper --data data/memory --out runs/vae_paper/evaluation",
@@ -24,7 +24,12 @@ def evaluate(
     data: Data,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where figures and pictures go. Default: into your artifact."),
+        typer.Option(
+            "--out",
+            parser=given_path,
+            metavar="DIR",
+            help="Where figures and pictures go. Default: into your artifact.",
+        ),
     ] = None,
     seed: Seed = 0,
     seeds: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, check_folder, examples
+from heist_encoders.cli.options import JsonFlag, check_folder, examples, given_path
 
 EPILOG = examples("heist-encoders export data/memory --npy exported")
 
@@ -16,7 +16,10 @@ EPILOG = examples("heist-encoders export data/memory --npy exported")
 def export(
     dataset: Annotated[str, typer.Argument(metavar="DIR", help="A dataset's folder or URI, as written by 'generate'.")],
     npy: Annotated[
-        Path, typer.Option("--npy", metavar="OUT", help="Folder for training.npy and test.npy, made if need be.")
+        Path,
+        typer.Option(
+            "--npy", parser=given_path, metavar="OUT", help="Folder for training.npy and test.npy, made if need be."
+        ),
     ],
     json: JsonFlag = False,
 ) -> None:

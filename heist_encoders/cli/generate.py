@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +11,11 @@ from heist_encoders.cli.options import (
     Address,
     Game,
     JsonFlag,
-    Mode,
     Seed,
     Workers,
     check_balance,
     check_folder,
+    check_mode,
     examples,
 )
 from heist_encoders.constants import DEFAULT_GAME
@@ -24,23 +23,32 @@ from heist_encoders.constants import DEFAULT_GAME
 EPILOG = examples(
     "heist-encoders generate --out data/memory --size 20000",
     "heist-encoders generate --out data/easy --size 200000 --mode easy --workers 8",
-    "heist-encoders generate --out data/coinrun --game coinrun --mode easy --balance natural --size 10000",
+    "heist-encoders generate --out data/coinrun --game coinrun --size 10000",
 )
 
 
 def generate(
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the dataset goes: a folder or a URI.")],
     size: Annotated[int, typer.Option("--size", min=1, help="How many frames, train and test together.")] = 20_000,
-    mode: Mode = "memory",
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            callback=lambda mode: mode if mode is None else check_mode(mode),
+            help="Distribution mode: 'easy', 'hard' or 'memory'. Default: memory for Heist, hard for other games.",
+        ),
+    ] = None,
     balance: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
-            callback=check_balance,
+            callback=lambda balance: balance if balance is None else check_balance(balance),
             help="'elements': equally many frames of each element (games with labelled elements); 'natural': frames "
-            "as a player meets them; 'basic': the original project's random walk.",
+            "as a player meets them; 'basic': the original project's random walk. Default: elements, or natural for "
+            "games without.",
         ),
-    ] = "elements",
+    ] = None,
     seed: Seed = 0,
     game: Game = DEFAULT_GAME,
     policy: Annotated[
@@ -71,17 +79,19 @@ def generate(
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.generate import generate as generate_dataset
     from heist_encoders.data.manifest import DatasetSpec
+    from heist_encoders.tasks.registry import task_of
 
     if "://" not in out:
-        check_folder(Path(out))
+        check_folder(out)
     output.set_resume_hint("run the same command again: finished shards are kept")
+    task = task_of(game)
     values: dict[str, Any] = {
         "game": game,
-        "distribution_mode": mode,
+        "distribution_mode": mode or task.default_mode,
         "use_backgrounds": backgrounds,
         "size": size,
         "seed": seed,
-        "balance": balance,
+        "balance": balance or task.strategies[0],
     }
     if frames_per_level is not None:
         values["frames_per_level"] = frames_per_level
@@ -98,4 +108,6 @@ def generate(
         output.print_json(result)
     else:
         print(f"{len(dataset):,} frames in {out}\nhash {dataset.hash}")
-        output.note(f"Next: heist-encoders tune vae_paper --data {out} --out runs/vae_paper")
+        # The packaged search spaces need semantic maps; a training by default needs none.
+        command, folder = ("tune", "vae_paper") if task.classes else ("train", game)
+        output.note(f"Next: heist-encoders {command} vae_paper --data {out} --out runs/{folder}")

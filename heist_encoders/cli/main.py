@@ -14,6 +14,7 @@ import typer
 import heist_encoders
 from heist_encoders.cli import (
     bench,
+    clone,
     doctor,
     evaluate,
     export,
@@ -31,12 +32,13 @@ from heist_encoders.cli import (
     verify,
 )
 from heist_encoders.errors import HeistEncodersError
+from heist_encoders.files import is_full_disk
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 _USER_ERRNOS = (
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOSPC,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -44,7 +46,7 @@ app = typer.Typer(
     help="What did my autoencoder throw away? Balanced, exactly labelled frames of Procgen's Heist, sweeps of "
     "autoencoders on Ray Tune, and the winners as environments and preprocessors for RLlib.",
     epilog="Start with 'heist-encoders doctor' (what works here?) and 'heist-encoders run' (the whole chain, "
-    "a quarter of an hour). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
+    "about 12 minutes). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -65,6 +67,7 @@ app.command("report", epilog=report.EPILOG, rich_help_panel=_ENCODERS)(report.re
 app.command("promote", epilog=promote.EPILOG, rich_help_panel=_ENCODERS)(promote.promote)
 app.command("list", epilog=list.EPILOG, rich_help_panel=_ENCODERS)(list.list_artifacts)
 app.add_typer(ppo.app, name="ppo", rich_help_panel=_MACHINE)
+app.command("clone", epilog=clone.EPILOG, rich_help_panel=_MACHINE)(clone.clone)
 app.command("play", epilog=play.EPILOG, rich_help_panel=_MACHINE)(play.play)
 app.command("bench", epilog=bench.EPILOG, rich_help_panel=_MACHINE)(bench.bench)
 
@@ -148,6 +151,8 @@ def user_error(error: BaseException) -> str | None:
             context = getattr(current, "ctx", None)
             path = context.command_path if context is not None else "heist-encoders"
             return f"{current.format_message().rstrip('.')}; see '{path} --help'"
+        if is_full_disk(current):  # of writes to a file that is open, which errors do not name
+            return "no room left on the disk; make room where the command writes and run it again"
         if isinstance(current, OSError) and current.errno in _USER_ERRNOS and current.filename is not None:
             return f"{current.strerror}: {current.filename}; choose another path or mend its permissions"
         current = current.__cause__

@@ -9,6 +9,15 @@ import typer
 
 from heist_encoders.constants import BALANCES, DISTRIBUTION_MODES, GAMES
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.paths import user_path
+
+
+def given_path(text: str | Path) -> Path:
+    """Parse a path: ``~`` is expanded, and an empty one refused, which ``Path`` takes for the working directory."""
+    try:
+        return user_path(text)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def examples(*lines: str) -> str:
@@ -37,12 +46,12 @@ def check_balance(balance: str) -> str:
     return balance
 
 
-def check_folder(path: Path, option: str = "--out") -> Path:
-    """Raise ConfigError if ``path`` cannot be an output folder: a file is in the way, or nobody may write there."""
+def check_folder(path: str | Path, option: str = "--out") -> Path:
+    """Raise ConfigError if ``path`` can't be an output folder: empty, a file in the way, or not writable."""
     import os
     import tempfile
 
-    existing = path
+    path = existing = user_path(path)
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
@@ -52,6 +61,13 @@ def check_folder(path: Path, option: str = "--out") -> Path:
     except OSError as error:
         raise ConfigError(f"{option} {path}: cannot write in {existing} ({error.strerror}); choose another") from None
     return path
+
+
+def check_new_policy(path: Path) -> Path:
+    """``check_folder``, and raise ConfigError if something lies there: policies are not replaced unasked."""
+    if path.is_dir() and any(path.iterdir()):
+        raise ConfigError(f"--out {path}: there are files in it, expected a new or empty folder; choose another --out")
+    return check_folder(path)
 
 
 def note_sample(given: bool) -> None:

@@ -26,21 +26,31 @@ EPILOG = examples(
     "heist-encoders play --encoder conv_unpool --policy oracle --out oracle.gif",
     "heist-encoders play --encoder vae_paper --mode memory --level-seed 7 --out level7.mp4",
     "heist-encoders play --encoder my-vae --policy runs/ppo --mode easy --episodes 3 --out policy.mp4",
+    "heist-encoders play --policy best --mode easy --out best.gif",
     "heist-encoders play --encoder vae_alex --policy oracle        (a window, needs pygame)",
 )
 
 
 def play(
     encoder: Annotated[
-        str, typer.Option("--encoder", metavar="NAME", help="Name or folder of an encoder, or 'pixels' for none.")
-    ] = "vae_paper",
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="NAME",
+            help="Name or folder of an encoder, or 'pixels' for none. Default: the policy's own, else vae_paper.",
+        ),
+    ] = None,
     mode: Annotated[
         str | None,
         typer.Option("--mode", metavar="MODE", help="'memory', 'easy' or 'hard'. Default: the encoder's own."),
     ] = None,
     policy: Annotated[
         str,
-        typer.Option(metavar="POLICY", help="'random', 'oracle' (shortest path), or the folder of a PPO training."),
+        typer.Option(
+            metavar="POLICY",
+            help="'random', 'oracle' (shortest path), a policy's name ('best': the packaged one) or folder, or the "
+            "folder of a PPO training.",
+        ),
     ] = "oracle",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Record to .gif or .mp4. Default: show in a window.")
@@ -78,8 +88,8 @@ def play(
     output.set_resume_hint("nothing was written" if out else "bye")
     result = play_games(
         None if encoder == "pixels" else encoder,
-        policy=policy, mode=mode, game=game, episodes=episodes, max_steps=max_steps, level_seed=level_seed,
-        seed=seed, out=out, scale=scale, fps=fps, greedy=greedy,
+        pixels=encoder == "pixels", policy=policy, mode=mode, game=game, episodes=episodes, max_steps=max_steps,
+        level_seed=level_seed, seed=seed, out=out, scale=scale, fps=fps, greedy=greedy,
     )  # fmt: skip
     if json:
         output.print_json(result)

@@ -1,17 +1,34 @@
-"""``heist-encoders ppo train`` and ``ppo evaluate``: policies on encoded Heist."""
+"""``heist-encoders ppo train``, ``ppo evaluate`` and ``ppo export``: policies on encoded Heist."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Greedy, JsonFlag, Sample, Seed, check_folder, examples, note_sample
+from heist_encoders.cli.options import (
+    Greedy,
+    JsonFlag,
+    Sample,
+    Seed,
+    check_folder,
+    check_mode,
+    check_new_policy,
+    examples,
+    note_sample,
+)
 from heist_encoders.cli.schema import flags_of
+from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
 from heist_encoders.rllib.options import PPOOptions
+
+if TYPE_CHECKING:
+    from heist_encoders.policies.evaluate import Evaluation
+
+MOST_LEVELS = 100_000
 
 app = typer.Typer(
     help="Train a policy with PPO on an encoder, and measure it on levels that no training ever sees.",
@@ -28,9 +45,14 @@ TRAIN_EPILOG = examples(
 )
 EVALUATE_EPILOG = examples(
     "heist-encoders ppo evaluate runs/ppo",
+    "heist-encoders ppo evaluate --policy best --mode easy --levels 1000:2000 --json",
     "heist-encoders ppo evaluate runs/ppo --levels 512 --greedy --json",
     "heist-encoders ppo evaluate random --mode easy",
     "heist-encoders ppo evaluate oracle --mode memory",
+)
+EXPORT_EPILOG = examples(
+    "heist-encoders ppo export runs/ppo --out runs/policy",
+    "heist-encoders ppo export runs/ppo/checkpoints/000010 --encoder my-vae --out runs/policy --name mine",
 )
 
 
@@ -84,8 +106,8 @@ def train(
         progress.start(0)
 
         def listen(line: dict[str, Any]) -> None:
-            shown = "" if line["return_mean"] is None else f", return {line['return_mean']:.2f}"
-            detail = f"{line['env_steps']:,} steps, {line['steps_per_second']:,.0f} steps/s{shown}"
+            # RLlib's mean return is left out: of the first episodes only the short ones, the successes, have ended.
+            detail = f"{line['env_steps']:,} steps, {line['steps_per_second']:,.0f} steps/s"
             progress.count(line["env_steps"], steps, detail)
 
         result = train_ppo(config, steps=steps, out=out, callback=listen)
@@ -107,9 +129,25 @@ def train(
 @app.command("evaluate", epilog=EVALUATE_EPILOG)
 def evaluate(
     policy: Annotated[
-        str, typer.Argument(metavar="POLICY", help="The folder of a PPO training, or 'random', or 'oracle'.")
-    ],
-    levels: Annotated[int, typer.Option("--levels", min=1, max=100_000, help="How many evaluation levels.")] = 256,
+        str | None,
+        typer.Argument(
+            metavar="POLICY",
+            help="A policy's name or folder, the folder of a PPO training, or 'random', or 'oracle'.",
+            show_default=False,
+        ),
+    ] = None,
+    policy_option: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="POLICY", help="The same; 'best' is the packaged policy of the mode."),
+    ] = None,
+    levels: Annotated[
+        str,
+        typer.Option(
+            "--levels",
+            metavar="N|A:B",
+            help="How many evaluation levels, or which: number A to B - 1 of them, or those with the seeds A to B - 1.",
+        ),
+    ] = "256",
     mode: Annotated[
         str | None,
         typer.Option("--mode", metavar="MODE", help="'memory', 'easy' or 'hard'. Default: that of the training."),
@@ -124,37 +162,142 @@ def evaluate(
     The levels lie in a range that no training sees. RLlib's own evaluation favours short episodes; this one does not.
     """
     note_sample(sample)
-    from heist_encoders.cli.options import check_mode
+    if (policy is None) == (policy_option is None):
+        raise ConfigError("give one policy: a name, a folder, 'random' or 'oracle'")
+    chosen = policy or policy_option or ""
+    if mode is not None:
+        check_mode(mode)
+    seeds = level_seeds(levels)
     from heist_encoders.cli.progress import Reporter
-    from heist_encoders.rllib import evaluate_policy
 
-    options = {} if mode is None else {"distribution_mode": check_mode(mode)}
-    with Reporter([f"play {levels} levels"]) as progress:
+    with Reporter([f"play {len(seeds)} levels"]) as progress:
         progress.start(0)
-        found = evaluate_policy(
-            policy,
-            levels=levels,
-            env_config=options,
-            greedy=greedy,
-            seed=seed,
-            progress=lambda done, total: progress.count(done, total, f"{done} of {total} levels"),
+        found, taught = _play(
+            chosen,
+            seeds,
+            mode,
+            greedy,
+            seed,
+            lambda done, total: progress.count(done, total, f"{done} of {total} levels"),
         )
     figures = found.to_dict()
     if json:
-        output.print_json(figures)
+        output.print_json({**_old_names(figures), "class": taught, "levels": [seeds[0], seeds[-1] + 1]})
         return
+    print_evaluation(figures)
+    if taught:
+        print(taught)
+
+
+def level_seeds(text: str) -> range:
+    """The levels that ``N`` or ``A:B`` means.
+
+    Raises:
+        ConfigError: if it is neither, or goes beyond the evaluation levels.
+    """
+    first, colon, last = text.partition(":")
+    total = len(EVALUATION_LEVELS)
+    if not (first.isdecimal() and (last.isdecimal() if colon else not last)):
+        raise ConfigError(f"--levels {text!r}: expected a number, or A:B as in 1000:2000")
+    start, stop = (int(first), int(last)) if colon else (0, int(first))
+    if start >= EVALUATION_LEVELS.start:
+        start, stop = start - EVALUATION_LEVELS.start, stop - EVALUATION_LEVELS.start
+    if not 0 <= start < stop <= total or stop - start > MOST_LEVELS:
+        raise ConfigError(
+            f"--levels {text!r}: expected 1 to {MOST_LEVELS:,} of the {total:,} evaluation levels, by number "
+            f"(0:{total}) or by seed ({EVALUATION_LEVELS.start}:{EVALUATION_LEVELS.stop})"
+        )
+    return EVALUATION_LEVELS[start:stop]
+
+
+def _play(
+    policy: str, seeds: range, mode: str | None, greedy: bool, seed: int, progress: Callable[[int, int], None]
+) -> tuple[Evaluation, str]:
+    """The evaluation, and what a policy artifact was taught with (empty for others)."""
+    from heist_encoders.errors import unknown_name
+    from heist_encoders.policies.artifact import is_policy, load_policy, policy_names
+    from heist_encoders.policies.card import class_sentence
+    from heist_encoders.policies.evaluate import Evaluation, play_levels
+
+    fixed = policy in ("random", "oracle")
+    if not fixed and is_policy(policy):
+        loaded = load_policy(policy, distribution_mode=mode)
+        played = play_levels(loaded, loaded.distribution_mode, seeds, greedy=greedy, seed=seed, progress=progress)
+        return played, class_sentence(loaded.training)
+    if not fixed and "/" not in policy and not Path(policy).exists():
+        raise unknown_name(
+            "policy", policy, ["random", "oracle", *policy_names(), "<folder of a policy or checkpoint>"]
+        )
+    from heist_encoders.rllib import evaluate_policy
+
+    options = {} if mode is None else {"distribution_mode": mode}
+    found = evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress)
+    return Evaluation(found.player, found.greedy, found.distribution_mode, found.levels, found.seconds), ""
+
+
+def _old_names(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures, also under the names that version 0.1 gave two of them."""
+    parts = {keys: _old_names(part) for keys, part in figures.get("by_num_keys", {}).items()}
+    added = {"mean_return": figures["return_mean"], "mean_length": figures["length_mean"]}
+    return {**figures, **added, **({"by_num_keys": parts} if parts else {})}
+
+
+def print_evaluation(figures: dict[str, Any]) -> None:
+    """A table of what ``Evaluation.to_dict`` gave."""
     rows = [("all", figures)] + [(f"{keys} keys", part) for keys, part in figures["by_num_keys"].items()]
     output.print_table(
-        ("levels", "number", "success", "return", "steps"),
+        ("levels", "number", "success", "return", "95% interval", "steps"),
         [
             (
                 name,
                 part["num_levels"],
                 f"{part['success_rate']:.1%}",
-                f"{part['mean_return']:.2f}",
-                f"{part['mean_length']:.0f}",
+                f"{part['return_mean']:.2f}",
+                "{:.2f} to {:.2f}".format(*part["return_interval"]) if part["num_levels"] > 1 else "-",
+                f"{part['length_mean']:.0f}",
             )
             for name, part in rows
         ],
         title=f"{figures['player']}, {figures['distribution_mode']} mode",
     )
+
+
+@app.command("export", epilog=EXPORT_EPILOG)
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="The folder of a PPO training, or of one of its checkpoints.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the policy goes: a new folder.")],
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", metavar="NAME", help="The encoder. Default: the one that the checkpoint names."),
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="Its mode, where there are several of the name.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The policy's name. Default: the folder's.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Make a policy artifact of what RLlib trained: safetensors and JSON, played without Ray.
+
+    Ray's checkpoints contain pickles: open only those that you trust.
+    """
+    check_new_policy(out)
+    if mode is not None:
+        check_mode(mode)
+    from heist_encoders.rllib.export import export_policy
+
+    policy = export_policy(checkpoint, out, encoder=encoder, distribution_mode=mode, name=name)
+    if json:
+        output.print_json(
+            {
+                "name": policy.name,
+                "path": out,
+                "encoder": policy.artifact.name,
+                "mode": policy.distribution_mode,
+                "head": policy.head.config.to_dict(),
+            }
+        )
+        return
+    print(f"{out}: policy {policy.name} on {policy.artifact.name}, {policy.distribution_mode} mode")
+    output.note(f"Next: heist-encoders ppo evaluate {out}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, examples
+from heist_encoders.cli.options import JsonFlag, examples, given_path
 
 EPILOG = examples(
     "heist-encoders promote runs/vae_paper",
@@ -18,7 +18,9 @@ EPILOG = examples(
 
 
 def promote(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder, or an artifact's.")],
+    source: Annotated[
+        Path, typer.Argument(parser=given_path, metavar="DIR", help="A sweep's folder, or an artifact's.")
+    ],
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name in the zoo. Default: <family>-<folder> for a sweep."),

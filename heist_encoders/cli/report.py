@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, examples
+from heist_encoders.cli.options import JsonFlag, examples, given_path
 
 EPILOG = examples(
     "heist-encoders report runs/default/evaluation --out report.html",
@@ -22,7 +22,9 @@ def report(
         list[str],
         typer.Argument(metavar="DIR...", help="Evaluations, artifacts, sweeps, or folders that hold some; names too."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", parser=given_path, metavar="FILE", help="The page to write.")] = Path(
+        "report.html"
+    ),
     json: JsonFlag = False,
 ) -> None:
     """Write one self-contained page: what each encoding lost, leaderboard, curves, pictures, sweeps."""

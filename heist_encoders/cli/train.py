@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Address, JsonFlag, check_folder, examples
+from heist_encoders.cli.options import Address, JsonFlag, check_folder, examples, given_path
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
@@ -40,7 +40,10 @@ def train(
         ),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where checkpoints, logs and the artifact go.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", parser=given_path, metavar="DIR", help="Where checkpoints, logs and the artifact go."),
+    ],
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <family>-<folder>.")
     ] = None,

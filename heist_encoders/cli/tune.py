@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Address, Data, JsonFlag, check_folder, examples
+from heist_encoders.cli.options import Address, Data, JsonFlag, check_folder, examples, given_path
 from heist_encoders.cli.schema import flags_of
 from heist_encoders.tuning.options import SweepOptions
 
@@ -31,7 +31,9 @@ def tune(
         ),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where trials, table and winner go.")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where trials, table and winner go.")
+    ],
     preset: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="How much to spend: 'smoke' (a minute), 'quick', 'full' (hours)."),

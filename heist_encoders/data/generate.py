@@ -12,7 +12,7 @@ import numpy as np
 from heist_encoders.data.card import write_card
 from heist_encoders.data.dataset import Dataset, open_dataset
 from heist_encoders.data.manifest import Chunk, DatasetSpec, Shard
-from heist_encoders.data.shards import make_shard, prepare, write_manifest
+from heist_encoders.data.shards import look, make_shard, prepare, write_manifest
 from heist_encoders.data.storage import Storage
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.ray_session import quiet_ray
@@ -78,10 +78,11 @@ def generate(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers = {workers}: expected at least 1")
     storage = Storage(out)
-    manifest = prepare(spec, storage)
+    manifest = look(spec, storage)
     todo = [chunk for chunk in spec.chunks() if chunk.file not in manifest.shards]
     if todo:
         with quiet_ray(workers, address) as cpus:
+            manifest = prepare(spec, storage)  # not before there is somebody to make the shards
             count = max(1, min(workers or cpus, len(todo)))
             location = storage.uri if storage.path is None else str(storage.path)
             entered = time.monotonic()

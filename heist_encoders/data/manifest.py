@@ -63,8 +63,13 @@ class DatasetSpec(Config):
         if self.game not in GAMES:
             raise ValueError(f"unknown game {self.game!r}; {nearest(self.game, GAMES)}")
         task = task_of(self.game)
+        wrong = []
         if self.balance not in task.strategies:
-            raise ValueError(f"{self.game} has no balance {self.balance!r}; it can have {', '.join(task.strategies)}")
+            wrong.append(f"balance {self.balance!r}; it can have {', '.join(task.strategies)}")
+        if self.distribution_mode not in task.modes:
+            wrong.append(f"distribution_mode {self.distribution_mode!r}; it has {', '.join(task.modes)}")
+        if wrong:
+            raise ValueError(f"{self.game} has no " + ", and no ".join(wrong))
         if self.balance == "natural" and self.policy not in task.policies:
             raise ValueError(f"policy {self.policy!r} cannot play {self.game}; it can have {', '.join(task.policies)}")
         return self

@@ -87,32 +87,45 @@ def write_manifest(storage: Storage, manifest: Manifest) -> None:
     storage.write(MANIFEST, manifest.to_json().encode())
 
 
+def look(spec: DatasetSpec, storage: Storage) -> Manifest:
+    """The manifest of what the folder already holds of ``spec``; nothing is written.
+
+    A manifest of another dataset of which there is no shard yet does not count.
+
+    Raises:
+        DatasetError: if the folder holds another dataset or other people's files.
+    """
+    names = storage.names()
+    if MANIFEST not in names:
+        strangers = [name for name in names if not name.startswith(".")]
+        if strangers:
+            raise DatasetError(
+                f"{storage.location} is not empty (it holds {strangers[0]!r}) and is no dataset; give another --out"
+            )
+        return Manifest(spec)
+    manifest = read_manifest(storage)
+    present = {name: shard for name, shard in manifest.shards.items() if name in names}
+    if manifest.spec == spec:
+        return Manifest(spec, present)
+    if not present and not any(name.endswith(".parquet") for name in names):
+        return Manifest(spec)
+    ours, theirs = spec.to_dict(), manifest.spec.to_dict()
+    differing = next(key for key in ours if ours[key] != theirs[key])
+    raise DatasetError(
+        f"{storage.location} holds another dataset ({differing} = {theirs[differing]!r}, asked for "
+        f"{ours[differing]!r}); give another --out or the same options"
+    )
+
+
 def prepare(spec: DatasetSpec, storage: Storage) -> Manifest:
     """Make the folder ready for ``spec``: its manifest as far as it has come, no left-overs of a killed run.
 
     Raises:
-        DatasetError: if the folder holds another dataset or other people's files, or cannot be written to.
+        DatasetError: as ``look`` does, or if the folder cannot be written to.
     """
-    names = storage.names()
-    if MANIFEST in names:
-        manifest = read_manifest(storage)
-        if manifest.spec != spec:
-            ours, theirs = spec.to_dict(), manifest.spec.to_dict()
-            differing = next(key for key in ours if ours[key] != theirs[key])
-            raise DatasetError(
-                f"{storage.location} holds another dataset ({differing} = {theirs[differing]!r}, asked for "
-                f"{ours[differing]!r}); give another --out or the same options"
-            )
-        storage.remove_temporaries()
-        present = set(names)
-        manifest.shards = {name: shard for name, shard in manifest.shards.items() if name in present}
-        return manifest
+    manifest = look(spec, storage)
     storage.create()
-    strangers = [name for name in names if not name.startswith(".")]
-    if strangers:
-        raise DatasetError(
-            f"{storage.location} is not empty (it holds {strangers[0]!r}) and is no dataset; give another --out"
-        )
-    manifest = Manifest(spec)
-    write_manifest(storage, manifest)
+    storage.remove_temporaries()
+    if not manifest.shards:
+        write_manifest(storage, manifest)
     return manifest

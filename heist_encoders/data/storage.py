@@ -13,6 +13,7 @@ from pyarrow import fs
 
 from heist_encoders.errors import DatasetError
 from heist_encoders.files import sync
+from heist_encoders.paths import user_path
 
 _TEMPORARY = ".writing-"
 
@@ -45,7 +46,7 @@ class Storage:
                 ) from None
             self.path: Path | None = Path(self._base) if isinstance(self._fs, fs.LocalFileSystem) else None
         else:
-            self.path = Path(location).absolute()
+            self.path = user_path(location).absolute()
             self._fs, self._base = fs.LocalFileSystem(), str(self.path)
 
     def _at(self, name: str) -> str:

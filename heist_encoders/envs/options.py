@@ -22,7 +22,7 @@ from heist_encoders.constants import (
     NUM_MOVES,
 )
 from heist_encoders.envs.starts import StartOptions, check_starts
-from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.errors import ArtifactError, ConfigError, unknown_name
 from heist_encoders.tasks.registry import task_of
 from heist_encoders.zoo.options import EncoderOptions
 
@@ -56,6 +56,10 @@ class GameOptions(EncoderOptions, StartOptions):
 
     game: Annotated[str | None, one_of(GAMES)] = None
     """one of Procgen's 16 games; None: the one that the encoder was trained on, or Heist"""
+
+    other_game: bool = False
+    """let an encoder look at another game than it was trained on, which is refused otherwise: its encodings mean little
+    there"""
 
     use_backgrounds: bool | None = None
     """draw textured backgrounds; None: as the encoder was trained, or no"""
@@ -142,7 +146,7 @@ def resolve_options(
     """
     config = config or EnvConfig()
     game, distribution_mode, use_backgrounds = config.game, config.distribution_mode, config.use_backgrounds
-    found = None if encoder is None else _find(encoder, game, distribution_mode, config.encoder_options)
+    found = None if encoder is None else _find(encoder, config)
     artifact = found.artifact if found else None
     game = game or (artifact.game if artifact else DEFAULT_GAME)
     if distribution_mode is None:
@@ -164,23 +168,21 @@ def resolve_options(
     )
 
 
-def _find(
-    encoder: str | Path | Artifact | Encoder | Mapping[str, str],
-    game: str | None,
-    distribution_mode: str | None,
-    options: EncoderOptions,
-) -> Encoder:
+def _find(encoder: str | Path | Artifact | Encoder | Mapping[str, str], config: EnvConfig) -> Encoder:
     from heist_encoders.zoo.encoder import Encoder
 
+    wanted = (config.game, config.distribution_mode, config.other_game)
     if isinstance(encoder, Encoder):
-        find_for_game(encoder.artifact, game, distribution_mode)
+        find_for_game(encoder.artifact, *wanted)
         return encoder
-    artifact = find_for_game(encoder, game, distribution_mode)
-    return Encoder(artifact, options)
+    return Encoder(find_for_game(encoder, *wanted), config.encoder_options)
 
 
 def find_for_game(
-    encoder: str | Path | Artifact | Mapping[str, str], game: str | None, distribution_mode: str | None
+    encoder: str | Path | Artifact | Mapping[str, str],
+    game: str | None,
+    distribution_mode: str | None,
+    other_game: bool = False,
 ) -> Artifact:
     """The artifact to look at a game with. Its mode must be the game's, unless it was trained on another game.
 
@@ -188,9 +190,11 @@ def find_for_game(
         encoder: as in ``find_artifact``.
         game: the game to be played; None: the one that the artifact was trained on.
         distribution_mode: the mode to be played; None: the artifact's.
+        other_game: whether it may have been trained on another game than ``game``.
 
     Raises:
         UnknownNameError, ArtifactError: as ``find_artifact`` does.
+        ArtifactError: if it was trained on another game, unless that is allowed.
     """
     from heist_encoders.zoo.lookup import find_artifact
     from heist_encoders.zoo.names import family_of
@@ -198,7 +202,18 @@ def find_for_game(
     if isinstance(encoder, str) and family_of(encoder) and game in (None, DEFAULT_GAME):
         return find_artifact(encoder, distribution_mode)
     artifact = find_artifact(encoder)
+    if not other_game:
+        check_same_game(artifact, game)
     return find_artifact(artifact, distribution_mode if game in (None, artifact.game) else None)
+
+
+def check_same_game(artifact: Artifact, game: str | None) -> None:
+    """Raise ArtifactError if the artifact was trained on another game than ``game``."""
+    if game not in (None, artifact.game):
+        raise ArtifactError(
+            f"{artifact.name} was trained on frames of {artifact.game}, asked for {game}; use an encoder trained on "
+            f"{game}, or say other_game=True to look at {game} with this one all the same"
+        )
 
 
 def _default_mode(game: str, artifact: Artifact | None) -> str:

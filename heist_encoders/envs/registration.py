@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from heist_encoders.constants import DEFAULT_GAME, GAMES
+from heist_encoders.constants import GAMES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
 
@@ -39,13 +39,14 @@ def register_all() -> None:
                 continue  # a folder that the user made by hand, whose name cannot be an id
 
 
-def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str = DEFAULT_GAME, **options: Any) -> None:
+def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str | None = None, **options: Any) -> None:
     """Make a gymnasium id of any encoder, for any of Procgen's 16 games.
 
     Args:
         id: the new id, ``my-encoder-v0`` for example.
         encoder: its name, path, URI or artifact; it is looked up now, and loaded when an environment is made.
-        game: the game to play, which need not be the one that the encoder was trained on.
+        game: the game to play; None: the one that the encoder was trained on. Naming another one here is saying so:
+            ``other_game`` becomes one of the options.
         options: fields of ``EnvConfig``: defaults that ``gymnasium.make`` can override.
 
     Raises:
@@ -55,14 +56,17 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str =
     """
     from heist_encoders.envs.options import EnvConfig, find_for_game
     from heist_encoders.zoo.artifact import Artifact
+    from heist_encoders.zoo.lookup import is_place
 
-    if game not in GAMES:
+    if game is not None and game not in GAMES:
         raise unknown_name("game", game, GAMES)
     EnvConfig.resolve(**options)
-    artifact = find_for_game(encoder, game, options.get("distribution_mode"))
-    if isinstance(encoder, Artifact | Path):
-        encoder = str(artifact.path)
-    kwargs = {"encoder": encoder, "game": game, **options}
+    artifact = find_for_game(encoder, game, options.get("distribution_mode"), other_game=True)
+    if isinstance(encoder, Artifact | Path) or is_place(encoder):
+        encoder = str(artifact.path)  # absolute: the working directory may be another one by then
+    if game not in (None, artifact.game):
+        options["other_game"] = True
+    kwargs = {"encoder": encoder, "game": game or artifact.game, **options}
     if id in gymnasium.registry and gymnasium.registry[id].kwargs != kwargs:
         raise ConfigError(f"the id {id!r} is taken; choose another")
     try:

@@ -12,6 +12,7 @@ from heist_encoders.constants import DEFAULT_GAME
 from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
+from heist_encoders.paths import user_path
 from heist_encoders.zoo.artifact import CONFIG, Artifact, read_artifact
 
 
@@ -88,8 +89,9 @@ def _note(architecture: str) -> str:
 def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:
     """The folder with the evaluation, and the artifact if ``source`` is one."""
     if isinstance(source, str | Path):
-        if not (Path(source) / CONFIG).is_file():
-            return Path(source), None
+        source = user_path(source)
+        if not (source / CONFIG).is_file():
+            return source, None
         source = read_artifact(source)
     # evaluate()'s own place has pictures too, unless they are of other weights that once had this name.
     place = output_folder(source, None)
@@ -113,5 +115,5 @@ def _read_losses(path: Path) -> list[dict[str, Any]]:
 
 def find_evaluations(folder: str | Path) -> list[Path]:
     """Every folder under ``folder`` (itself included) that holds an evaluation, sorted."""
-    found = (path.parent for path in Path(folder).rglob(METRICS) if (path.parent / EXAMPLES).is_file())
+    found = (path.parent for path in user_path(folder).rglob(METRICS) if (path.parent / EXAMPLES).is_file())
     return sorted(found)

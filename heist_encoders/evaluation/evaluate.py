@@ -6,7 +6,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,6 +48,9 @@ def evaluate(
     seed: int = 0,
     seeds: int = SEEDS,
     plan_samples: int = PLAN_SAMPLES,
+    probe_frames: int = 20_000,
+    map_samples: int | None = None,
+    wanted: Collection[str] | None = None,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
@@ -65,6 +68,10 @@ def evaluate(
             holds the standard deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
+        probe_frames: frames of the train split that probes are trained on, at most.
+        map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 100,000.
+            Figures compare only between evaluations with the same two numbers.
+        wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
         references: also train probes on an untrained encoder of the architecture and on raw pixels.
@@ -75,8 +82,9 @@ def evaluate(
         The figures, as in ``metrics.json``; ``folder`` says where the pictures are.
 
     Raises:
-        DatasetError: if the dataset is of another game, mode or background than the artifact's.
+        DatasetError: if the dataset is of another game, mode or background than the artifact's, or a split is empty.
         ArtifactError, UnknownNameError: as ``find_artifact``. ConfigError: if ``out`` can't be written.
+        ResourceError: if the disk is full.
     """
     from heist_encoders.zoo.lookup import find_artifact
 
@@ -85,6 +93,12 @@ def evaluate(
     if isinstance(artifact, str | Path):
         artifact = find_artifact(artifact, _mode(dataset) if _is_family(artifact) else None)
     check_matches(artifact, dataset)
+    for split in ("train", "test"):
+        if len(dataset.frames(split)) == 0:
+            raise DatasetError(
+                f"the dataset's {split} split is empty, so there is nothing to evaluate on; generate one with more "
+                "frames or another test_fraction"
+            )
     folder = output_folder(artifact, out)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -107,7 +121,10 @@ def evaluate(
     say("probes")
     found: ProbeResult | None = None
     if can_probe(labelled):
-        found = probe(model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, device=device)
+        found = probe(
+            model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, train_limit=probe_frames,
+            map_samples=map_samples, wanted=wanted, device=device,
+        )  # fmt: skip
         metrics["probes"] = found.to_dict()
         metrics["references"] = _references(artifact, labelled, seed, device, references)
     say("speed")
@@ -155,11 +172,11 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
     Raises:
         ConfigError: if it is a file.
     """
-    from heist_encoders.paths import home
+    from heist_encoders.paths import home, user_path
     from heist_encoders.zoo.lookup import PACKAGED
 
     if out is not None:
-        folder = Path(out)
+        folder = user_path(out)
     elif artifact.path.is_relative_to(PACKAGED.resolve()):
         folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}"
     else:

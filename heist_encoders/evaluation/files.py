@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.files import full_disk_told
 
 
 @contextlib.contextmanager
@@ -18,15 +19,16 @@ def temporary_sibling(path: Path) -> Iterator[Path]:
     If the body raises, the temporary file is deleted and ``path`` is as it was.
 
     Raises:
-        ConfigError: if the folder can't be written.
+        ConfigError: if the folder can't be written. ResourceError: if the disk is full.
     """
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with full_disk_told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except (FileExistsError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}; choose a folder that is writable") from None
     finally:

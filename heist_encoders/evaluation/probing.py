@@ -134,6 +134,7 @@ def probe(
     train_limit: int = 20_000,
     test_limit: int = 5_000,
     plan_samples: int = 0,
+    map_samples: int | None = None,
     fast: bool = False,
     wanted: Collection[str] | None = None,
     batch_size: int = 64,
@@ -149,6 +150,7 @@ def probe(
         train_limit, test_limit: at most so many frames of each split, drawn without replacement.
         plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. Fewer
             frames than that are shown again and again.
+        map_samples: frames that the probe for semantic maps is shown; None: 100,000, or 12,000 if ``fast``.
         fast: fewer frames and steps (a few seconds), for estimates inside sweeps.
         wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         batch_size: frames encoded at a time.
@@ -183,6 +185,7 @@ def probe(
         classes=task_of(dataset.spec.game).classes,
         seed=seed,
         seeds=seeds,
+        map_samples=map_samples,
         fast=fast,
         device=device,
     )
@@ -206,6 +209,7 @@ def probe_encodings(
     classes: tuple[str, ...] = (),
     seed: int = 0,
     seeds: int = 1,
+    map_samples: int | None = None,
     fast: bool = False,
     device: str = "cpu",
 ) -> ProbeResult:
@@ -220,7 +224,8 @@ def probe_encodings(
     def run(number: int) -> tuple[dict[str, float], Rows, MapReading | None]:
         reading = None
         if train.maps is not None and test.maps is not None:
-            settings = FAST_MAPS if fast else None
+            settings = FAST_MAPS if fast else MapProbeSettings()
+            settings = settings if map_samples is None else replace(settings, samples=map_samples)
             reading = read_maps(
                 x_train, train.maps, x_test, test.maps, classes, seed=number, settings=settings, device=device
             )

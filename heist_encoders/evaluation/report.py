@@ -11,8 +11,10 @@ from heist_encoders.evaluation import sections
 from heist_encoders.evaluation.entries import read_entry
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.markup import figure, text
+from heist_encoders.evaluation.policy_section import policy_section
 from heist_encoders.evaluation.style import CSS
 from heist_encoders.evaluation.sweep_sections import sweep_section
+from heist_encoders.paths import user_path
 
 
 def write_report(
@@ -22,6 +24,7 @@ def write_report(
     references: Sequence[Mapping[str, Any]] | None = None,
     dataset: Any = None,
     sweeps: Mapping[str, Any] | None = None,
+    policy: Mapping[str, Any] | None = None,
     ppo: Mapping[str, Any] | None = None,
     title: str = "What did my autoencoder throw away?",
 ) -> Path:
@@ -34,6 +37,7 @@ def write_report(
         dataset: a ``Dataset``, or a mapping of what to tell about it (any keys, plain values).
         sweeps: name of a sweep -> a ``SweepResult``; or its trials alone, a DataFrame or a sequence of mappings with
             plain values, best first, which are shown without plots.
+        policy: what ``policy_section`` takes.
         ppo: ``{"curves": {label: {"steps": [...], "returns": [...]}}, "table": [mappings], "text": "..."}``, each key
             optional.
         title: the headline.
@@ -63,6 +67,7 @@ def write_report(
     )
     parts = [
         *of_entries,
+        policy_section(policy),
         sections.ppo_section(ppo),
         sweep_section(sweeps),
         sections.dataset_section(dataset),
@@ -75,7 +80,7 @@ def write_report(
         + "\n".join(part for part in parts if part)
         + "\n</main></body></html>\n"
     )
-    out_html = Path(out_html)
+    out_html = user_path(out_html)
     if out_html.is_dir():
         raise ConfigError(f"{out_html} is a folder, expected the name of an .html file to write")
     write_text(out_html, page)

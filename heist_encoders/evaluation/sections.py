@@ -130,7 +130,8 @@ def leaderboard(entries: Sequence[Entry], references: Iterable[tuple[str, Mappin
 frame?)
 is kept for comparison: encoders without any training come close to trained ones by it.</p>
 <div class="wide"><table><thead><tr><th>encoder</th><th>mIoU</th><th>plan<br>accuracy</th><th>scene<br>score</th>
-{heads}<th>presence<br>F1</th><th>latent<br>dimension</th><th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
+{heads}<th>presence<br>F1</th><th>latent<br>dimension</th>
+<th>ms a<br>frame</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>
 <p class="legend">± is the standard deviation over seeds of the probe. Milliseconds: median of one frame at a time
 on one
 CPU thread, encoder alone.</p></section>"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -68,6 +69,29 @@ def latency(
         model.to(home)
     p10, median, p90 = (float(q) * 1e3 for q in np.percentile(times, [10, 50, 90]))
     return {"median_ms": median, "p10_ms": p10, "p90_ms": p90, "frames_per_second": batch / median * 1e3}
+
+
+def cpu_cost(model: BaseAutoencoder, *, repeats: int = 60) -> float:
+    """CPU time of the encoder on one frame, on one thread, in milliseconds: what it costs, whatever else is running.
+
+    The least of many calls, by the clock of the thread that computes, which stands still while others have the core.
+
+    Args:
+        model: on the CPU, in eval mode afterwards.
+        repeats: calls, after a warm-up.
+    """
+    from heist_encoders.autoencoders.frames import to_input
+
+    frames = np.random.default_rng(0).integers(0, 256, (1, *FRAME_SHAPE), dtype=np.uint8)
+    model.eval()
+    least = math.inf
+    with torch.inference_mode(), torch_threads(1):
+        for number in range(5 + repeats):
+            started = time.thread_time()
+            model.encode(to_input(frames))
+            if number >= 5:
+                least = min(least, time.thread_time() - started)
+    return least * 1e3
 
 
 def speeds(model: BaseAutoencoder, *, seconds: float = 0.4) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,8 @@ from heist_encoders.errors import ConfigError, MissingDependencyError
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.files import temporary_sibling
 from heist_encoders.evaluation.frames import Frames
+from heist_encoders.files import is_full_disk, no_room
+from heist_encoders.paths import user_path
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -54,7 +56,7 @@ def write_video(path: str | Path, frames: Frames, *, fps: int = 15) -> Path:
     Raises:
         ConfigError: for another ending or shape. MissingDependencyError: if there is no ffmpeg for an mp4.
     """
-    path = Path(path)
+    path = user_path(path)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
         raise ConfigError(f"a film needs uint8 frames (T, H, W, 3), got {frames.dtype} {frames.shape}")
     if path.suffix not in (".mp4", ".gif"):
@@ -85,6 +87,8 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
     data = np.ascontiguousarray(frames[:, :height, :width]).tobytes()
     result = subprocess.run(command, input=data, capture_output=True, check=False)
     if result.returncode:
+        if is_full_disk(RuntimeError(result.stderr.decode(errors="replace"))):
+            raise no_room(path)
         raise MissingDependencyError(
             f"{command[0]} could not write an mp4 ({result.stderr.decode(errors='replace').strip()[-200:]}); "
             "install another ffmpeg or write a .gif"

@@ -14,11 +14,13 @@ from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
     from heist_encoders.policies.play import Player
+    from heist_encoders.policies.policy import PolicyPlayer
 
 
 def play_games(
     encoder: str | None,
     *,
+    pixels: bool = False,
     policy: str = "oracle",
     mode: str | None = None,
     game: str = DEFAULT_GAME,
@@ -34,8 +36,10 @@ def play_games(
     """Play whole episodes, or their first ``max_steps`` steps.
 
     Args:
-        encoder: name, path or URI of an artifact; None shows the frames alone.
-        policy: ``random``, ``oracle`` (where the game has one) or the folder of a PPO training.
+        encoder: name, path or URI of an artifact; None: that of a policy artifact, else ``vae_paper``.
+        pixels: show the frames alone.
+        policy: ``random``, ``oracle`` (where the game has one), a policy's name or folder, or the folder of a PPO
+            training.
         mode: distribution mode, None: the encoder's.
         game: one of Procgen's games.
         episodes: how many, in consecutive levels.
@@ -59,12 +63,18 @@ def play_games(
 
     if policy == "oracle" and task_of(game).oracle() is None:
         raise ConfigError(f"{game} has no oracle; use --policy random")
+    known = _policy(policy, mode, greedy, seed)
+    if known is not None:
+        mode = known.policy.distribution_mode
+        encoder = encoder or str(known.policy.artifact.path)
+    encoder = None if pixels else encoder or "vae_paper"
     options: dict[str, Any] = {} if mode is None else {"distribution_mode": mode}
     env = make_env(encoder, game=game, actions="all", **options)
     try:
         played: Any = env.unwrapped
-        player = _player(policy, played.options.distribution_mode, greedy, seed)
-        window = None if out is not None else Window(f"{game}: {encoder or 'pixels'}")
+        player = known or _player(policy, played.options.distribution_mode, greedy, seed)
+        shown = "pixels" if played.encoder is None else played.encoder.name
+        window = None if out is not None else Window(f"{game}: {shown}")
         level = EVALUATION_LEVELS[np.random.default_rng(seed).integers(1_000_000)] if level_seed is None else level_seed
         pictures: list[NDArray[np.uint8]] = []
         results = []
@@ -120,6 +130,16 @@ def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) ->
     }
 
 
+def _policy(policy: str, mode: str | None, greedy: bool, seed: int) -> PolicyPlayer | None:
+    """The player of a policy artifact; None if ``policy`` is something else."""
+    from heist_encoders.policies.artifact import is_policy, load_policy
+    from heist_encoders.policies.policy import PolicyPlayer
+
+    if policy in ("random", "oracle") or not is_policy(policy):
+        return None
+    return PolicyPlayer(load_policy(policy, distribution_mode=mode), greedy=greedy, seed=seed)
+
+
 def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
     from heist_encoders.policies.play import OraclePlayer, RandomPlayer
     from heist_encoders.rllib.player import RLlibPlayer
@@ -131,10 +151,13 @@ def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
     import torch
 
     from heist_encoders.errors import unknown_name
+    from heist_encoders.policies.artifact import policy_names
     from heist_encoders.rllib.training import checkpoint_of, environment_of
 
     if "/" not in policy and not Path(policy).exists():
-        raise unknown_name("policy", policy, ["random", "oracle", "<folder of a PPO training>"])
+        raise unknown_name(
+            "policy", policy, ["random", "oracle", *policy_names(), "<folder of a policy or of a PPO training>"]
+        )
     torch.manual_seed(seed)
     path = checkpoint_of(Path(policy))
     known = environment_of(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heist_encoders.pipeline import stages
+from heist_encoders.pipeline import policy_stages, stages
 from heist_encoders.pipeline.progress import Progress, Silent
 from heist_encoders.pipeline.stages import Job
 from heist_encoders.pipeline.state import RunOptions, open_state
@@ -26,6 +26,7 @@ class Stage:
         work: does it and returns a JSON-serialisable result.
         intact: whether what an earlier run left for this result is still there.
         outcome: the result as one line for people.
+        ray: whether it needs Ray.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Stage:
     work: Callable[[Job], dict[str, Any]]
     intact: Callable[[Job, Mapping[str, Any]], bool]
     outcome: Callable[[Mapping[str, Any]], str]
+    ray: bool = False
 
 
 def plan(options: RunOptions) -> list[Stage]:
@@ -46,6 +48,7 @@ def plan(options: RunOptions) -> list[Stage]:
             stages.make_data,
             stages.data_intact,
             stages.data_outcome,
+            ray=True,
         )
     ]
     for family in options.families:
@@ -53,10 +56,11 @@ def plan(options: RunOptions) -> list[Stage]:
             Stage(
                 f"sweep:{family}",
                 f"sweep {family}",
-                options.seconds_per_family + 14,
+                options.seconds_per_family + 12,
                 stages.make_sweep(family),
                 stages.artifact_intact,
                 stages.sweep_outcome,
+                ray=True,
             )
         )
     for family in options.families:
@@ -64,10 +68,32 @@ def plan(options: RunOptions) -> list[Stage]:
             Stage(
                 f"evaluate:{family}",
                 f"evaluate {family}'s winner",
-                15 + options.size / 1000,
+                10.0,
                 stages.make_evaluation(family),
                 stages.evaluation_intact,
                 stages.evaluation_outcome,
+            )
+        )
+    if options.train_frames:
+        found.append(
+            Stage(
+                "train",
+                f"train the best winner on {options.train_frames:,} fresh frames",
+                15 + options.train_frames / 400,
+                policy_stages.make_training,
+                policy_stages.training_intact,
+                policy_stages.training_outcome,
+            )
+        )
+    if options.policy_frames:
+        found.append(
+            Stage(
+                "policy",
+                f"learn the oracle's moves from {options.policy_frames:,} labelled frames",
+                30 + options.policy_frames / 650,
+                policy_stages.make_policy,
+                policy_stages.policy_intact,
+                policy_stages.policy_outcome,
             )
         )
     if options.ppo_steps:
@@ -79,6 +105,7 @@ def plan(options: RunOptions) -> list[Stage]:
                 stages.make_ppo,
                 stages.ppo_intact,
                 stages.ppo_outcome,
+                ray=True,
             )
         )
     found.append(
@@ -99,7 +126,8 @@ def run(
         progress: told all along.
 
     Returns:
-        ``stages`` (key -> result), ``best`` (name of the best winner), ``report`` (path), ``reused`` (how many stages
+        ``stages`` (key -> result), ``best`` (name of the best winner), ``encoder`` (the
+        name it has after its longer training), ``report`` (path), ``reused`` (how many stages
         were done before), ``seconds``.
 
     Raises:
@@ -120,7 +148,7 @@ def run(
                     progress.start(number, skipped=True)
                     continue
                 progress.start(number)
-                if session is None:
+                if session is None and stage.ray:
                     session = quiet_ray(workers)
                     session.__enter__()
                 stage_began = time.monotonic()
@@ -134,7 +162,8 @@ def run(
             "folder": str(out),
             "options": options.to_dict(),
             "stages": {stage.key: state.result(stage.key) for stage in todo},
-            "best": stages.best_family(job)["name"],
+            "best": stages.best_winner(job)["name"],
+            "encoder": stages.encoder_of(job)["name"],
             "report": str(out / stages.REPORT),
             "reused": reused,
             "seconds": round(time.monotonic() - began, 1),

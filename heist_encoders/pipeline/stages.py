@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
-TRIALS_PER_FAMILY = 4
+TRIALS_PER_FAMILY = 2
+PROBE_FRAMES, MAP_SAMPLES, WANTED = 3_000, 8_000, ("miou", "presence_f1")
+"""What an evaluation may spend on probes. Enough to rank the winners; ``heist-encoders evaluate`` takes more."""
+PATIENT = 1_000
+"""Epochs before the first probe within a trial, more than any takes."""
 MAX_LATENCY_MS = 15.0
 """Three times a sweep's usual limit: here it is measured while all cores are busy, on whatever machine this is."""
 PPO_LEVELS = 128
@@ -88,9 +92,12 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
             out=folder,
             preset="quick",
             num_samples=TRIALS_PER_FAMILY,
-            # Two trials at a time on two cores: each pair has half of the time. Starting processes comes on top.
-            time_budget_s=seconds * 1.5 + 30,
-            train={"max_seconds": max(1.0, 0.45 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
+            # Both trials at a time on two cores: nobody is stopped early, and each is probed once, at its end.
+            scheduler="none",
+            grace_epochs=PATIENT,
+            # Starting processes comes on top, and on one core all of it once more.
+            time_budget_s=seconds * 3 + 60,
+            train={"max_seconds": max(1.0, 0.9 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
             objective={
                 "probe_frames": max(64, min(2000, job.options.size // 2)),
                 "max_latency_ms": MAX_LATENCY_MS,
@@ -153,41 +160,46 @@ def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
     """The stage that measures a family's winner: the figures go into the artifact, all files into the run's folder."""
 
     def work(job: Job) -> dict[str, Any]:
-        from heist_encoders.evaluation.evaluate import evaluate
-        from heist_encoders.training.hardware import torch_threads
-        from heist_encoders.zoo import load_artifact, update_metrics
-
-        winner = _result(job, f"sweep:{family}")
-        folder = job.out / EVALUATION / winner["name"]
-        parts: list[str] = []
-
-        def listen(part: str) -> None:
-            parts.append(part)
-            job.progress.count(len(parts) - 1, 4, part)
-
-        artifact = load_artifact(winner["artifact"])
-        with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
-            metrics = evaluate(
-                artifact,
-                job.dataset(),
-                out=folder,
-                seed=job.options.seed,
-                seeds=1,
-                plan_samples=0,
-                progress=listen,
-            )
-        update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
-        probes = metrics.get("probes", {})
-        return {
-            "name": winner["name"],
-            "folder": str(folder),
-            "sha256": winner["sha256"],
-            "miou": probes.get("miou"),
-            "plan_accuracy": probes.get("plan_accuracy"),
-            "presence_f1": probes.get("presence_f1"),
-        }
+        return measure(job, result_of(job, f"sweep:{family}"))
 
     return work
+
+
+def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
+    """Evaluate an artifact: the figures go into it, all files into the run's folder.
+
+    Args:
+        job: the run.
+        made: ``name``, ``artifact`` (path) and ``sha256``.
+        start: share of the stage that is done already.
+    """
+    from heist_encoders.evaluation.evaluate import evaluate
+    from heist_encoders.training.hardware import torch_threads
+    from heist_encoders.zoo import load_artifact, update_metrics
+
+    folder = job.out / EVALUATION / made["name"]
+    parts: list[str] = []
+
+    def listen(part: str) -> None:
+        parts.append(part)
+        job.progress.count(start + (1 - start) * (len(parts) - 1) / 5, 1, part)
+
+    artifact = load_artifact(made["artifact"])
+    with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
+        metrics = evaluate(
+            artifact, job.dataset(), out=folder, progress=listen, seed=job.options.seed, seeds=1, plan_samples=0,
+            probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+        )  # fmt: skip
+    update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
+    probes = metrics.get("probes", {})
+    return {
+        "name": made["name"],
+        "folder": str(folder),
+        "sha256": made["sha256"],
+        "miou": probes.get("miou"),
+        "plan_accuracy": probes.get("plan_accuracy"),
+        "presence_f1": probes.get("presence_f1"),
+    }
 
 
 def evaluation_intact(job: Job, result: _Result) -> bool:
@@ -204,29 +216,35 @@ def evaluation_outcome(result: _Result) -> str:
     return f"  {result['name']}: mIoU {result['miou']:.3f}, presence F1 {result['presence_f1']:.3f}"
 
 
-def best_family(job: Job) -> dict[str, Any]:
-    """The result of the sweep whose winner has the highest mIoU in the full evaluation."""
+def best_winner(job: Job) -> dict[str, Any]:
+    """The result of the sweep whose winner has the highest mIoU in the evaluation."""
 
     def miou(family: str) -> float:
-        value = _result(job, f"evaluate:{family}").get("miou")
+        value = result_of(job, f"evaluate:{family}").get("miou")
         return -1.0 if value is None or math.isnan(value) else float(value)
 
-    return _result(job, f"sweep:{max(job.options.families, key=miou)}")
+    return result_of(job, f"sweep:{max(job.options.families, key=miou)}")
+
+
+def encoder_of(job: Job) -> dict[str, Any]:
+    """Name, artifact and hash of what policies are trained on: the best winner, after its longer training if it had
+    one."""
+    return job.state.result("train") or best_winner(job)
 
 
 def make_ppo(job: Job) -> dict[str, Any]:
     """Train PPO on the best encoder and compare it with the random player on fixed levels."""
     from heist_encoders.rllib import evaluate_policy, ppo_config, train_ppo
 
-    best = best_family(job)
+    best = encoder_of(job)
     options = job.options
     folder = job.out / PPO
     config = ppo_config(best["name"], distribution_mode=options.mode, seed=options.seed)
     total = options.ppo_steps
 
     def listen(line: dict[str, Any]) -> None:
-        shown = "" if line["return_mean"] is None else f", return {line['return_mean']:.2f}"
-        detail = f"{line['env_steps']:,} of {total:,} steps, {line['steps_per_second']:,.0f} steps/s{shown}"
+        # RLlib's mean return is left out: of the first episodes only the short ones, the successes, have ended.
+        detail = f"{line['env_steps']:,} of {total:,} steps, {line['steps_per_second']:,.0f} steps/s"
         job.progress.count(0.9 * line["env_steps"], total, detail)
 
     trained = train_ppo(config, steps=total, out=folder, callback=listen, checkpoint_seconds=20.0)
@@ -275,44 +293,36 @@ def make_report(job: Job) -> dict[str, Any]:
     entries = []
     sweeps = {}
     for family in options.families:
-        entries.append(_result(job, f"evaluate:{family}")["folder"])
-        winner = _result(job, f"sweep:{family}")
+        entries.append(result_of(job, f"evaluate:{family}")["folder"])
+        winner = result_of(job, f"sweep:{family}")
         sweeps[family] = load_result(winner["sweep"])
-    ppo = job.state.result("ppo")
+    longer, policy, ppo = (job.state.result(stage) for stage in ("train", "policy", "ppo"))
+    if longer is not None:
+        entries.append(longer["folder"])
     job.progress.count(0, 1, "what raw pixels and an untrained encoder would tell the probes")
     with torch_threads(1):
-        references = reference_rows(job.dataset(), [best_family(job)["family"]], seed=options.seed, fast=True)
+        references = reference_rows(job.dataset(), [best_winner(job)["family"]], seed=options.seed, fast=True)
     path = write_report(
         entries,
         job.out / REPORT,
         references=references,
         dataset=job.dataset(),
         sweeps=sweeps,
+        policy=policy,
         ppo=None if ppo is None else _ppo_section(ppo),
     )
     return {"path": str(path)}
 
 
 def _ppo_section(result: _Result) -> dict[str, Any]:
-    lines = [
-        json.loads(line)
-        for line in (Path(result["folder"]) / "progress.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    shown = [line for line in lines if line["return_mean"] is not None]
     return {
-        "curves": {
-            result["encoder"]: {
-                "steps": [line["env_steps"] for line in shown],
-                "returns": [line["return_mean"] for line in shown],
-            }
-        },
         "table": [
             {"player": player, **{key: round(value, 3) for key, value in result[player].items()}}
             for player in ("policy", "random")
         ],
         "text": f"PPO on {result['encoder']}, {result['env_steps']:,} steps. The table is over {result['levels']} "
-        "fixed evaluation levels, each played once to its end; the curve is RLlib's running mean, which favours short "
-        "episodes at first. Fewer than a million steps show that the chain works, not how good a policy gets.",
+        "fixed evaluation levels, each played once to its end. Fewer than a million steps show that the chain works, "
+        "not how good a policy gets.",
     }
 
 
@@ -326,7 +336,8 @@ def report_outcome(result: _Result) -> str:
     return f"  {result['path']}"
 
 
-def _result(job: Job, stage: str) -> dict[str, Any]:
+def result_of(job: Job, stage: str) -> dict[str, Any]:
+    """The result of a stage that is done."""
     result = job.state.result(stage)
     assert result is not None, stage
     return result

@@ -27,8 +27,10 @@ class RunOptions(Config):
     mode: str = "easy"
     size: int = pydantic.Field(default=20_000, ge=MIN_SIZE, le=100_000_000)
     families: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
-    seconds_per_family: float = pydantic.Field(default=30.0, gt=0, le=1e7, strict=False)
-    ppo_steps: int = pydantic.Field(default=100_000, ge=0, le=10**12)
+    seconds_per_family: float = pydantic.Field(default=12.0, gt=0, le=1e7, strict=False)
+    train_frames: int = pydantic.Field(default=56_000, ge=0, le=10**12)
+    policy_frames: int = pydantic.Field(default=140_000, ge=0, le=10**8)
+    ppo_steps: int = pydantic.Field(default=0, ge=0, le=10**12)
     seed: int = pydantic.Field(default=0, ge=0, le=2**31 - 1)
 
     @pydantic.field_validator("mode")
@@ -62,8 +64,10 @@ class RunState:
         kind, _, family = stage.partition(":")
         made_from = {
             "data": list(self.stages),
-            "sweep": [f"evaluate:{family}", "ppo", "report"],
+            "sweep": [f"evaluate:{family}", "train", "policy", "ppo", "report"],
             "evaluate": ["report"],
+            "train": ["policy", "ppo", "report"],
+            "policy": ["report"],
             "ppo": ["report"],
         }
         for name in [stage, *made_from.get(kind, [])]:

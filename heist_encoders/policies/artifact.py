@@ -18,7 +18,7 @@ from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
-from heist_encoders.paths import home
+from heist_encoders.paths import home, user_path
 from heist_encoders.policies.card import make_card
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.policy import ACTIONS, Policy
@@ -73,7 +73,7 @@ def save_policy(policy: Policy, folder: str | Path, *, name: str | None = None, 
     """
     from safetensors.torch import save_file
 
-    folder = Path(folder).expanduser()
+    folder = user_path(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / WEIGHTS).is_file():
         raise ArtifactError(f"{folder} holds other files and no policy; choose a new or empty folder")
     actions = next(key for key, number in ACTIONS.items() if number == policy.head.num_actions)
@@ -122,7 +122,7 @@ def find_policy(name_or_path: str | Path, distribution_mode: str | None = None) 
         if mode not in modes:
             raise ArtifactError(f"no packaged policy {given!r} of distribution_mode {mode!r}; packaged: {modes}")
         return PACKAGED / given / mode
-    path = Path(name_or_path).expanduser()
+    path = user_path(name_or_path)
     if isinstance(name_or_path, str) and "/" not in given and not path.exists():
         raise unknown_name("policy", given, [*policy_names(), "<folder of a policy>"])
     return path
@@ -132,6 +132,13 @@ def policy_names() -> list[str]:
     """Names of the packaged policies and of those in the user's zoo (``HEIST_ENCODERS_HOME/policies``)."""
     packaged = [path.parent.parent.name for path in PACKAGED.glob(f"*/*/{CONFIG}")]
     return sorted({*packaged, *(path.parent.name for path in _users().glob(f"*/{CONFIG}"))})
+
+
+def is_policy(name_or_path: str | Path) -> bool:
+    """Whether this is the name of a policy, or a folder that holds one."""
+    if isinstance(name_or_path, str) and name_or_path in policy_names():
+        return True
+    return (Path(name_or_path).expanduser() / WEIGHTS).is_file()
 
 
 def _users() -> Path:

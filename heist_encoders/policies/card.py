@@ -9,9 +9,27 @@ CLASSES = {
     "A": "encoder trained without labels, policy by reward alone",
     "B": "encoder trained with labels, policy by reward alone",
     "C": "start states or shaping from the engine",
-    "D": "moves of the oracle",
+    "D": "learned from the oracle's moves",
 }
 """What a policy may have been taught with, from the least to the most."""
+
+
+def class_sentence(training: Mapping[str, Any]) -> str:
+    """What a policy was taught with and on how much, from its training record; empty if that does not say.
+
+    ``Class D: learned from the oracle's moves; 200,000 labelled frames; encoder trained on 128,000 frames without
+    labels.``
+    """
+    grade = training.get("class")
+    if grade not in CLASSES:
+        return ""
+    parts = [f"Class {grade}: {CLASSES[grade]}"]
+    if training.get("demonstration_frames"):
+        parts.append(f"{training['demonstration_frames']:,} labelled frames")
+    if training.get("encoder_frames"):
+        labels = {True: " with labels", False: " without labels"}.get(training.get("encoder_labels"), "")  # type: ignore[arg-type]
+        parts.append(f"encoder trained on {training['encoder_frames']:,} frames{labels}")
+    return "; ".join(parts) + "."
 
 
 def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
@@ -24,13 +42,13 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     name, mode = config["name"], config["distribution_mode"]
     head, training = config["head"], config["training"]
     kind = {"planner": "a planning head", "mlp": "an MLP"}[head["kind"]] + (" and an LSTM" if head["lstm"] else "")
-    grade = training.get("class")
+    taught = class_sentence(training)
     lines = [
         f"# {name}",
         "",
         f"A policy for Procgen's {config['game']} ({mode} mode): {kind} on encodings of `{config['encoder']['name']}`.",
         "",
-        *([f"Class {grade}: {CLASSES[grade]}.", ""] if grade in CLASSES else []),
+        *([taught, ""] if taught else []),
         *_evaluation(metrics.get("evaluation")),
         "## Training",
         "",

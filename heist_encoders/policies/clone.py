@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.stream import stream
-from heist_encoders.errors import ConfigError
+from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
 from heist_encoders.policies.planner import fit_head
 from heist_encoders.policies.policy import Policy
 from heist_encoders.tasks.targets import move_distribution
+from heist_encoders.training.config import LossConfig
+from heist_encoders.training.hardware import denormals_as_zero, keep_memory
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.encoder import Encoder, load_encoder
 
@@ -34,6 +36,7 @@ def clone(
     lr: float = 4e-3,
     seed: int = 0,
     name: str = "clone",
+    workers: int = 1,
     backend: str = "auto",
     device: str = "cpu",
     progress: Progress | None = None,
@@ -49,6 +52,7 @@ def clone(
         batch_size, lr: see ``fit_head``.
         seed: of the frames, the initial weights and the order.
         name: of the policy.
+        workers: see ``fit_head``.
         backend: of the encoder.
         device: of the encoder and the head.
         progress: called with ``encode`` or ``learn``, frames done and of all.
@@ -80,9 +84,11 @@ def clone(
         if progress is not None:
             progress("learn", min(done, total), total)
 
-    fit_head(
-        model, encodings, moves, samples=total, batch_size=batch_size, lr=lr, seed=seed, device=device, progress=step
-    )
+    with keep_memory(), denormals_as_zero():
+        fit_head(
+            model, encodings, moves, samples=total, batch_size=batch_size, lr=lr, seed=seed, workers=workers,
+            device=device, progress=step,
+        )  # fmt: skip
     times["learn"] = time.perf_counter() - times["learn"]
     training = {
         "class": "D",
@@ -93,10 +99,22 @@ def clone(
         "lr": lr,
         "seed": seed,
         "loss": float(np.mean(losses[-max(1, len(losses) // 20) :])),
-        "encoder_samples": loaded.artifact.training.get("samples"),
+        "encoder_frames": loaded.artifact.training.get("samples"),
+        "encoder_labels": _used_labels(loaded.artifact),
         "seconds": {part: round(seconds, 1) for part, seconds in times.items()},
     }
     return Policy(model, loaded.artifact, name=name, training=training, backend=loaded.backend, device=device)
+
+
+def _used_labels(encoder: Artifact) -> bool | None:
+    """Whether labels had a part in the encoder's training; None if its record does not say."""
+    config = encoder.training.get("config")
+    if not isinstance(config, dict):
+        return None
+    try:
+        return LossConfig.from_dict(config.get("loss", {})).needs_maps
+    except HeistEncodersError:  # of another version
+        return None
 
 
 def encoded_moves(

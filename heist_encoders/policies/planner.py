@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -196,6 +199,7 @@ def fit_head(
     clip: float = 1.0,
     warm_up: float = 0.02,
     seed: int = 0,
+    workers: int = 1,
     device: str = "cpu",
     progress: Callable[[int, float], None] | None = None,
 ) -> None:
@@ -211,16 +215,19 @@ def fit_head(
         clip: largest norm of the gradient.
         warm_up: share of the steps.
         seed: of the order.
+        workers: threads that compute the gradient of a batch together, each of a part of it. The layers are too small
+            for the threads that torch has inside of an operation. It changes the last digits.
         device: torch device to learn on.
         progress: called after each step with the samples so far and the loss.
 
     Raises:
         ConfigError: for arrays that do not go together, or no row with a move.
     """
-    if len(encodings) != len(moves) or moves.ndim != 2 or samples < 1 or batch_size < 1:
+    if len(encodings) != len(moves) or moves.ndim != 2 or min(samples, batch_size, workers) < 1:
         raise ConfigError(
-            f"{len(encodings)} encodings, moves {moves.shape}, samples = {samples}, batch_size = {batch_size}: "
-            "expected as many moves (N, 9) as encodings, and at least 1 sample and row a batch"
+            f"{len(encodings)} encodings, moves {moves.shape}, samples = {samples}, batch_size = {batch_size}, "
+            f"workers = {workers}: expected as many moves (N, 9) as encodings, and at least 1 sample, row a batch and "
+            "worker"
         )
     known = np.flatnonzero(moves.sum(axis=1) > 0)
     if not len(known):
@@ -232,22 +239,53 @@ def fit_head(
     size = min(batch_size, len(known))
     steps = max(1, round(samples / size))
     order, at = rng.permutation(known), 0
-    for step in range(steps):
-        if at + size > len(order):
-            order, at = rng.permutation(known), 0
-        rows = order[at : at + size]
-        at += size
-        for group in optimizer.param_groups:
-            group["lr"] = lr * _schedule(step / steps, warm_up)
-        batch = torch.as_tensor(encodings[rows]).to(device, torch.float32)
-        loss = plan_loss(model(batch)[0], torch.as_tensor(moves[rows]).to(device, torch.float32))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parameters, clip)
-        optimizer.step()
-        if progress is not None:
-            progress((step + 1) * size, float(loss.detach()))
+    with _gradients(model, min(workers, size)) as gradient:
+        for step in range(steps):
+            if at + size > len(order):
+                order, at = rng.permutation(known), 0
+            rows = order[at : at + size]
+            at += size
+            for group in optimizer.param_groups:
+                group["lr"] = lr * _schedule(step / steps, warm_up)
+            batch = torch.as_tensor(encodings[rows]).to(device, torch.float32)
+            loss = gradient(batch, torch.as_tensor(moves[rows]).to(device, torch.float32))
+            nn.utils.clip_grad_norm_(parameters, clip)
+            optimizer.step()
+            if progress is not None:
+                progress((step + 1) * size, loss)
     model.cpu().eval()
+
+
+@contextlib.contextmanager
+def _gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Tensor], float]]:
+    """A function that puts the gradient of a batch's loss into the model's parameters and returns the loss."""
+    replicas = [model, *(copy.deepcopy(model) for _ in range(workers - 1))]
+    parameters = [list(replica.parameters()) for replica in replicas]
+    for others in parameters[1:]:  # the same memory: what the optimizer changes, all have
+        for own, other in zip(parameters[0], others, strict=True):
+            other.data = own.data
+
+    def part(replica: nn.Module, encodings: Tensor, moves: Tensor, share: float) -> float:
+        loss = plan_loss(replica(encodings)[0], moves) * share
+        replica.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def whole(pool: Executor, encodings: Tensor, moves: Tensor) -> float:
+        x, y = encodings.chunk(workers), moves.chunk(workers)
+        jobs = [
+            pool.submit(part, replica, a, b, len(a) / len(encodings))
+            for replica, a, b in zip(replicas[1:], x[1:], y[1:], strict=False)
+        ]
+        loss = part(model, x[0], y[0], len(x[0]) / len(encodings)) + sum(job.result() for job in jobs)
+        for others in parameters[1 : len(x)]:
+            for own, other in zip(parameters[0], others, strict=True):
+                if own.grad is not None and other.grad is not None:
+                    own.grad.add_(other.grad)
+        return loss
+
+    with ThreadPoolExecutor(max(1, workers - 1), "gradients") as pool:
+        yield lambda encodings, moves: whole(pool, encodings, moves)
 
 
 def _schedule(done: float, warm_up: float) -> float:

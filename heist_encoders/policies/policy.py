@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.heads import HeadPolicy, State
-from heist_encoders.policies.play import Turn
+from heist_encoders.policies.play import Turn, play_episodes
 from heist_encoders.zoo.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -168,3 +168,55 @@ class PolicyPlayer:
         if state is not None:
             self._states.update({game: (state[0][row], state[1][row]) for row, game in enumerate(games)})
         return choose(logits, self._rng)
+
+
+class Recorder:
+    """A player that keeps the frames that another one sees.
+
+    Attributes:
+        frames: game -> list of uint8 (64, 64, 3), in order.
+    """
+
+    def __init__(self, player: PolicyPlayer) -> None:
+        self.name, self.player = player.name, player
+        self.frames: dict[int, list[NDArray[np.uint8]]] = {}
+
+    def start(self, games: Sequence[int]) -> None:
+        """New episodes have begun in these games."""
+        self.player.start(games)
+        self.frames.update({int(game): [] for game in games})
+
+    def act(self, turn: Turn) -> NDArray[np.int64]:
+        """int64 (n,): the other player's actions."""
+        for game, frame in zip(turn.games.tolist(), turn.frames, strict=True):
+            self.frames[game].append(frame.copy())
+        return self.player.act(turn)
+
+
+def solved_game(
+    policy: Policy, levels: Sequence[int], *, seed: int = 0, max_steps: int = 400
+) -> tuple[int, NDArray[np.uint8]] | None:
+    """Play some levels once more, with sampled actions, and keep what was seen in the first one that is solved.
+
+    Args:
+        policy: what plays.
+        levels: level seeds, the most wanted first.
+        seed: of the draws.
+        max_steps: longer episodes do not count.
+
+    Returns:
+        The level and the frames uint8 (T, 64, 64, 3) from its start to the last one before its end; None if none is
+        solved.
+    """
+    if not levels:
+        return None
+    recorder = Recorder(PolicyPlayer(policy, seed=seed))
+    artifact = policy.artifact
+    options = {
+        "game": artifact.game, "distribution_mode": artifact.distribution_mode,
+        "use_backgrounds": artifact.use_backgrounds,
+    }  # fmt: skip
+    for game, result in enumerate(play_episodes(recorder, levels, options, num_games=len(levels))):
+        if result.success and result.length <= max_steps:
+            return result.level_seed, np.stack(recorder.frames[game])
+    return None

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.paths import user_path
 from heist_encoders.policies.artifact import load_policy, save_policy
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.planner import PlannerConfig
@@ -77,7 +78,7 @@ def export_policy(
         head_of(module, artifact.encoding_shape),
         artifact,
         normalize=normalize,
-        name=name or Path(out).name,
+        name=name or user_path(out).name,
         training=training,
         metrics=metrics,
     )
@@ -93,7 +94,7 @@ def _open(source: Any) -> tuple[Any, str, dict[str, Any]]:
 
         from heist_encoders.rllib.training import checkpoint_of, environment_of
 
-        path = checkpoint_of(Path(source))
+        path = checkpoint_of(user_path(source))
         known = environment_of(path)
         folder = path / "learner_group" / "learner" / "rl_module" / "default_policy"
         return (

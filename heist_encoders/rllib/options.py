@@ -40,7 +40,7 @@ class PPOOptions(GameOptions):
     of that mode is taken"""
 
     game: Annotated[str, one_of(GAMES)] = DEFAULT_GAME
-    """one of Procgen's 16 games; an encoder of that game is needed"""
+    """one of Procgen's 16 games; an encoder of that game is needed, or ``other_game``"""
 
     # See GameOptions for why these two differ from those of an environment.
     actions: Annotated[str, one_of(ACTIONS, "action set")] = "moves"
@@ -130,8 +130,9 @@ class PPOOptions(GameOptions):
     def game_options(self) -> dict[str, Any]:
         """The options of an environment that shows frames.
 
-        Start options at their defaults are left out, so that runs from before there were any can be resumed.
+        Start options and ``other_game`` at their defaults are left out, so that runs from before them can be resumed.
         """
-        others = (*EncoderOptions.model_fields, *StartOptions.model_fields, "normalize")
+        others = (*EncoderOptions.model_fields, *StartOptions.model_fields, "normalize", "other_game")
         names = [name for name in GameOptions.model_fields if name not in others]
-        return {name: getattr(self, name) for name in names} | self.set_start_options
+        allowed = {"other_game": True} if self.other_game else {}
+        return {name: getattr(self, name) for name in names} | allowed | self.set_start_options

@@ -13,6 +13,7 @@ from typing_extensions import Self
 from heist_encoders.envs.history import History
 from heist_encoders.envs.options import ACTIONS, EnvConfig
 from heist_encoders.errors import ArtifactError
+from heist_encoders.paths import user_path
 from heist_encoders.policies.play import Turn
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.options import GREEDY
@@ -93,7 +94,7 @@ class RLlibPlayer:
         from ray.rllib.connectors.module_to_env import ModuleToEnvPipeline
         from ray.rllib.core.rl_module.rl_module import RLModule
 
-        path = Path(path).expanduser().resolve()
+        path = user_path(path).resolve()
         module = path / "learner_group" / "learner" / "rl_module" / "default_policy"
         pipelines = path / "env_runner"
         if not module.is_dir() or not pipelines.is_dir():

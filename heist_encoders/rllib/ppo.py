@@ -15,7 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils.from_config import NotProvided
 from typing_extensions import Self
 
-from heist_encoders.constants import DEFAULT_GAME
+from heist_encoders.envs.options import find_for_game
 from heist_encoders.envs.starts import StartOptions
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.heads import head_module_spec
@@ -23,7 +23,6 @@ from heist_encoders.rllib.options import PPOOptions
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
 from heist_encoders.rllib.resources import check_resources, limit_threads
 from heist_encoders.rllib.sharing import references_of, share
-from heist_encoders.zoo.lookup import find_artifact
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -116,9 +115,9 @@ def ppo_config(
         ConfigError: for values out of range, and options that do not go together.
     """
     chosen = PPOOptions.resolve(options, **overrides)
-    # A packaged encoder may look at another game; then its mode says nothing.
-    expected = chosen.distribution_mode if chosen.game == DEFAULT_GAME else None
-    artifact = find_artifact(chosen.encoder if encoder is None else encoder, expected)
+    artifact = find_for_game(
+        chosen.encoder if encoder is None else encoder, chosen.game, chosen.distribution_mode, chosen.other_game
+    )
     env_config = chosen.game_options
     if chosen.use_backgrounds is None:
         env_config["use_backgrounds"] = artifact.use_backgrounds

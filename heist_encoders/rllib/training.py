@@ -15,6 +15,7 @@ from typing import Any
 
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
+from heist_encoders.paths import user_path
 
 PROGRESS = "progress.jsonl"
 RUN = "ppo.json"
@@ -75,7 +76,7 @@ def train_ppo(
         ConfigError: if ``out`` cannot be written or holds another run.
         ResourceError: if Ray has fewer CPUs than the configuration asks for.
     """
-    out = Path(out).expanduser().absolute()
+    out = user_path(out).absolute()
     if steps < 1:
         raise ConfigError(f"steps = {steps}: expected at least 1")
     last = _open_run(out, _identity(config), resume)

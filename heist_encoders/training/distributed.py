@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
+from heist_encoders.paths import user_path
 from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.report import EpochReport, TrainResult
 
@@ -117,7 +118,7 @@ def _open(source: dict[str, Any]) -> Dataset | FrameStream:
 @contextmanager
 def _folder(out: str | Path | None) -> Iterator[Path]:
     if out is not None:
-        yield Path(out).resolve()
+        yield user_path(out).resolve()
         return
     with tempfile.TemporaryDirectory(prefix="heist-train-") as folder:
         yield Path(folder)

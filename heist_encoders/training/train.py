@@ -19,6 +19,7 @@ from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.autoencoders.registry import create_autoencoder
 from heist_encoders.data.stream import FrameStream
 from heist_encoders.errors import ConfigError
+from heist_encoders.paths import user_path
 from heist_encoders.training.checkpoint import Checkpoint, model_tensors, prepare_folder
 from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.data import FrameSource, Split, loss_context, make_feed
@@ -76,7 +77,7 @@ def train(
         device = resolve_device(config.device)
         gpus = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=gpus):
-            run = Run(config, dataset, device, None if out is None else Path(out), resume)
+            run = Run(config, dataset, device, None if out is None else user_path(out), resume)
             return run.go(callback, progress)
 
 

@@ -29,7 +29,7 @@ class Objective(Config):
             trained encoder from an untrained one), or ``test_loss`` (minimised; not comparable between
             different losses).
         max_latent_dimension: Largest allowed latent dimension.
-        max_latency_ms: Largest allowed time of the encoder on one frame, on the CPU, in milliseconds.
+        max_latency_ms: Largest allowed CPU time of the encoder on one frame, on one thread, in milliseconds.
         probe_frames: Frames of the train split that a probe inside a trial is fitted on; it is evaluated on half as
             many of the test split.
         first_probe, probe_factor: A trial is probed, reports and saves a checkpoint after ``first_probe`` epochs,
@@ -67,6 +67,16 @@ class Objective(Config):
     def excess(self, latent_dimension: int, latency_ms: float) -> float:
         """How far over the limits an encoder is: at most 1 within them, 2 at twice a limit."""
         return max(latent_dimension / self.max_latent_dimension, latency_ms / self.max_latency_ms)
+
+    def reason(self, metrics: dict[str, Any]) -> str:
+        """Why an encoder with such ``latent_dimension`` and ``latency_ms`` can't win, in words; empty if it can."""
+        size, latency = metrics["latent_dimension"], metrics["latency_ms"]
+        reasons = []
+        if size > self.max_latent_dimension:
+            reasons.append(f"latent dimension {size:,} over {self.max_latent_dimension:,}")
+        if latency > self.max_latency_ms:
+            reasons.append(f"latency {latency:.3g} ms over {self.max_latency_ms:g}")
+        return ", ".join(reasons)
 
     def check_game(self, game: str) -> None:
         """Raise ConfigError if the metric can't be read from frames of a game."""

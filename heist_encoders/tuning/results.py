@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.json_text import plain
+from heist_encoders.paths import user_path
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.sampling import flattened
 
@@ -38,7 +39,8 @@ class SweepResult:
     Attributes:
         path: The sweep's folder.
         table: One row a trial, best objective first: ``rank`` (from 1), ``trial``, ``trial_id``, ``status``
-            (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, the figures of the
+            (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, ``reason`` (why a
+            trial is not feasible, in words, or what it failed with; else empty), the figures of the
             trial's best checkpoint (``objective``, ``miou``, ...), every searched parameter under its dotted
             name, ``checkpoint`` (folder relative to ``path``; empty if there is none).
         finished: Whether every trial is done.
@@ -86,7 +88,7 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
     """
     import pandas as pd
 
-    path = Path(sweep_dir)
+    path = user_path(sweep_dir)
     plan = read_plan(path)
     if finished is None:
         finished = bool(_read_json(path / RESULTS_JSON).get("finished", False))
@@ -100,7 +102,7 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
         if finished and row["status"] == "unfinished":
             row["status"] = "stopped"  # by the end of the time budget
     columns = [
-        "rank", "trial", "trial_id", "status", "feasible", *FIGURES, *plan["searched"], "checkpoint",
+        "rank", "trial", "trial_id", "status", "feasible", "reason", *FIGURES, *plan["searched"], "checkpoint",
     ]  # fmt: skip
     table = pd.DataFrame([{c: row.get(c) for c in columns} for row in rows], columns=columns)
     for column in ("latent_dimension", "params", "epoch", "samples"):
@@ -143,7 +145,7 @@ def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any]
     failed = (folder / "error.txt").is_file()
     config = flattened(_read_json(folder / "params.json"))
     row: dict[str, Any] = {key: config.get(key) for key in searched} | dict.fromkeys(FIGURES)
-    row.update(trial=-1, trial_id=folder.name, checkpoint="", feasible=False)
+    row.update(trial=-1, trial_id=folder.name, checkpoint="", feasible=False, reason=_error(folder) if failed else "")
     row["status"] = "failed" if failed else "unfinished"
     number = folder.name.split("-", 1)[0]
     row["trial"] = int(number) if number.isdigit() else -1
@@ -161,7 +163,17 @@ def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any]
     else:
         row.update({key: history[-1].get(key) for key in FIGURES})
     row["feasible"] = bool(history[-1].get("feasible", False))
+    row["reason"] = row["reason"] or history[-1].get("reason") or ""
     return row
+
+
+def _error(folder: Path) -> str:
+    """The last line of what a failed trial failed with."""
+    try:
+        lines = (folder / "error.txt").read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
 
 def _number(value: Any) -> float:

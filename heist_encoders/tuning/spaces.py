@@ -23,14 +23,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heist_encoders.config import Config, read_yaml
-from heist_encoders.errors import ConfigError, nearest, unknown_name
+from heist_encoders.errors import ConfigError, DatasetError, nearest, unknown_name
+from heist_encoders.paths import user_path
+from heist_encoders.tasks.registry import task_of
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import sampling
 from heist_encoders.tuning.options import Objective, SweepOptions
-from heist_encoders.tuning.sampling import Sampled
+from heist_encoders.tuning.sampling import Sampled, readable
+
+if TYPE_CHECKING:
+    from heist_encoders.data.manifest import DatasetSpec
 
 PRESETS = ("smoke", "quick", "full")
 SECTIONS = ("train", "objective", "sweep")
@@ -94,6 +99,26 @@ class SearchSpace:
             if isinstance(value, Sampled) and value.kind == "grid":
                 count *= len(value.args)
         return count
+
+    def check_dataset(self, spec: DatasetSpec) -> None:
+        """Raise a HeistEncodersError if some trial could not use a dataset with this spec."""
+        self.objective.check_game(spec.game)
+        for split in ("train", "test"):
+            if spec.rows(split) == 0:
+                raise DatasetError(
+                    f"the dataset's {split} split is empty; generate one with more frames or another test_fraction"
+                )
+        if task_of(spec.game).classes:
+            return
+        defaults = TrainConfig.from_dict({"autoencoder": self.autoencoder}).loss.model_dump()
+        for name, needs in {"weighting": lambda value: value == "classes", "semantic_map": bool}.items():
+            value = self.parameters.get(f"loss.{name}", defaults[name])
+            values = (*value.extremes(), value.otherwise) if isinstance(value, Sampled) else (value,)
+            if any(needs(one) for one in values):
+                raise ConfigError(
+                    f"search space {self.name}: loss.{name} = {readable(value)!r} needs semantic maps, which "
+                    f"{spec.game} does not have; use a space with loss.weighting: rarity and loss.semantic_map: 0"
+                )
 
     def with_options(
         self, *, train: Mapping[str, Any] | None = None, objective: Mapping[str, Any] | None = None, **sweep: Any
@@ -222,7 +247,7 @@ def _space_files() -> dict[str, Path]:
 def _find(name_or_yaml: str | Path) -> Path:
     text = str(name_or_yaml)
     if text.endswith((".yaml", ".yml")) or "/" in text:
-        path = Path(text)
+        path = user_path(text)
         # tune_configs/NAME.yaml means the shipped file wherever the package was installed.
         shipped = configs_folder() / path.name
         return shipped if not path.exists() and path.parent.name == "tune_configs" and shipped.exists() else path

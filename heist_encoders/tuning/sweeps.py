@@ -10,6 +10,7 @@ from typing import Any
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
 from heist_encoders.files import write_atomically
+from heist_encoders.paths import user_path
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning.loggers import logger_callbacks
 from heist_encoders.tuning.options import SweepOptions
@@ -81,10 +82,10 @@ def sweep(
     rungs = {"first_probe": min(chosen.grace_epochs, space.max_epochs), "probe_factor": chosen.reduction_factor}
     space = space.with_options(objective=rungs)
 
-    folder = Path(out).absolute()
+    folder = user_path(out).absolute()
     dataset = _open(dataset)
     if (spec := getattr(dataset, "spec", None)) is not None:
-        space.objective.check_game(spec.game)
+        space.check_dataset(spec)
     plan = make_plan(space, dataset)
     existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:

@@ -23,6 +23,7 @@ from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
+from heist_encoders.paths import user_path
 from heist_encoders.zoo.card import make_card
 from heist_encoders.zoo.files import whole_folder
 
@@ -213,7 +214,7 @@ def save_artifact(
     from safetensors.torch import save_file
     from torch import nn
 
-    folder = Path(folder)
+    folder = user_path(folder)
     model: BaseAutoencoder = cast(Any, result if isinstance(result, nn.Module) else result.model)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
         raise ArtifactError(f"{folder} holds other files and no artifact; choose a new or empty folder")
@@ -305,17 +306,17 @@ def load_artifact(path: str | Path) -> Artifact:
     Raises:
         ArtifactError: if it is missing, a pickle, or a file of it is missing, truncated or altered.
     """
-    return _open(Path(path), check=True)
+    return _open(user_path(path), check=True)
 
 
 def read_artifact(path: str | Path) -> Artifact:
     """Open an artifact without comparing hashes, to list it quickly. Raises ArtifactError if it is no artifact."""
-    return _open(Path(path), check=False)
+    return _open(user_path(path), check=False)
 
 
 def verify(path: str | Path) -> None:
     """Raise ArtifactError unless every file of the artifact is there and has the listed SHA-256."""
-    path = Path(path)
+    path = user_path(path)
     check_files(path, _read_config(path).files)
 
 

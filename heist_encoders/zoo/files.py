@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heist_encoders.errors import ArtifactError
-from heist_encoders.files import sync
+from heist_encoders.files import full_disk_told, sync
 
 
 @contextlib.contextmanager
@@ -26,6 +26,7 @@ def whole_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
 
     Raises:
         ArtifactError: if the place is taken or cannot be written.
+        ResourceError: if the disk is full.
     """
     folder = Path(os.path.abspath(folder))
     if folder.is_file() or folder.is_symlink():
@@ -39,11 +40,12 @@ def whole_folder(folder: Path, *, replace: bool) -> Iterator[Path]:
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {error.strerror}; choose a folder that is writable") from None
     try:
-        yield temporary
-        for path in temporary.iterdir():
-            sync(path)
-        sync(temporary)
-        _take_place(temporary, folder)
+        with full_disk_told(folder):
+            yield temporary
+            for path in temporary.iterdir():
+                sync(path)
+            sync(temporary)
+            _take_place(temporary, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {error}") from None
     finally:

@@ -84,7 +84,12 @@ def _find(reference: str | Path) -> Artifact:
         is_path = os.sep in reference or reference.startswith((".", "~")) or Path(reference).exists()
         if not is_path and Path(reference).suffix not in PICKLES:
             raise unknown_name("encoder", reference, [*families(), *user_folders()])
-    return load_artifact(Path(reference).expanduser())
+    return load_artifact(reference)
+
+
+def is_place(reference: str) -> bool:
+    """Whether ``find_artifact`` takes ``reference`` for a path on this machine, and for no name or URI."""
+    return not ("://" in reference or family_of(reference) or key_of(reference) in map(key_of, user_folders()))
 
 
 def _find_again(reference: Mapping[str, str]) -> Artifact:

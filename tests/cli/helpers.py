@@ -15,7 +15,7 @@ from heist_encoders.cli.main import main
 
 COMMANDS = (
     "run", "generate", "verify", "repair", "export", "train", "tune", "evaluate", "report", "promote", "list",
-    "ppo train", "ppo evaluate", "play", "bench", "doctor",
+    "ppo train", "ppo evaluate", "ppo export", "clone", "play", "bench", "doctor",
 )  # fmt: skip
 
 

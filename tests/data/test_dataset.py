@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 
 from heist_encoders.constants import TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.data.dataset import Dataset, open_dataset
+from heist_encoders.data.generate import generate
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import draw_chunk
@@ -258,3 +261,18 @@ def test_mistakes_are_one_line(small_dataset: Dataset, tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             DatasetSpec.from_dict(bad)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", None])
+def test_a_failed_generation_blocks_nothing(
+    address: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    if address is None:  # the driver dies when the folder is ready and no shard is made yet
+        generate_module = importlib.import_module("heist_encoders.data.generate")
+        monkeypatch.setattr(generate_module, "quiet_ray", lambda *_: contextlib.nullcontext(1))
+        monkeypatch.setattr(generate_module, "_shards", lambda *_: iter([1 / 0]))
+    with pytest.raises((ResourceError, ZeroDivisionError)):
+        generate(DatasetSpec(size=64, seed=1), out, address=address)
+    assert out.exists() == (address is None)
+    assert len(generate_local(DatasetSpec(size=32, seed=2), out)) == 32

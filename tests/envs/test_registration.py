@@ -55,6 +55,33 @@ def test_any_artifact_any_game(game: str, artifact_of: Callable[[str], Artifact]
     np.testing.assert_allclose(vector.reset(seed=3)[0][0], observation, rtol=1e-4, atol=1e-5)
 
 
+def test_an_encoder_of_another_game(artifact_of: Callable[[str], Artifact]) -> None:
+    artifact = artifact_of("easy")
+    for make in (heist_encoders.envs.make_env, heist_encoders.envs.make_vector_env):
+        more: dict[str, Any] = {"num_envs": 1} if make is heist_encoders.envs.make_vector_env else {}
+        for encoder in (artifact, heist_encoders.load_encoder(artifact, device="cpu"), "compact"):
+            with pytest.raises(ArtifactError, match=r"was trained on frames of heist, asked for coinrun.*other_game"):
+                make(encoder, game="coinrun", **more)
+    env = heist_encoders.envs.make_env(artifact, game="coinrun", other_game=True)
+    assert env.options.game == "coinrun"
+    with pytest.raises(ArtifactError, match="other_game"):
+        gymnasium.make("auto-compact-v0", game="coinrun")
+    assert heist_encoders.envs.make_env(artifact, game="heist").options.game == "heist"
+
+
+def test_a_relative_artifact_outlives_chdir(
+    artifact_of: Callable[[str], Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = artifact_of("easy").path
+    monkeypatch.chdir(folder.parent)
+    for place in (folder.name, f"./{folder.name}"):
+        id = f"relative-{len(place)}-v0"
+        heist_encoders.register_encoder_env(id, place)
+        monkeypatch.chdir(tmp_path)
+        assert gymnasium.make(id).observation_space.shape == artifact_of("easy").encoding_shape
+        monkeypatch.chdir(folder.parent)
+
+
 def test_promoted_artifacts_get_ids(
     artifact_of: Callable[[str], Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from heist_encoders.data.local import generate_local
+from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.evaluation import evaluate as module
 from heist_encoders.evaluation.entries import find_evaluations
@@ -214,3 +216,11 @@ def test_the_scene_score_is_the_product_of_both_main_figures(evaluated: tuple[Ar
     assert result.to_dict()["scene_score"] == pytest.approx(0.4)
     assert replace(result, plan_accuracy=None).scene_score is None
     assert evaluated[1]["probes"]["scene_score"] is None, "no planning head was trained"
+
+
+@pytest.mark.parametrize(("fraction", "split"), [(0.0, "test"), (0.99, "train")])
+def test_an_empty_split_is_one_line(evaluated: Evaluated, tmp_path: Path, fraction: float, split: str) -> None:
+    dataset = generate_local(DatasetSpec(size=8, test_fraction=fraction), tmp_path / "data")
+    with pytest.raises(DatasetError, match=f"the dataset's {split} split is empty"):
+        module.evaluate(evaluated[0], dataset, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

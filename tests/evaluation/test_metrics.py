@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +13,7 @@ import torch
 from heist_encoders.autoencoders import create_autoencoder
 from heist_encoders.evaluation.encoding import encode_frames, reconstruct_frames, to_pictures
 from heist_encoders.evaluation.metrics import psnr, reconstruction_metrics, ssim
-from heist_encoders.evaluation.speed import latency
+from heist_encoders.evaluation.speed import cpu_cost, latency
 
 
 def ssim_by_hand(a: np.ndarray, b: np.ndarray) -> float:
@@ -116,6 +120,19 @@ def test_encode_and_reconstruct_frames() -> None:
     assert np.array_equal(by_function, frames.reshape(7, -1).astype(np.float32))
     assert reconstruct_frames(model, frames, batch_size=4).shape == frames.shape
     assert to_pictures(torch.tensor([[[[2.0]], [[-1.0]], [[0.5]]]])).tolist() == [[[[255, 0, 128]]]]
+
+
+def test_the_cost_of_an_encoder_is_not_that_of_its_neighbours() -> None:
+    model = create_autoencoder("vae_paper")
+    alone = min(cpu_cost(model, repeats=20) for _ in range(3))
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        crowded = cpu_cost(model)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert 0 < crowded < 2.5 * alone  # by the wall clock it is three times as much and more
 
 
 def test_latency_measures_and_leaves_everything_as_it_was() -> None:

@@ -25,7 +25,12 @@ EVALUATION = {
 @pytest.mark.parametrize(("kind", "lstm"), [("planner", 0), ("mlp", 0), ("planner", 8)])
 def test_round_trip(artifact: Artifact, tmp_path: Path, kind: str, lstm: int) -> None:
     policy = make_policy(
-        artifact, lstm, kind, name="mine", training={"class": "D", "frames": 5}, metrics={"evaluation": EVALUATION}
+        artifact,
+        lstm,
+        kind,
+        name="mine",
+        training={"class": "D", "demonstration_frames": 5},
+        metrics={"evaluation": EVALUATION},
     )
     folder = save_policy(policy, tmp_path / "mine")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "metrics.json", WEIGHTS]
@@ -35,7 +40,7 @@ def test_round_trip(artifact: Artifact, tmp_path: Path, kind: str, lstm: int) ->
     assert loaded.head.config == policy.head.config
     assert (loaded.name, loaded.training, loaded.metrics) == ("mine", policy.training, policy.metrics)
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "Class D: moves of the oracle." in card
+    assert "Class D: learned from the oracle's moves; 5 labelled frames." in card
     assert "8.50 to 9.70" in card
     assert str(tmp_path) not in (folder / "config.json").read_text(encoding="utf-8")
 

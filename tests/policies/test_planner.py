@@ -9,6 +9,7 @@ from heist_encoders.policies.planner import (
     Planner,
     PlannerConfig,
     PlannerPolicy,
+    fit_head,
     fit_planner,
     plan_accuracy,
     plan_logits,
@@ -120,3 +121,19 @@ def test_accuracy_takes_any_move_of_the_oracle() -> None:
     moves[0, [0, 5]] = 0.5
     moves[1, 2] = 1
     assert plan_accuracy(logits, moves) == 0.5
+
+
+def test_workers_share_a_batch() -> None:
+    """The gradient of two parts is that of the batch, so that the heads agree but for rounding."""
+    encodings, moves = target_side(130, 0)
+    options = {"samples": 390, "batch_size": 13}
+    heads = [PlannerPolicy((2, 5, 5), SMALL) for _ in range(2)]
+    heads[1].load_state_dict(heads[0].state_dict())
+    losses: list[list[float]] = [[], []]
+    for workers, head, seen in zip((1, 2), heads, losses, strict=True):
+        fit_head(
+            head, encodings, moves, workers=workers, progress=lambda _, loss, seen=seen: seen.append(loss), **options
+        )
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    np.testing.assert_allclose(plan_logits(heads[1], encodings), plan_logits(heads[0], encodings), atol=1e-2)
+    assert losses[0][-1] < losses[0][0]

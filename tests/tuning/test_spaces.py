@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from heist_encoders.errors import ConfigError, UnknownNameError
+from heist_encoders.data.manifest import DatasetSpec
+from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning import load_space, search_space, space_names
 from heist_encoders.tuning.options import METRICS, Objective, SweepOptions
@@ -18,6 +20,8 @@ from heist_encoders.tuning.spaces import PRESETS, configs_folder, space_of
 FAMILIES = [
     "compact", "conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "grid", "vae_alex", "vae_paper",
 ]  # fmt: skip
+
+COINRUN = {"game": "coinrun", "distribution_mode": "easy", "balance": "natural"}
 
 
 def draw(param_space: dict, seed: int, count: int = 5) -> list[dict]:
@@ -184,6 +188,14 @@ def test_objective_never_prefers_what_is_over_a_limit() -> None:
     assert [epoch for epoch in range(1, 8) if Objective(first_probe=2, probe_factor=1).probed(epoch)] == [2, 4, 6]
 
 
+def test_a_limit_is_named_where_it_is_broken() -> None:
+    objective = Objective()
+    assert objective.reason({"latent_dimension": 1200, "latency_ms": 5.0}) == ""
+    assert objective.reason({"latent_dimension": 4096, "latency_ms": 5.0}) == "latent dimension 4,096 over 1,200"
+    both = objective.reason({"latent_dimension": 1201, "latency_ms": 7.25})
+    assert both == "latent dimension 1,201 over 1,200, latency 7.25 ms over 5"
+
+
 def test_a_metric_is_checked_against_the_game() -> None:
     for metric in METRICS:
         Objective(metric=metric).check_game("heist")
@@ -193,6 +205,29 @@ def test_a_metric_is_checked_against_the_game() -> None:
         Objective().check_game("coinrun")
     with pytest.raises(ConfigError, match="frames of maze; choose one of: presence_f1, linear_presence_f1, test_loss"):
         Objective().check_game("maze")
+
+
+@pytest.mark.parametrize(
+    ("spec", "objective", "train", "message"),
+    [
+        ({}, {}, {}, None),
+        ({"size": 9, "test_fraction": 0.0}, {}, {}, "the dataset's test split is empty"),
+        ({"size": 1, "test_fraction": 0.9}, {}, {}, "the dataset's train split is empty"),
+        (COINRUN, {}, {}, "metric 'miou' can't be read from frames of coinrun"),
+        (COINRUN, {"metric": "test_loss"}, {}, "loss.weighting = .*needs semantic maps, which coinrun does not have"),
+        (COINRUN, {"metric": "test_loss"}, {"loss": {"weighting": "none"}}, "loss.semantic_map = "),
+        (COINRUN, {"metric": "test_loss"}, {"loss": {"weighting": "none", "semantic_map": 0.0}}, None),
+    ],
+)
+def test_a_dataset_is_checked_before_any_trial(
+    spec: dict[str, Any], objective: dict[str, Any], train: dict[str, Any], message: str | None
+) -> None:
+    space = load_space("vae_paper").with_options(objective=objective, train=train)
+    if message is None:
+        space.check_dataset(DatasetSpec.from_dict(spec))
+        return
+    with pytest.raises(HeistEncodersError, match=message):
+        space.check_dataset(DatasetSpec.from_dict(spec))
 
 
 def test_old_metrics_go_on_working_with_a_warning() -> None:

@@ -1,0 +1,85 @@
+"""``heist-encoders clone``: a policy that learns the oracle's moves on a frozen encoder, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heist_encoders.cli import output
+from heist_encoders.cli.options import JsonFlag, Mode, Seed, check_new_policy, examples
+from heist_encoders.cli.ppo import level_seeds, print_evaluation
+
+EPILOG = examples(
+    "heist-encoders clone --encoder grid --mode easy --frames 200000 --out runs/clone",
+    "heist-encoders clone --encoder my-vae --mode easy --frames 50000 --samples 200000 --out runs/four-passes",
+    "heist-encoders play --policy runs/clone --out clone.gif",
+)
+
+
+def clone(
+    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="Name or folder of an encoder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the policy goes: a new folder.")],
+    mode: Mode = "easy",
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Labelled frames to learn from.")] = 200_000,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", min=1, help="Frames shown in all, each again if need be. Default: each once."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The policy's name. Default: the folder's.")] = None,
+    levels: Annotated[
+        str, typer.Option("--levels", metavar="N|A:B", help="Evaluation levels, as in 'ppo evaluate'.")
+    ] = "256",
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads that learn together.")] = 2,
+    seed: Seed = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Teach a policy the oracle's moves on a frozen encoder (behaviour cloning), and evaluate it on unseen levels.
+
+    Class D: it learns from a shortest-path player, so its figures are no results of learning by reward.
+    """
+    check_new_policy(out)
+    seeds = level_seeds(levels)
+    output.set_resume_hint("nothing was written")
+    from heist_encoders.cli.progress import Reporter
+    from heist_encoders.policies.artifact import save_policy
+    from heist_encoders.policies.card import class_sentence
+    from heist_encoders.policies.clone import clone as clone_policy
+    from heist_encoders.policies.evaluate import play_levels
+    from heist_encoders.training.hardware import torch_threads
+
+    stages = {"encode": 0, "learn": 1}
+    titles = [f"draw and encode {frames:,} frames", "learn the oracle's moves", f"play {len(seeds)} levels"]
+    with Reporter(titles) as progress, torch_threads(1):
+        running = -1
+
+        def listen(part: str, done: int, total: int) -> None:
+            nonlocal running
+            if stages[part] != running:
+                running = stages[part]
+                progress.start(running)
+            progress.count(done, total, f"{done:,} of {total:,} frames")
+
+        policy = clone_policy(
+            encoder, mode=mode, frames=frames, samples=samples, seed=seed, name=name or out.resolve().name,
+            workers=threads, progress=listen,
+        )  # fmt: skip
+        progress.start(2)
+        found = play_levels(
+            policy, mode, seeds, seed=seed,
+            progress=lambda done, total: progress.count(done, total, f"{done} of {total} levels"),
+        )  # fmt: skip
+        figures = found.to_dict()
+        policy.metrics = {"evaluation": figures}
+        save_policy(policy, out)
+    if json:
+        training = policy.training
+        output.print_json(
+            {"path": out, "name": policy.name, "class": class_sentence(training), "training": training, **figures}
+        )
+        return
+    print_evaluation(figures)
+    print(class_sentence(policy.training))
+    print(f"{out}: loss {policy.training['loss']:.3f} at the end, {policy.training['seconds']}")
+    output.note(f"Next: heist-encoders play --policy {out} --out clone.gif")
