@@ -11,46 +11,15 @@ from typing import Any
 
 import pytest
 
-ARCHITECTURE = '''
-from pathlib import Path
-
-from torch import Tensor, nn
-
-from heist_encoders.autoencoders import BaseAutoencoder, Output, register_autoencoder
-from heist_encoders.config import Config
+GUIDE = (Path(__file__).parents[2] / "docs" / "autoencoders.md").read_text(encoding="utf-8")
 
 
-class TinyParams(Config):
-    latent_size: int = 8
+def block(language: str) -> str:
+    """The guide's first block of code in a language."""
+    return GUIDE.split(f"```{language}\n", 1)[1].split("```", 1)[0]
 
 
-@register_autoencoder(name="tiny_net")
-class TinyNet(BaseAutoencoder):
-    """One linear layer each way."""
-
-    Params = TinyParams
-    default_training = {"learning_rate": 2e-3}
-    search_space = Path(__file__).parent / "tiny_net.yaml"
-
-    def __init__(self, params: TinyParams) -> None:
-        super().__init__(params)
-        self.encoder = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(192, params.latent_size))
-        self.decoder = nn.Sequential(nn.Linear(params.latent_size, 192), nn.Unflatten(1, (3, 8, 8)), nn.Sigmoid())
-        self.up = nn.Upsample(scale_factor=8)
-
-    def encode(self, frames: Tensor) -> Tensor:
-        return self.encoder(frames)
-
-    def forward(self, frames: Tensor) -> Output:
-        encoding = self.encode(frames)
-        return Output(self.up(self.decoder(encoding)), encoding)
-'''
-
-SPACE = """
-autoencoder: tiny_net
-space:
-  params: {latent_size: {choice: [4, 8]}}
-"""
+ARCHITECTURE, SPACE = block("python"), block("yaml")
 
 
 def install(site: Path, package: str, entry: str, modules: dict[str, str]) -> None:
@@ -67,8 +36,8 @@ def install(site: Path, package: str, entry: str, modules: dict[str, str]) -> No
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     site = tmp_path / "site"
-    modules = {"others_nets/__init__.py": ARCHITECTURE, "others_nets/tiny_net.yaml": SPACE}
-    install(site, "others-nets", "tiny_net = others_nets:TinyNet", modules)
+    modules = {"my_nets/__init__.py": "", "my_nets/tiny_net.py": ARCHITECTURE, "my_nets/tiny_net.yaml": SPACE}
+    install(site, "my-nets", next(line for line in block("toml").splitlines() if "TinyNet" in line), modules)
     return site
 
 
@@ -114,15 +83,15 @@ print(json.dumps([
     (names, params, rate, searched, shape), _ = run(site, code)
     assert names[:2] == ["conv_maxpool", "conv_maxpool_big"]
     assert names[-1] == "tiny_net"
-    assert (params, rate) == ({"latent_size": 8}, 2e-3)
-    assert searched == ["params.latent_size"]
-    assert shape == [8]
+    assert (params, rate) == ({"latent_size": 32}, 2e-3)
+    assert searched == ["learning_rate", "params.latent_size"]
+    assert shape == [32]
 
 
 def test_the_command_line_lists_it(site: Path) -> None:
     done = python(site, "-m", "heist_encoders.cli.main", "list", "--autoencoders", "--json")
     row = json.loads(done.stdout)["autoencoders"][-1]
-    assert (row["name"], row["env_id"], row["encoding_shape"]) == ("tiny_net", "tiny-net-v0", [8])
+    assert (row["name"], row["env_id"], row["encoding_shape"]) == ("tiny_net", "tiny-net-v0", [32])
 
 
 @pytest.mark.parametrize(
@@ -154,5 +123,5 @@ def test_a_class_without_the_decorator_is_named(site: Path) -> None:
 
 
 def test_importing_the_package_does_not_import_theirs(site: Path) -> None:
-    code = "import json, sys, heist_encoders; print(json.dumps([m in sys.modules for m in ('torch', 'others_nets')]))"
+    code = "import json, sys, heist_encoders; print(json.dumps([m in sys.modules for m in ('torch', 'my_nets')]))"
     assert run(site, code)[0] == [False, False]

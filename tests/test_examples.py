@@ -1,0 +1,76 @@
+"""Each file of examples/ runs, with a tiny budget."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from heist_encoders.data.dataset import Dataset
+from heist_encoders.zoo import find_artifact, load_artifact
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def folder_of(dataset: Dataset) -> Path:
+    return Path(dataset.path)
+
+
+def test_each_example_has_a_test_and_a_line_in_the_list() -> None:
+    here = Path(__file__).read_text(encoding="utf-8")
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for path in EXAMPLES.glob("*.py"):
+        assert f'example("{path.stem}")' in here
+        assert f"`{path.name}`" in listed
+
+
+def test_gymnasium_loop() -> None:
+    assert example("gymnasium_loop").main(steps=20) >= 0
+
+
+def test_vector_env() -> None:
+    assert example("vector_env").main(num_envs=4, steps=5)[0] == 4
+
+
+def test_start_states() -> None:
+    assert example("start_states").main(num_envs=4, steps=100) >= 4
+
+
+@pytest.mark.ray
+def test_encode_dataset(ray_local: None, tmp_path: Path) -> None:
+    out = example("encode_dataset").main(tmp_path / "out", size=512)
+    assert len(np.load(out / "encodings.npy")) == len(pd.read_csv(out / "labels.csv")) > 0
+
+
+def test_train_autoencoder(small_dataset: Dataset, tmp_path: Path) -> None:
+    path = example("train_autoencoder").main(tmp_path, data=folder_of(small_dataset), seconds=1.0)
+    assert load_artifact(path).family == "grid"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_sweep(ray_local: None, small_dataset: Dataset, tmp_path: Path) -> None:
+    name = example("sweep").main(tmp_path, data=folder_of(small_dataset), preset="smoke")
+    assert find_artifact(name).family == "conv_maxpool"
+
+
+@pytest.mark.ray
+def test_ppo(ray_local: None) -> None:
+    assert example("ppo").main(iterations=1, num_envs=2) == 256
+
+
+def test_clone_policy(tmp_path: Path) -> None:
+    assert 0 <= example("clone_policy").main(tmp_path / "policy", frames=128, levels=2, encoder="vae_paper") <= 1
