@@ -111,10 +111,11 @@ class SearchSpace:
         if task_of(spec.game).classes:
             return
         defaults = TrainConfig.from_dict({"autoencoder": self.autoencoder}).loss.model_dump()
-        for name, needs in {"weighting": lambda value: value == "classes", "semantic_map": bool}.items():
+        # What a value must be to ask for semantic maps.
+        for name in ("weighting", "semantic_map"):
             value = self.parameters.get(f"loss.{name}", defaults[name])
             values = (*value.extremes(), value.otherwise) if isinstance(value, Sampled) else (value,)
-            if any(needs(one) for one in values):
+            if any(one == "classes" if name == "weighting" else bool(one) for one in values):
                 raise ConfigError(
                     f"search space {self.name}: loss.{name} = {readable(value)!r} needs semantic maps, which "
                     f"{spec.game} does not have; use a space with loss.weighting: rarity and loss.semantic_map: 0"
