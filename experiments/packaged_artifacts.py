@@ -47,6 +47,10 @@ TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
 """(architecture, mode) -> settings over COMMON and the architecture's own. No label is used."""
 
 
+REFERENCES = ("grid", "easy")
+"""The artifact beside which the untrained encoder and raw pixels are evaluated."""
+
+
 def commit() -> str:
     """The commit that is checked out, with ``-dirty`` where files differ from it."""
     command = ["git", "-C", str(PACKAGED), "describe", "--always", "--dirty"]
@@ -78,7 +82,10 @@ def package(architecture: str, mode: str, work: Path) -> Artifact:
 def measure(artifact: Artifact, data: Dataset, work: Path, plan_samples: int, seeds: int) -> None:
     """Evaluate a packaged artifact; the figures go onto its card."""
     folder = work / "evaluation" / f"{artifact.name}-{artifact.distribution_mode}"
-    metrics = evaluate(artifact, data, out=folder, seeds=seeds, plan_samples=plan_samples, progress=print)
+    references = (artifact.family, artifact.distribution_mode) == REFERENCES
+    metrics = evaluate(
+        artifact, data, out=folder, seeds=seeds, plan_samples=plan_samples, pictures=False, references=references
+    )
     update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
     probes = metrics["probes"]
     figures = ", ".join(f"{name} {probes[name]}" for name in ("miou", "plan_accuracy", "presence_f1"))

@@ -126,7 +126,7 @@ def evaluate(
             map_samples=map_samples, wanted=wanted, device=device,
         )  # fmt: skip
         metrics["probes"] = found.to_dict()
-        metrics["references"] = _references(artifact, labelled, seed, device, references)
+        metrics["references"] = _references(artifact, labelled, seed, device, plan_samples if references else None)
     say("speed")
     metrics["speed"] = speeds(model)
     metrics["seconds"] = round(time.perf_counter() - started, 1)
@@ -251,13 +251,15 @@ def mean_loss(
 
 
 def _references(
-    artifact: Artifact, dataset: LabelledFrames, seed: int, device: str, full: bool
+    artifact: Artifact, dataset: LabelledFrames, seed: int, device: str, plan_samples: int | None
 ) -> dict[str, dict[str, Any]]:
     from heist_encoders.evaluation.references import majority, raw_pixels, untrained_encoder
 
     rows = {"majority": majority(dataset)}
-    if full:
-        untrained = untrained_encoder(artifact.family, dataset, params=artifact.params, seed=seed, device=device)
+    if plan_samples is not None:
+        untrained = untrained_encoder(
+            artifact.family, dataset, params=artifact.params, seed=seed, plan_samples=plan_samples, device=device
+        )
         rows["untrained"] = untrained.to_dict()
         rows["raw_pixels"] = raw_pixels(dataset, seed=seed, device=device).to_dict()
     return rows
