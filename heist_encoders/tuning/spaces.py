@@ -20,7 +20,7 @@ A preset's (smoke, quick, full) says *how much* is spent, and fits every family:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 PRESETS = ("smoke", "quick", "full")
 SECTIONS = ("train", "objective", "sweep")
+_NEEDS_MAPS: dict[str, Callable[[Any], bool]] = {"weighting": lambda value: value == "classes", "semantic_map": bool}
+"""Setting of the loss -> whether a value of it needs semantic maps."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class SearchSpace:
         if task_of(spec.game).classes:
             return
         defaults = TrainConfig.from_dict({"autoencoder": self.autoencoder}).loss.model_dump()
-        for name, needs in {"weighting": lambda value: value == "classes", "semantic_map": bool}.items():
+        for name, needs in _NEEDS_MAPS.items():
             value = self.parameters.get(f"loss.{name}", defaults[name])
             values = (*value.extremes(), value.otherwise) if isinstance(value, Sampled) else (value,)
             if any(needs(one) for one in values):
