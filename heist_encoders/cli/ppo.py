@@ -204,8 +204,8 @@ def level_seeds(text: str) -> range:
         start, stop = start - EVALUATION_LEVELS.start, stop - EVALUATION_LEVELS.start
     if not 0 <= start < stop <= total or stop - start > MOST_LEVELS:
         raise ConfigError(
-            f"--levels {text!r}: expected 1 to {MOST_LEVELS:,} of the {total:,} evaluation levels, by number "
-            f"(0:{total}) or by seed ({EVALUATION_LEVELS.start}:{EVALUATION_LEVELS.stop})"
+            f"--levels {text!r}: expected 1 to {MOST_LEVELS:,} evaluation levels, by number (0:{total}) or by seed "
+            f"({EVALUATION_LEVELS.start}:{EVALUATION_LEVELS.stop})"
         )
     return EVALUATION_LEVELS[start:stop]
 

@@ -46,7 +46,7 @@ def run(
             min=0,
             help="Frames that the best winner is trained on again, for longer; 0 leaves it out.",
         ),
-    ] = 56_000,
+    ] = 48_000,
     policy_frames: Annotated[
         int,
         typer.Option(
@@ -54,7 +54,7 @@ def run(
             min=0,
             help="Labelled frames that a policy on the best encoder learns the oracle's moves from; 0 leaves it out.",
         ),
-    ] = 140_000,
+    ] = 120_000,
     ppo_steps: Annotated[
         int, typer.Option("--ppo-steps", min=0, help="Environment steps of PPO on the best encoder; 0 leaves it out.")
     ] = 0,

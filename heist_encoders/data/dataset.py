@@ -57,8 +57,15 @@ class Dataset:
 
     @property
     def path(self) -> str:
-        """The folder, as it was given."""
-        return self._storage.uri
+        """Where it lies, for any process: the folder's absolute path, or its URI."""
+        return self._storage.uri if self._storage.path is None else str(self._storage.path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Place and manifest: frames and labels are read again where they are needed."""
+        return {"storage": self._storage, "manifest": self._manifest}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["storage"], state["manifest"])  # type: ignore[misc]
 
     def __len__(self) -> int:
         return self.spec.size
@@ -118,7 +125,7 @@ class Dataset:
         """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""
         from heist_encoders.data.torch_view import FramesDataset
 
-        return FramesDataset(self.frames(split))
+        return FramesDataset(self, _check(split))
 
     def ray(self, split: str) -> ray.data.Dataset:
         """A Ray Data view of the shards, for streaming to trainers on any node: ``frame`` uint8 (64, 64, 3), and the
@@ -127,10 +134,9 @@ class Dataset:
 
         chunks = self._chunks(split)
         numbers = ray.data.range(len(chunks), override_num_blocks=max(len(chunks), 1))
-        where = self._storage.uri if self._storage.path is None else str(self._storage.path)
         return numbers.map_batches(
             cast(Any, _read_shards),
-            fn_kwargs={"uri": where, "chunks": chunks},
+            fn_kwargs={"uri": self.path, "chunks": chunks},
             batch_format="pyarrow",
             batch_size=None,
         )

@@ -130,6 +130,10 @@ class FrameStream:
     def __repr__(self) -> str:
         return f"<FrameStream of {self.spec.game}, {self.spec.distribution_mode}, {self.spec.balance}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the frames that were drawn here: they are drawn again where they are needed."""
+        return {name: value for name, value in vars(self).items() if name not in ("_first", "_test")}
+
     @property
     def epoch_samples(self) -> int:
         """Frames of an epoch where the training doesn't say: the train frames of the spec."""

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
+
 
 class FramesDataset(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """Frames of one split.
+    """Frames of one split. Pickled, it is a reference to the dataset, whatever was read of it.
 
     Args:
-        frames: uint8 (N, 64, 64, 3), for example a memory map.
+        dataset: an open dataset.
+        split: ``train`` or ``test``.
     """
 
-    def __init__(self, frames: NDArray[np.uint8]) -> None:
-        self._frames = frames
+    def __init__(self, dataset: Dataset, split: str) -> None:
+        self._dataset, self._split = dataset, split
+
+    @property
+    def _frames(self) -> NDArray[np.uint8]:
+        return self._dataset.frames(self._split)
 
     def __len__(self) -> int:
         return len(self._frames)

@@ -193,8 +193,7 @@ def policy_outcome(result: _Result) -> str:
     """A line about the policy."""
     policy, chance = result["policy"], result["random"]
     low, high = policy["return_interval"]
-    kind = result["class"][:1].lower() + result["class"][1:]
     return (
         f"  {result['name']}: return {policy['return_mean']:.2f} ({low:.2f} to {high:.2f}) on {result['levels']} "
-        f"levels never trained on, random player {chance['return_mean']:.2f}; {kind}"
+        f"levels never trained on, a random player's {chance['return_mean']:.2f}. {result['class']}"
     )

@@ -68,7 +68,7 @@ def plan(options: RunOptions) -> list[Stage]:
             Stage(
                 f"evaluate:{family}",
                 f"evaluate {family}'s winner",
-                10.0,
+                13.0,
                 stages.make_evaluation(family),
                 stages.evaluation_intact,
                 stages.evaluation_outcome,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
 TRIALS_PER_FAMILY = 2
-PROBE_FRAMES, MAP_SAMPLES, WANTED = 3_000, 8_000, ("miou", "presence_f1")
+PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
 """What an evaluation may spend on probes. Enough to rank the winners; ``heist-encoders evaluate`` takes more."""
 PATIENT = 1_000
 """Epochs before the first probe within a trial, more than any takes."""

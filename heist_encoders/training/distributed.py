@@ -101,7 +101,7 @@ def _reference(dataset: Any) -> dict[str, Any]:
             f"dataset is {type(dataset).__name__}, expected what open_dataset gives or a FrameStream: "
             "other processes must be able to open it too"
         )
-    return {"path": dataset.path if "://" in dataset.path else str(Path(dataset.path).resolve())}
+    return {"path": dataset.path}
 
 
 def _open(source: dict[str, Any]) -> Dataset | FrameStream:

@@ -39,11 +39,11 @@ class SweepResult:
     Attributes:
         path: The sweep's folder.
         table: One row a trial, best objective first: ``rank`` (from 1), ``trial``, ``trial_id``, ``status``
-            (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, ``reason`` (why a
+                (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, ``reason`` (why a
             trial is not feasible, in words, or what it failed with; else empty), the figures of the
             trial's best checkpoint (``objective``, ``miou``, ...), every searched parameter under its dotted
             name, ``checkpoint`` (folder relative to ``path``; empty if there is none).
-        finished: Whether every trial is done.
+            finished: Whether every trial is done.
         plan: How the sweep was set up (content of ``sweep.json``).
     """
 

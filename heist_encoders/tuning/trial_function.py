@@ -13,19 +13,19 @@ from heist_encoders.errors import ConfigError
 def trainable(config: dict[str, Any]) -> None:
     """Train, probe and report one configuration.
 
-    Args:
-        config: What ``search_space`` gives (keys of TrainConfig, and ``objective``) and ``dataset``, the path of a
-            dataset. The frames are memory-mapped, so trials on a node share one copy.
+        Args:
+            config: What ``search_space`` gives (keys of TrainConfig, and ``objective``) and ``dataset``, the path of a
+                dataset. The frames are memory-mapped, so trials on a node share one copy.
 
-    Reports, at the epochs ``objective.first_probe * objective.probe_factor ** k`` and at the end, with a checkpoint:
-    ``miou`` (a fast estimate, in [0, 1]), ``test_loss``, ``objective`` (to be maximised: ``miou``
-    within the limits, hugely negative beyond), ``latent_dimension``, ``latency_ms`` (CPU time of the
-    encoder, one frame, one thread), ``params``, ``epoch``, ``samples``, ``samples_per_second``, ``seconds``,
-    ``feasible``, ``reason``, ``complete``. The
-    checkpoint's folder ``artifact`` is what ``heist_encoders.zoo`` loads. A trial has as many threads as CPUs.
+        Reports, at the epochs ``objective.first_probe * objective.probe_factor ** k`` and at the end, with a checkpoint:
+        ``miou`` (a fast estimate, in [0, 1]), ``test_loss``, ``objective`` (to be maximised: ``miou``
+        within the limits, hugely negative beyond), ``latent_dimension``, ``latency_ms`` (CPU time of the
+        encoder, one frame, one thread), ``params``, ``epoch``, ``samples``, ``samples_per_second``, ``seconds``,
+        ``feasible``, ``reason`` (why not), ``complete``. The checkpoint's folder ``artifact`` is what
+    ``heist_encoders.zoo`` loads. A trial has as many threads as CPUs.
 
-    Raises:
-        ConfigError, DatasetError: if the configuration or the dataset can't be used; the trial fails with that line.
+        Raises:
+            ConfigError, DatasetError: if the configuration or the dataset can't be used; the trial fails with that line.
     """
     from ray import tune
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,15 +90,22 @@ class TorchBackend:
 
 
 class OpenVinoBackend:
-    """The encoding half as an OpenVINO graph that takes uint8 frames; one infer request each."""
+    """The encoding half as an OpenVINO graph that takes uint8 frames.
+
+    Each thread that calls has an infer request of its own: one that computes refuses another caller.
+    """
 
     def __init__(self, artifact: Artifact, precision: str, threads: int) -> None:
-        self._request = _compiled(artifact, precision, threads).create_infer_request()
+        self._compiled = _compiled(artifact, precision, threads)
+        self._own = threading.local()
 
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Backend``."""
-        self._request.infer([np.ascontiguousarray(frames)], share_inputs=True)
-        encodings: NDArray[np.float32] = self._request.get_output_tensor(0).data.copy()
+        request = getattr(self._own, "request", None)
+        if request is None:
+            request = self._own.request = self._compiled.create_infer_request()
+        request.infer([np.ascontiguousarray(frames)], share_inputs=True)
+        encodings: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
         return encodings
 
 

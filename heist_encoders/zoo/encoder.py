@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
 
 
+BATCH: Final = 256
+"""Frames in one call of the network: more are no faster, and an autoencoder takes up to 1 MB for each."""
+
+
 def _device(device: str) -> str:
     if device == "cpu":  # no need of torch, which OpenVINO does without
         return device
@@ -38,8 +42,8 @@ def _device(device: str) -> str:
 class Encoder:
     """Turns frames into encodings. Made by ``load_encoder``.
 
-    Pickled, it is only a reference to its artifact (name, uri, sha256) and its options; it is loaded again where it
-    is unpickled.
+    Pickled, it is only a reference to its artifact (name, uri, sha256) and its options as they were given: what was
+    left to the machine is settled again where it is unpickled and loaded. Threads may share it.
 
     Attributes:
         artifact: where it comes from.
@@ -52,7 +56,7 @@ class Encoder:
     """
 
     def __init__(self, artifact: Artifact, options: EncoderOptions | None = None) -> None:
-        options = options or EncoderOptions()
+        options = self._given = options or EncoderOptions()
         self.artifact = artifact
         self.name = artifact.name
         self.shape = artifact.encoding_shape
@@ -104,7 +108,7 @@ class Encoder:
             frames: uint8 (N, 64, 64, 3), RGB as procgen draws them.
 
         Returns:
-            float32 (N, *shape), a fresh array.
+            float32 (N, *shape), a fresh array. Besides it and the frames, the memory needed does not grow with N.
 
         Raises:
             ConfigError: for another shape or dtype.
@@ -112,7 +116,7 @@ class Encoder:
         _check_frames(frames)
         if len(frames) == 0:
             return np.zeros((0, *self.shape), dtype=np.float32)
-        return self._encode(frames)
+        return _in_batches(self._encode, frames)
 
     def normalize(self, encodings: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (..., *shape) -> the same with the train split's mean 0 and deviation 1."""
@@ -128,14 +132,18 @@ class Encoder:
         _check_frames(frames)
         if len(frames) == 0:
             return frames.copy()
-        with torch.inference_mode():
-            output = self._model(to_input(frames, self.device)).reconstruction
-            pixels = output.float().clamp(0, 1).mul(255).round().to(torch.uint8)
-            drawn: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return drawn
+
+        def draw(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            with torch.inference_mode():
+                output = self._model(to_input(part, self.device)).reconstruction
+                pixels = output.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+                drawn: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+            return drawn
+
+        return _in_batches(draw, frames)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"reference": self.reference, **self.options.to_dict()}
+        return {"reference": self.reference, **self._given.to_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         options = dict(state)
@@ -144,6 +152,18 @@ class Encoder:
 
     def __repr__(self) -> str:
         return f"Encoder({self.name!r}, shape={self.shape}, backend={self.backend!r}, device={self.device!r})"
+
+
+def _in_batches(function: Callable[[Any], NDArray[Any]], frames: NDArray[np.uint8]) -> NDArray[Any]:
+    """The results of ``function`` on parts of the frames, (N, ...): a network's activations take far more memory."""
+    if len(frames) <= BATCH:
+        return function(frames)
+    first = function(frames[:BATCH])
+    results = np.empty((len(frames), *first.shape[1:]), first.dtype)
+    results[:BATCH] = first
+    for start in range(BATCH, len(frames), BATCH):
+        results[start : start + BATCH] = function(frames[start : start + BATCH])
+    return results
 
 
 def _check_frames(frames: NDArray[np.uint8]) -> None:

@@ -14,7 +14,10 @@ from tests.cli.helpers import finish, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-OPTIONS = ("--size", 512, "--families", "conv_maxpool", "--seconds-per-family", 2, "--ppo-steps", 2048, "--json")
+OPTIONS = (
+    "--size", 512, "--families", "conv_maxpool", "--seconds-per-family", 2, "--train-frames", 256,
+    "--policy-frames", 512, "--ppo-steps", 2048, "--json",
+)  # fmt: skip
 
 
 def _stop_at(process: subprocess.Popen[str], text: str, number: signal.Signals) -> list[str]:
@@ -38,7 +41,7 @@ def test_run_goes_on_after_interruptions_and_reuses_what_is_there(tmp_path: Path
     out = tmp_path / "small"
 
     process = start("run", "--out", out, *OPTIONS)
-    _stop_at(process, "[2/5]", signal.SIGINT)
+    _stop_at(process, "[2/7]", signal.SIGINT)
     interrupted = finish(process)
     assert interrupted.status == 130, interrupted.err
     assert interrupted.out == ""
@@ -47,26 +50,29 @@ def test_run_goes_on_after_interruptions_and_reuses_what_is_there(tmp_path: Path
     assert list(_state(out)) == ["data"]
 
     process = start("run", "--out", out, *OPTIONS)
-    seen = _stop_at(process, "[4/5]", signal.SIGKILL)
+    seen = _stop_at(process, "[5/7]", signal.SIGKILL)
     process.wait(timeout=60)
     process.communicate()
-    assert any(line.startswith("[1/5]") and "done before" in line for line in seen)
-    assert list(_state(out)) == ["data", "sweep:conv_maxpool", "evaluate:conv_maxpool"]
+    assert any(line.startswith("[1/7]") and "done before" in line for line in seen)
+    assert list(_state(out)) == ["data", "sweep:conv_maxpool", "evaluate:conv_maxpool", "train"]
     winner = _state(out)["sweep:conv_maxpool"]["result"]
 
     done = finish(start("run", "--out", out, *OPTIONS))
     assert done.status == 0, done.err
     result = json.loads(done.out)
-    assert result["reused"] == 3
+    assert result["reused"] == 4
     assert result["best"] == winner["name"] == "conv_maxpool-small"
     assert result["stages"]["ppo"]["env_steps"] >= 2048
+    assert result["stages"]["policy"]["class"].startswith("Class D: learned from the oracle's moves; 512 labelled")
+    assert result["encoder"] == "conv_maxpool-small-long"
     page = (out / "report.html").read_text()
     assert "conv_maxpool-small" in page
+    assert "Class D: learned from the oracle&#x27;s moves" in page
     assert (out / "evaluation" / "conv_maxpool-small" / "metrics.json").is_file()
 
     again = finish(start("run", "--out", out, *OPTIONS))
     assert again.status == 0, again.err
-    assert json.loads(again.out)["reused"] == 5
+    assert json.loads(again.out)["reused"] == 7
     assert json.loads(again.out)["stages"] == result["stages"]
 
     other = finish(start("run", "--out", out, "--size", 513))

@@ -29,7 +29,8 @@ def test_a_finished_stage_is_known_after_reopening(tmp_path: Path) -> None:
     [
         ({"size": 30_000}, "size 20000, but 30000 was given"),
         ({"mode": "memory"}, "mode easy, but memory"),
-        ({"ppo_steps": 7}, "ppo-steps 100000, but 7"),
+        ({"ppo_steps": 7}, "ppo-steps 0, but 7"),
+        ({"policy_frames": 7}, "policy-frames 120000, but 7"),
         ({"families": ["vae_paper", "vae_alex"]}, "families vae_paper, but vae_paper,vae_alex"),
     ],
 )
@@ -67,7 +68,7 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
 
 def test_forgetting_takes_what_was_made_from_it(tmp_path: Path) -> None:
     with open_state(tmp_path / "run", _options()) as state:
-        for stage in ("data", "sweep:a", "sweep:b", "evaluate:a", "evaluate:b", "ppo", "report"):
+        for stage in ("data", "sweep:a", "sweep:b", "evaluate:a", "evaluate:b", "train", "policy", "ppo", "report"):
             state.finish(stage, {}, 0.0)
         state.forget("sweep:a")
         assert list(state.stages) == ["data", "sweep:b", "evaluate:b"]
@@ -79,6 +80,18 @@ def test_plan_has_every_stage_once() -> None:
     stages = plan(_options(families=["vae_paper", "conv_unpool"]))
     keys = [stage.key for stage in stages]
     assert keys == [
-        "data", "sweep:vae_paper", "sweep:conv_unpool", "evaluate:vae_paper", "evaluate:conv_unpool", "ppo", "report",
+        "data", "sweep:vae_paper", "sweep:conv_unpool", "evaluate:vae_paper", "evaluate:conv_unpool", "train", "policy",
+        "report",
     ]  # fmt: skip
-    assert "ppo" not in [stage.key for stage in plan(_options(ppo_steps=0))]
+    keys = [stage.key for stage in plan(_options(ppo_steps=1, train_frames=0, policy_frames=0))]
+    assert keys == ["data", "sweep:vae_paper", "evaluate:vae_paper", "ppo", "report"]
+
+
+def test_a_run_on_defaults_is_planned_for_twelve_minutes() -> None:
+    """The plan of all architectures; the seconds of a stage are estimates from rates of an idle core."""
+    from heist_encoders.autoencoders import autoencoder_names
+    from heist_encoders.tuning import space_names
+
+    families = [name for name in autoencoder_names() if name in space_names()]
+    assert len(families) >= 8
+    assert sum(stage.seconds for stage in plan(_options(families=families[:8]))) < 12 * 60

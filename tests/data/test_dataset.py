@@ -6,12 +6,14 @@ import contextlib
 import importlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from heist_encoders.constants import TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.data.dataset import Dataset, open_dataset
@@ -19,6 +21,7 @@ from heist_encoders.data.generate import generate
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import draw_chunk
+from heist_encoders.data.stream import FrameStream
 from heist_encoders.data.verify import repair, verify
 from heist_encoders.engine import Engine
 from heist_encoders.errors import ConfigError, DatasetError, ResourceError, UnknownNameError
@@ -276,3 +279,27 @@ def test_a_failed_generation_blocks_nothing(
         generate(DatasetSpec(size=64, seed=1), out, address=address)
     assert out.exists() == (address is None)
     assert len(generate_local(DatasetSpec(size=32, seed=2), out)) == 32
+
+
+def test_what_travels_is_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = DatasetSpec(size=64, seed=3)
+    data = generate_local(spec, "data")
+    stream = FrameStream(DatasetSpec(size=64, seed=4), data)
+    things = (data, data.torch("train"), stream)
+    before = [len(pickle.dumps(thing)) for thing in things]
+    frames, labels = data.frames("train"), data.labels("train")
+    assert data.semantic_maps("train") is not None
+    assert torch.equal(data.torch("train")[3][0], torch.from_numpy(frames[3].copy()))
+    assert len(stream.frames("train")) > 0
+    pickles = [pickle.dumps(thing) for thing in things]
+    assert [len(text) for text in pickles] == before
+    assert max(before) < 4_000
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again, view, drawn = (pickle.loads(text) for text in pickles)
+    assert (again.frames("train") == frames).all()
+    assert again.labels("train").equals(labels)
+    assert len(view) == len(frames)
+    assert torch.equal(view[3][0], torch.from_numpy(frames[3].copy()))
+    assert (drawn.frames("test") == data.frames("test")).all()

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from heist_encoders.autoencoders import autoencoder_names, to_input
 from heist_encoders.errors import ConfigError, HeistEncodersError, MissingDependencyError, UnknownNameError
 from heist_encoders.zoo import backends, load_encoder
+from heist_encoders.zoo import encoder as module
 from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.making import make_artifact, played_frames
 
@@ -167,6 +169,48 @@ def test_bad_options(saved: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingDependencyError, match="pip install"):
         load_encoder(saved, device="cpu", backend="openvino")
     assert load_encoder(saved, device="cpu").backend == "torch"  # there is no other
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_threads_may_share_an_encoder(saved: Artifact, backend: str) -> None:
+    encoder = load_encoder(saved, backend=backend, device="cpu")
+    frames = [played_frames(16, seed=seed) for seed in range(4)]
+    expected = [encoder.encode(part) for part in frames]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            for found, right in zip(pool.map(encoder.encode, frames), expected, strict=True):
+                np.testing.assert_array_equal(found, right)
+
+
+def test_a_pickle_leaves_open_what_was_left_to_the_machine(saved: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = played_frames(2)
+    encoder = load_encoder(saved)
+    expected, data = encoder.encode(frames), pickle.dumps(encoder)
+    fixed = pickle.dumps(load_encoder(saved, backend="torch", threads=1, device="cpu"))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: name != "openvino" and found(name, *more))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    elsewhere = pickle.loads(data)
+    assert (elsewhere.backend, elsewhere.device) == ("torch", "cpu")
+    np.testing.assert_allclose(elsewhere.encode(frames), expected, rtol=1e-3, atol=1e-4)
+    assert pickle.dumps(elsewhere) == data
+    assert (pickle.loads(fixed).backend, pickle.loads(fixed).threads) == ("torch", 1)
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_memory_is_bounded_whatever_the_number_of_frames(
+    saved: Artifact, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load_encoder(saved, backend=backend, device="cpu")
+    frames = played_frames(7)
+    encodings, pictures = encoder.encode(frames), encoder.reconstruct(frames)
+    sizes: list[int] = []
+    inner = encoder._encode
+    monkeypatch.setattr(encoder, "_encode", lambda part: (sizes.append(len(part)), inner(part))[1])
+    monkeypatch.setattr(module, "BATCH", 3)
+    np.testing.assert_allclose(encoder.encode(frames), encodings, rtol=1e-4, atol=1e-5)
+    assert sizes == [3, 3, 1]
+    assert np.abs(encoder.reconstruct(frames).astype(int) - pictures).max() <= 1
 
 
 @pytest.mark.gpu
