@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from heist_encoders.errors import ResourceError
@@ -58,21 +59,22 @@ def full_disk_told(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling of ``path`` to write; at the end it takes the place of ``path``.
+    """Give a temporary sibling of ``path`` (with its ending) to write; at the end it takes the place of ``path``.
 
     A kill at any moment leaves either the old file or the new one, whole.
 
     Raises:
         ResourceError: if the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         with full_disk_told(path):
             yield temporary
             sync(temporary)
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     sync(path.parent)
 
 

@@ -1,15 +1,13 @@
-"""Files that appear whole or not at all: written to a temporary sibling, flushed, renamed."""
+"""Files of evaluations and reports: whole or absent, in folders that are made."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from heist_encoders.errors import ConfigError
-from heist_encoders.files import full_disk_told
+from heist_encoders.files import whole_file
 
 
 @contextlib.contextmanager
@@ -21,19 +19,12 @@ def temporary_sibling(path: Path) -> Iterator[Path]:
     Raises:
         ConfigError: if the folder can't be written. ResourceError: if the disk is full.
     """
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        with full_disk_told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary:
             yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
     except (FileExistsError, NotADirectoryError, PermissionError, IsADirectoryError) as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}; choose a folder that is writable") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

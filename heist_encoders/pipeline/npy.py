@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ResourceError
+from heist_encoders.files import whole_file
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -38,8 +38,7 @@ def export_npy(dataset: Dataset, folder: Path) -> list[tuple[Path, tuple[int, ..
     written = []
     for split, frames in splits.items():
         path = folder / FILES[split]
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with whole_file(path) as temporary:
             target = open_memmap(  # type: ignore[no-untyped-call]
                 temporary, mode="w+", dtype=frames.dtype, shape=frames.shape
             )
@@ -47,8 +46,5 @@ def export_npy(dataset: Dataset, folder: Path) -> list[tuple[Path, tuple[int, ..
                 target[start : start + _CHUNK] = frames[start : start + _CHUNK]
             target.flush()
             del target
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
         written.append((path, tuple(frames.shape)))
     return written

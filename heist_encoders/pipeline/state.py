@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pydantic
+from filelock import FileLock, Timeout
 
 from heist_encoders.config import Config
 from heist_encoders.constants import DISTRIBUTION_MODES
@@ -98,11 +98,12 @@ def open_state(folder: Path, options: RunOptions) -> Iterator[RunState]:
         )
     stages = {} if fresh else _read(path, options)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another run works in {folder}; wait for it or choose another --out") from None
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(f"another run works in {folder}; wait for it or choose another --out") from None
+    with lock:
         state = RunState(folder, options, stages)
         if fresh:
             state.save()

@@ -20,7 +20,7 @@ A preset's (smoke, quick, full) says *how much* is spent, and fits every family:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 PRESETS = ("smoke", "quick", "full")
 SECTIONS = ("train", "objective", "sweep")
+_NEEDS_MAPS: dict[str, Callable[[Any], bool]] = {"weighting": lambda value: value == "classes", "semantic_map": bool}
+"""Setting of the loss -> whether a value of it needs semantic maps."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,10 @@ class SearchSpace:
         if task_of(spec.game).classes:
             return
         defaults = TrainConfig.from_dict({"autoencoder": self.autoencoder}).loss.model_dump()
-        # What a value must be to ask for semantic maps.
-        for name in ("weighting", "semantic_map"):
+        for name, needs in _NEEDS_MAPS.items():
             value = self.parameters.get(f"loss.{name}", defaults[name])
             values = (*value.extremes(), value.otherwise) if isinstance(value, Sampled) else (value,)
-            if any(one == "classes" if name == "weighting" else bool(one) for one in values):
+            if any(needs(one) for one in values):
                 raise ConfigError(
                     f"search space {self.name}: loss.{name} = {readable(value)!r} needs semantic maps, which "
                     f"{spec.game} does not have; use a space with loss.weighting: rarity and loss.semantic_map: 0"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.zoo.artifact import CONFIG, verify
@@ -86,7 +87,7 @@ def _one_at_a_time(cache: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # whole_folder says what is wrong with the folder
             cache.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(stack.enter_context((cache / ".lock").open("a")), fcntl.LOCK_EX)
+            stack.enter_context(FileLock(cache / ".lock"))
         yield
 
 

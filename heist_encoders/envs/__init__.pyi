@@ -1,0 +1,10 @@
+from .history import HistoryEnv as HistoryEnv
+from .history import HistoryVectorEnv as HistoryVectorEnv
+from .make import make_env as make_env
+from .make import make_vector_env as make_vector_env
+from .options import EnvConfig as EnvConfig
+from .registration import register_all as register_all
+from .registration import register_encoder_env as register_encoder_env
+from .registration import registered_ids as registered_ids
+from .single import HeistEnv as HeistEnv
+from .vector import HeistVectorEnv as HeistVectorEnv

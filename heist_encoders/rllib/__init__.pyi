@@ -1,0 +1,14 @@
+from .env_runner import ArrayEnvRunner as ArrayEnvRunner
+from .evaluation import PolicyEvaluation as PolicyEvaluation
+from .evaluation import evaluate_policy as evaluate_policy
+from .evaluation import evaluation_function as evaluation_function
+from .module import EncoderPPOCatalog as EncoderPPOCatalog
+from .options import PPOOptions as PPOOptions
+from .player import RLlibPlayer as RLlibPlayer
+from .ppo import ppo_config as ppo_config
+from .preprocessor import EncodeObservations as EncodeObservations
+from .registration import env_name as env_name
+from .registration import register as register
+from .sharing import share as share
+from .training import PPOResult as PPOResult
+from .training import train_ppo as train_ppo

@@ -1,0 +1,13 @@
+from .events import SweepEvent as SweepEvent
+from .options import Objective as Objective
+from .options import SweepOptions as SweepOptions
+from .optuna_tpe import optuna_search as optuna_search
+from .results import SweepResult as SweepResult
+from .results import load_result as load_result
+from .spaces import SearchSpace as SearchSpace
+from .spaces import load_space as load_space
+from .spaces import search_space as search_space
+from .spaces import space_names as space_names
+from .sweeps import sweep as sweep
+from .trial_function import trainable as trainable
+from .winner import promote_winner as promote_winner

@@ -1,0 +1,11 @@
+from .artifact import Artifact as Artifact
+from .artifact import load_artifact as load_artifact
+from .artifact import save_artifact as save_artifact
+from .artifact import update_metrics as update_metrics
+from .artifact import verify as verify
+from .encoder import Encoder as Encoder
+from .encoder import load_encoder as load_encoder
+from .lookup import find_artifact as find_artifact
+from .lookup import list_artifacts as list_artifacts
+from .lookup import promote as promote
+from .options import EncoderOptions as EncoderOptions
