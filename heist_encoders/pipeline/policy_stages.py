@@ -40,7 +40,7 @@ def make_training(job: Job) -> dict[str, Any]:
 
     def listen(state: Any) -> None:
         detail = f"{state.samples:,} of {frames:,} frames, {state.samples_per_second:,.0f} frames/s"
-        job.progress.count(0.9 * state.samples, frames, detail)
+        job.progress.count(0.9 * min(state.samples, frames), frames, detail)  # whole batches may be more
 
     folder = job.out / TRAINING
     result = train(
