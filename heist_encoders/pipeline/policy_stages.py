@@ -101,7 +101,8 @@ def make_policy(job: Job) -> dict[str, Any]:
             workers=min(2, cpu_count()), progress=listen,
         )  # fmt: skip
         played = {}
-        for number, player in enumerate((policy, "random")):
+        players: tuple[Policy | str, ...] = (policy, "random")
+        for number, player in enumerate(players):
             who = "random player" if player == "random" else "policy"
             job.progress.count(0.85 + 0.05 * number, 1, f"{who} on {LEVELS} evaluation levels")
             played[who] = play_levels(player, options.mode, EVALUATION_LEVELS[:LEVELS], seed=options.seed)
