@@ -144,15 +144,16 @@ def reconstruction_video(
     shown = reconstruct_frames(model, frames)
     errors = (np.square(shown.astype(np.float32) - frames) / 255**2).mean((1, 2, 3))
     side, gap, bar = 64 * scale, 8, 44
+    letters = font(18)
     film = np.empty((len(frames), side + bar, 2 * side + gap, 3), np.uint8)
     for i, (original, copy) in enumerate(zip(frames, shown, strict=True)):
         image = Image.new("RGB", (2 * side + gap, side + bar), "white")
         for x, picture in ((0, original), (side + gap, copy)):
             image.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (x, bar))
         draw: Any = ImageDraw.Draw(image)
-        draw.text((4, 12), "original", fill="black", font=font(18))
-        draw.text((side + gap, 12), f"{getattr(model, 'name', 'reconstruction')}", fill="black", font=font(18))
-        draw.text((2 * side + gap - 4, 12), f"MSE {errors[i]:.5f}", fill="#444", font=font(18), anchor="ra")
+        draw.text((4, 12), "original", fill="black", font=letters)
+        draw.text((side + gap, 12), f"{getattr(model, 'name', 'reconstruction')}", fill="black", font=letters)
+        draw.text((2 * side + gap - 4, 12), f"MSE {errors[i]:.5f}", fill="#444", font=letters, anchor="ra")
         film[i] = np.asarray(image)
     return write_video(path, film, fps=fps)
 
