@@ -17,7 +17,7 @@ def trainable(config: dict[str, Any]) -> None:
             config: What ``search_space`` gives (keys of TrainConfig, and ``objective``) and ``dataset``, the path of a
                 dataset. The frames are memory-mapped, so trials on a node share one copy.
 
-        Reports, with a checkpoint, at the epochs ``objective.first_probe * objective.probe_factor ** k`` and at the end:
+        Reports, with a checkpoint, at epochs ``objective.first_probe * objective.probe_factor ** k`` and at the end:
         ``miou`` (a fast estimate, in [0, 1]), ``test_loss``, ``objective`` (to be maximised: ``miou``
         within the limits, hugely negative beyond), ``latent_dimension``, ``latency_ms`` (CPU time of the
         encoder, one frame, one thread), ``params``, ``epoch``, ``samples``, ``samples_per_second``, ``seconds``,
