@@ -12,11 +12,11 @@ import numpy as np
 import heist_encoders
 
 
-def main(out: str | Path = "runs/encoded", size: int = 4_096) -> Path:
+def main(out: str | Path = "runs/encoded", size: int = 4_096, workers: int | None = None) -> Path:
     """Write ``encodings.npy`` (float32, a row a frame) and ``labels.csv`` (the same rows); returns the folder."""
     out = Path(out)
     spec = heist_encoders.DatasetSpec(size=size, distribution_mode="memory", seed=0)
-    dataset = heist_encoders.generate(spec, out / "data")  # by Ray workers; goes on if it was interrupted
+    dataset = heist_encoders.generate(spec, out / "data", workers=workers)  # Ray; goes on if it was interrupted
     encoder = heist_encoders.load_encoder("vae_paper", distribution_mode="memory")
     encodings = encoder.encode(dataset.frames("test"))
     labels = dataset.labels("test")

@@ -49,9 +49,10 @@ def test_start_states() -> None:
     assert example("start_states").main(num_envs=4, steps=100) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_encode_dataset(ray_local: None, tmp_path: Path) -> None:
-    out = example("encode_dataset").main(tmp_path / "out", size=512)
+    out = example("encode_dataset").main(tmp_path / "out", size=512, workers=1)
     assert len(np.load(out / "encodings.npy")) == len(pd.read_csv(out / "labels.csv")) > 0
 
 
