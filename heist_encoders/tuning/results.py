@@ -41,7 +41,8 @@ class SweepResult:
         table: One row a trial, best objective first: ``rank`` (from 1), ``trial``, ``trial_id``, ``status``
             (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, ``reason`` (in words:
             why a trial is not feasible, or what it failed with; else empty), the figures of the trial's best checkpoint
-            (``objective``, ``miou``, ...), every searched parameter under its dotted name, ``checkpoint`` (folder relative to ``path``; empty if there is none).
+            (``objective``, ``miou``, ...), every searched parameter under its dotted name, ``checkpoint`` (folder
+            relative to ``path``; empty if there is none).
         finished: Whether every trial is done.
         plan: How the sweep was set up (content of ``sweep.json``).
     """

@@ -21,7 +21,8 @@ def trainable(config: dict[str, Any]) -> None:
     ``miou`` (a fast estimate, in [0, 1]), ``test_loss``, ``objective`` (to be maximised: ``miou``
     within the limits, hugely negative beyond), ``latent_dimension``, ``latency_ms`` (CPU time of the
     encoder, one frame, one thread), ``params``, ``epoch``, ``samples``, ``samples_per_second``, ``seconds``,
-    ``feasible``, ``reason`` (why not), ``complete``. The checkpoint's folder ``artifact`` is what ``heist_encoders.zoo`` loads. A trial has as many threads as CPUs.
+    ``feasible``, ``reason`` (why not), ``complete``. The checkpoint's folder ``artifact`` is
+    what ``heist_encoders.zoo`` loads. A trial has as many threads as CPUs.
 
     Raises:
         ConfigError, DatasetError: if the configuration or the dataset can't be used; the trial fails with that line.
