@@ -38,6 +38,10 @@ class ResourceError(HeistEncodersError):
     """Not enough CPUs, GPUs, memory or disk for what was asked."""
 
 
+class HeistEncodersWarning(UserWarning):
+    """Something that a user should know before trusting a result. The command line prints it as one line."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """A phrase that offers the known names closest to ``name``: ``did you mean 'a' or 'b'?``, else all of them."""
     known = sorted(known)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from heist_encoders.errors import HeistEncodersWarning
 from heist_encoders.json_text import plain
 
 _resume_hint = "run the same command again"
@@ -70,6 +71,10 @@ def print_table(
     Console(file=stream, width=width, highlight=False, markup=False).print(table)
 
 
+def _as_line(message: Any, *_: Any) -> str:
+    return f"warning: {' '.join(str(message).split())}\n"
+
+
 def quiet_libraries() -> None:
     """Silence what Ray and other libraries print by themselves. Called before any of them is imported."""
     for name, value in {
@@ -91,3 +96,5 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", HeistEncodersWarning)
+        warnings.formatwarning = _as_line  # type: ignore[assignment]

@@ -125,14 +125,19 @@ class EnvOptions:
     @property
     def last_level(self) -> int:
         """The last level of the set. Without a size it ends before the evaluation levels, unless it starts in them."""
-        if self.num_levels:
-            return self.start_level + self.num_levels - 1
-        return EVALUATION_LEVELS.start - 1 if self.start_level < EVALUATION_LEVELS.start else MAX_LEVEL_SEED
+        return level_set(self.start_level, self.num_levels)[-1]
 
     @property
     def action_space(self) -> spaces.Discrete[Any]:
         """The actions of one game."""
         return spaces.Discrete(self.num_actions)
+
+
+def level_set(start_level: int, num_levels: int) -> range:
+    """The levels that an environment with these options plays."""
+    if num_levels:
+        return range(start_level, start_level + num_levels)
+    return range(start_level, EVALUATION_LEVELS.start if start_level < EVALUATION_LEVELS.start else MAX_LEVEL_SEED + 1)
 
 
 def resolve_options(

@@ -169,6 +169,8 @@ def load_policy(
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from heist_encoders.autoencoders.threads import one_thread
+
     path = find_policy(name_or_path, distribution_mode)
     config = read_config(path, PolicyConfig, {WEIGHTS, METRICS, CARD}, FORMAT_VERSION, "policy", "save_policy")
     check_files(path, config.files)
@@ -179,8 +181,9 @@ def load_policy(
         )
     try:
         metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
-        head = HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions])
-        head.load_state_dict(load_file(path / WEIGHTS))
+        with one_thread():
+            head = HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions])
+            head.load_state_dict(load_file(path / WEIGHTS))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {reason}") from None

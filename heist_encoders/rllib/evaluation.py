@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from heist_encoders.constants import EVALUATION_LEVELS
-from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.envs.options import level_set
+from heist_encoders.errors import ConfigError, HeistEncodersWarning, unknown_name
 from heist_encoders.policies.play import LevelResult, OraclePlayer, Player, RandomPlayer, play_episodes
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.player import RLlibPlayer
@@ -103,8 +105,8 @@ def evaluate_policy(
     Args:
         policy: a built RLlib algorithm, the folder of a checkpoint (of ``train_ppo``, or of RLlib's with ``env`` and
             ``env_config``), ``"random"``, ``"oracle"``, or a ``Player``.
-        levels: how many of the fixed evaluation levels, which no policy is trained on unless its
-            ``start_level`` and ``num_levels`` reach 1.5e9, or a list of level seeds.
+        levels: how many of the fixed evaluation levels, or a list of level seeds. A ``HeistEncodersWarning`` says how
+            many of them the policy was trained on, if any.
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
             checkpoint of ``train_ppo`` know them.
         env: the environment's name in RLlib, only for checkpoints of RLlib's.
@@ -124,6 +126,8 @@ def evaluate_policy(
     if not seeds or num_games < 1:
         raise ConfigError(f"levels = {levels!r}, num_games = {num_games}: expected at least one of each")
     player, options = _player(policy, env, dict(env_config or {}), greedy, seed)
+    if policy not in ("random", "oracle"):
+        _warn_of_seen(seeds, options)
     started = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -170,6 +174,18 @@ def _log(metrics: Any, value: Any, key: tuple[str, ...]) -> None:
             _log(metrics, item, (*key, name))
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         metrics.log_value(key, value, window=1)
+
+
+def _warn_of_seen(seeds: Sequence[int], options: Mapping[str, Any]) -> None:
+    trained = level_set(int(options.get("start_level") or 0), int(options.get("num_levels") or 0))
+    seen = sum(seed in trained for seed in seeds)
+    if seen:
+        warnings.warn(
+            f"{seen} of {len(seeds)} levels are among those that the policy was trained on ({trained[0]} to "
+            f"{trained[-1]}): the figures do not say how it plays levels it has not seen",
+            HeistEncodersWarning,
+            stacklevel=3,
+        )
 
 
 def _player(

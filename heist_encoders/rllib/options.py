@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from heist_encoders.config import one_of
-from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, HEADS
-from heist_encoders.envs.options import ACTIONS, GameOptions
+from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, EVALUATION_LEVELS, GAMES, HEADS
+from heist_encoders.envs.options import ACTIONS, GameOptions, level_set
 from heist_encoders.envs.starts import StartOptions, check_starts
 from heist_encoders.errors import UnknownNameError
 from heist_encoders.zoo.options import EncoderOptions, Threads
@@ -101,6 +101,12 @@ class PPOOptions(GameOptions):
             raise ValueError(
                 f"num_envs = {self.num_envs}: expected a positive multiple of num_env_runners = "
                 f"{self.num_env_runners}, for they are divided over the env runners"
+            )
+        levels = level_set(self.start_level, self.num_levels)
+        if levels.start < EVALUATION_LEVELS.stop and EVALUATION_LEVELS.start < levels.stop:
+            raise ValueError(
+                f"start_level = {self.start_level} with num_levels = {self.num_levels} trains on evaluation levels "
+                f"({EVALUATION_LEVELS.start} to {EVALUATION_LEVELS.stop - 1}), which no training may see"
             )
         check_starts(self, self.game)
         if self.fine_tune is not None and self.placement != "module":

@@ -36,12 +36,23 @@ EPOCHS = 3
 class EncodedPPOConfig(PPOConfig):
     """RLlib's PPOConfig for encoded environments.
 
+    Its environment's name is known wherever it is unpickled, so ``Algorithm.from_checkpoint`` works in a fresh process.
     ``build_algo`` first starts Ray if need be, and checks that the CPUs asked for exist. What is given to
     ``rl_module(model_config=...)`` is merged over what ``ppo_config`` prepared: an encoder in the module stays there.
     """
 
     def __init__(self, algo_class: Any = None) -> None:
         super().__init__(algo_class=algo_class or PPO)  # type: ignore[no-untyped-call]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickled in a fresh process, as a checkpoint is restored, it makes its environment's name known again."""
+        self.__dict__.update(state)
+        self._register_env()
+
+    def _register_env(self) -> None:
+        name: Any = self.env
+        if isinstance(name, str) and name.startswith(PREFIX):
+            register(name.removeprefix(PREFIX))
 
     def rl_module(
         self,
@@ -82,9 +93,7 @@ class EncodedPPOConfig(PPOConfig):
         """
         start_ray()
         # Names that were registered before an earlier Ray was shut down went with it.
-        name: Any = self.env
-        if isinstance(name, str) and name.startswith(PREFIX):
-            register(name.removeprefix(PREFIX))
+        self._register_env()
         check_resources(self)
         for reference in references_of(self):
             share(reference)

@@ -112,11 +112,11 @@ class SearchSpace:
                 )
         if task_of(spec.game).classes:
             return
-        defaults = TrainConfig.from_dict({"autoencoder": self.autoencoder}).loss.model_dump()
-        for name, needs in _NEEDS_MAPS.items():
-            value = self.parameters.get(f"loss.{name}", defaults[name])
-            values = (*value.extremes(), value.otherwise) if isinstance(value, Sampled) else (value,)
-            if any(needs(one) for one in values):
+        loss = TrainConfig.from_dict({"autoencoder": self.autoencoder}).loss
+        for name, without in (("weighting", ("rarity", "none")), ("semantic_map", (0,))):
+            value = self.parameters.get(f"loss.{name}", getattr(loss, name))
+            values = [*value.extremes(), value.otherwise] if isinstance(value, Sampled) else [value]
+            if any(one not in (*without, None) for one in values):
                 raise ConfigError(
                     f"search space {self.name}: loss.{name} = {readable(value)!r} needs semantic maps, which "
                     f"{spec.game} does not have; use a space with loss.weighting: rarity and loss.semantic_map: 0"

@@ -119,21 +119,23 @@ class Artifact:
         from safetensors.torch import load_file
 
         from heist_encoders.autoencoders.registry import create_autoencoder
+        from heist_encoders.autoencoders.threads import one_thread
 
-        model = create_autoencoder(self.family, self.params)
-        state = load_file(self.path / WEIGHTS, device="cpu")
-        for key in (MEAN_KEY, STD_KEY):
-            state.pop(key, None)
-        try:
-            model.load_state_dict(state)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise ArtifactError(f"the weights in {self.path} are not those of a {self.family}: {reason}") from None
-        if tuple(model.encoding_shape) != self.encoding_shape:
-            raise ArtifactError(
-                f"{self.path}: {self.family} gives encodings of shape {tuple(model.encoding_shape)}, but {CONFIG} "
-                f"says {self.encoding_shape}; save it again with save_artifact"
-            )
+        with one_thread():  # weights that are overwritten anyway must not start threads that a fork would miss
+            model = create_autoencoder(self.family, self.params)
+            state = load_file(self.path / WEIGHTS, device="cpu")
+            for key in (MEAN_KEY, STD_KEY):
+                state.pop(key, None)
+            try:
+                model.load_state_dict(state)
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())
+                raise ArtifactError(f"the weights in {self.path} are not those of a {self.family}: {reason}") from None
+            if tuple(model.encoding_shape) != self.encoding_shape:
+                raise ArtifactError(
+                    f"{self.path}: {self.family} gives encodings of shape {tuple(model.encoding_shape)}, but {CONFIG} "
+                    f"says {self.encoding_shape}; save it again with save_artifact"
+                )
         return model.eval().to(device)
 
 

@@ -57,12 +57,17 @@ def default_threads() -> int:
     """Threads to encode with: ``OMP_NUM_THREADS`` if set, else as many as torch uses in this process."""
     import torch
 
+    import heist_encoders.autoencoders.threads  # noqa: F401 - one thread in processes that are forked
+
     given = os.environ.get("OMP_NUM_THREADS", "")
     return min(int(given), torch.get_num_threads()) if given.isdigit() and int(given) else torch.get_num_threads()
 
 
 class TorchBackend:
-    """The model itself, in eval and inference mode, channels last."""
+    """The model itself, in eval and inference mode, channels last.
+
+    Until the first call nothing is computed, so that an encoder may be loaded before a fork and used after it.
+    """
 
     def __init__(self, model: BaseAutoencoder, device: str, precision: str) -> None:
         import torch
@@ -70,15 +75,23 @@ class TorchBackend:
         self._torch = torch
         self._device = torch.device(device)
         self._model = model.to(self._device)
-        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._channels_last, self._lock = False, threading.Lock()
         self._bfloat16 = precision == "bfloat16"
 
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Backend``."""
         torch = self._torch
+        if not self._channels_last:
+            self._prepare()
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             encodings: NDArray[np.float32] = self._model.encode(self._input(frames)).float().cpu().numpy()
         return encodings
+
+    def _prepare(self) -> None:
+        with self._lock:
+            if not self._channels_last:
+                self._model.to(memory_format=self._torch.channels_last)  # type: ignore[call-overload]
+                self._channels_last = True
 
     def _input(self, frames: NDArray[np.uint8]) -> torch.Tensor:
         from heist_encoders.autoencoders.frames import to_input
@@ -92,18 +105,19 @@ class TorchBackend:
 class OpenVinoBackend:
     """The encoding half as an OpenVINO graph that takes uint8 frames.
 
-    Each thread that calls has an infer request of its own: one that computes refuses another caller.
+    Each thread that calls has an infer request of its own: one that computes refuses another caller. The graph is
+    compiled at the first call of each process, so that an encoder may be loaded before a fork and used after it.
     """
 
     def __init__(self, artifact: Artifact, precision: str, threads: int) -> None:
-        self._compiled = _compiled(artifact, precision, threads)
+        self._options = (artifact, precision, threads)
         self._own = threading.local()
 
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See ``Backend``."""
-        request = getattr(self._own, "request", None)
-        if request is None:
-            request = self._own.request = self._compiled.create_infer_request()
+        if getattr(self._own, "process", None) != os.getpid():
+            self._own.process, self._own.request = os.getpid(), _compiled(*self._options).create_infer_request()
+        request = self._own.request
         request.infer([np.ascontiguousarray(frames)], share_inputs=True)
         encodings: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
         return encodings
@@ -126,11 +140,16 @@ class _ByHash:
 
 def _compiled(artifact: Artifact, precision: str, threads: int) -> Any:
     """The compiled graph; kept in this process, so that many encoders of one artifact share it."""
-    return _compile(_ByHash(artifact), precision, threads)
+    with _compiling:
+        return _compile(_ByHash(artifact), precision, threads, os.getpid())
+
+
+_compiling = threading.Lock()
+"""Threads that need one graph wait for whoever compiles it."""
 
 
 @functools.lru_cache(maxsize=16)
-def _compile(key: _ByHash, precision: str, threads: int) -> Any:
+def _compile(key: _ByHash, precision: str, threads: int, process: int) -> Any:
     import openvino
 
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16"}

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         (["generate", "--out", "x", "--balance", "elments"], "did you mean 'elements'"),
         (["generate", "--out", "x", "--game", "coinrun", "--balance", "elements"], "it can have natural, basic"),
         (["generate", "--out", "x", "--game", "coinrun", "--mode", "memory"], "it has easy, hard"),
-        (["generate", "--out", "x", "--size", "64", "--address", "127.0.0.1:1"], "no Ray cluster answers"),
         (["generate", "--out", ""], "the path is empty"),
         (["train", "vae_paper", "--data", "d", "--out", ""], "the path is empty"),
         (["tune", "vae_paper", "--data", "d", "--out", ""], "the path is empty"),

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.envs import EnvConfig
-from heist_encoders.errors import ConfigError
+from heist_encoders.envs.options import level_set
+from heist_encoders.errors import ConfigError, HeistEncodersWarning
 from heist_encoders.rllib import PPOOptions, ppo_config
+from heist_encoders.rllib.evaluation import _warn_of_seen
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.options import EncoderOptions
 
@@ -86,3 +89,22 @@ def test_bad_file(tmp_path: Path) -> None:
     path.write_text("num_env: 3\n")
     with pytest.raises(ConfigError, match=r"ppo\.yaml: unknown key 'num_env'; did you mean 'num_envs'"):
         ppo_config("conv_maxpool", path)
+
+
+@pytest.mark.parametrize(
+    ("start", "count"), [(0, 0), (0, 1_500_000_000), (1_499_999_999, 0), (2_000_000_000, 0), (2_000_000_000, 5)]
+)
+def test_all_levels_but_those_of_evaluation_may_be_trained_on(start: int, count: int) -> None:
+    options = PPOOptions(start_level=start, num_levels=count)
+    assert not set(EVALUATION_LEVELS[:: 10**8]) & set(level_set(options.start_level, options.num_levels)[:10])
+
+
+def test_levels_that_were_trained_on_are_told() -> None:
+    first = EVALUATION_LEVELS.start
+    trained = {"start_level": first + 2, "num_levels": 4}  # as a config of one's own may say
+    with pytest.warns(HeistEncodersWarning, match="^3 of 5 levels are among those that the policy was trained on"):
+        _warn_of_seen(EVALUATION_LEVELS[:5], trained)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _warn_of_seen(EVALUATION_LEVELS[:5], {})
+        _warn_of_seen(EVALUATION_LEVELS[:2], trained)

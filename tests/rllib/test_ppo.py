@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import ray
 import torch
 from numpy.typing import NDArray
 from ray.rllib.algorithms.ppo.ppo_catalog import PPOCatalog
@@ -215,6 +216,9 @@ def test_same_seed_same_training(tiny: Tiny) -> None:
         ({"backend": "onnx"}, UnknownNameError, "unknown backend 'onnx'"),
         ({"precision": "half"}, UnknownNameError, "known: bfloat16, float32"),
         ({"num_levels": -1}, ConfigError, "num_levels"),
+        ({"start_level": 1_500_000_000, "num_levels": 10}, ConfigError, "trains on evaluation levels"),
+        ({"start_level": 1_700_000_000}, ConfigError, "trains on evaluation levels"),
+        ({"num_levels": 1_500_000_001}, ConfigError, "trains on evaluation levels"),
         ({"num_envs": 5, "num_env_runners": 2}, ConfigError, "multiple"),
         ({"num_env_runners": -1}, ConfigError, "num_env_runners"),
         ({"fine_tune": 0.1}, ConfigError, "placement='module'"),
@@ -235,3 +239,21 @@ def test_more_runners_than_cpus(tiny: Tiny) -> None:
     with pytest.raises(ResourceError, match="4 CPUs asked for") as caught:
         tiny(num_env_runners=4).build_algo()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("placement", ["env", "module"])
+def test_a_config_knows_its_environment_in_a_fresh_process(tiny: Tiny, placement: str, tmp_path: Path) -> None:
+    config = tiny(placement=placement)
+    (tmp_path / "config").write_bytes(ray.cloudpickle.dumps(config))  # as a checkpoint of RLlib's holds it
+    code = (
+        "import sys, pickle\n"
+        "from ray.tune.registry import ENV_CREATOR, _global_registry\n"
+        "config = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "env = _global_registry.get(ENV_CREATOR, config.env)(config.env_config)\n"
+        "print(config.env, env.observation_space.shape)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "config"], capture_output=True, text=True, timeout=200, check=False
+    )
+    shape = (32,) if placement == "env" else (64, 64, 3)
+    assert done.stdout.splitlines()[-1:] == [f"{config.env} {shape}"], done.stderr[-2000:]

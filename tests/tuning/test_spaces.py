@@ -21,6 +21,7 @@ FAMILIES = [
     "compact", "conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "grid", "vae_alex", "vae_paper",
 ]  # fmt: skip
 
+PLAIN = {"weighting": "none", "class_share": 0.5}
 COINRUN = {"game": "coinrun", "distribution_mode": "easy", "balance": "natural"}
 
 
@@ -215,8 +216,8 @@ def test_a_metric_is_checked_against_the_game() -> None:
         ({"size": 1, "test_fraction": 0.9}, {}, {}, "the dataset's train split is empty"),
         (COINRUN, {}, {}, "metric 'miou' can't be read from frames of coinrun"),
         (COINRUN, {"metric": "test_loss"}, {}, "loss.weighting = .*needs semantic maps, which coinrun does not have"),
-        (COINRUN, {"metric": "test_loss"}, {"loss": {"weighting": "none"}}, "loss.semantic_map = "),
-        (COINRUN, {"metric": "test_loss"}, {"loss": {"weighting": "none", "semantic_map": 0.0}}, None),
+        (COINRUN, {"metric": "test_loss"}, {"loss": PLAIN}, "loss.semantic_map = "),
+        (COINRUN, {"metric": "test_loss"}, {"loss": {**PLAIN, "semantic_map": 0.0}}, None),
     ],
 )
 def test_a_dataset_is_checked_before_any_trial(
