@@ -20,7 +20,7 @@ A preset's (smoke, quick, full) says *how much* is spent, and fits every family:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 PRESETS = ("smoke", "quick", "full")
 SECTIONS = ("train", "objective", "sweep")
-_NEEDS_MAPS: dict[str, Callable[[Any], bool]] = {"weighting": lambda value: value == "classes", "semantic_map": bool}
-"""Setting of the loss -> whether a value of it needs semantic maps."""
 
 
 @dataclass(frozen=True)
