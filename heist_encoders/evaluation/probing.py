@@ -26,7 +26,7 @@ from heist_encoders.training.hardware import torch_threads
 
 FAST_TRAIN, FAST_TEST = 4_000, 1_000
 """Frames that ``fast=True`` uses."""
-FAST_MAPS = MapProbeSettings(samples=8_000)
+FAST_MAPS = MapProbeSettings(samples=4_000, max_passes=4)
 KINDS = {"linear": None, "mlp": HIDDEN}
 """Kind of probe -> hidden units."""
 
