@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,23 @@ from heist_encoders.paths import user_path
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads ``1e-6`` as a number, as YAML 1.2 does (PyYAML's YAML 1.1 reads it as a string)."""
+    """SafeLoader that reads ``1e-6`` as a number and refuses a key that is given twice, both as YAML 1.2 does.
+
+    PyYAML's YAML 1.1 reads a string, and takes the last of the values without a word.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        given: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and given.setdefault(key, line) != line:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice, in lines {given[key]} and {line}; leave one out"
+                )
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -57,11 +59,24 @@ def _procgen() -> Any:
             warnings.simplefilter("ignore")
             from procgen import ProcgenGym3Env
     except ImportError as error:
+        if hiding := _hiding():
+            raise MissingDependencyError(
+                f"procgen cannot be imported ({error}): {hiding} hides a package of that name; rename the file"
+            ) from None
         raise MissingDependencyError(
             f"procgen is not installed ({error}); install procgen==0.10.7 (Python 3.10) or "
             "procgen-mirror==0.10.7 (Python 3.11, 3.12)"
         ) from None
     return ProcgenGym3Env
+
+
+def _hiding() -> str | None:
+    """The file of the user's that was imported in place of a package that procgen needs, if there is one."""
+    for name in ("procgen", "gym", "gym3", "gym_notices", "cffi", "filelock", "numpy"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and os.path.basename(file) == f"{name}.py":
+            return str(file)
+    return None
 
 
 def check_game(game: str, distribution_mode: str) -> None:

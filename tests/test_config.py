@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from heist_encoders.config import Config, one_of
+from heist_encoders.config import Config, one_of, read_yaml
 from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.training.config import TrainConfig
 
@@ -94,3 +94,21 @@ def test_resolve_takes_what_a_caller_may_have(tmp_path: Path) -> None:
 def test_another_default_keeps_the_description() -> None:
     assert Pear.model_fields["count"].description == "how many"
     assert Pear().count == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "the key 'a' is given twice, in lines 1 and 3"),
+        ("loss:\n  beta: 1\n  beta: 2\n", "the key 'beta' is given twice, in lines 2 and 3"),
+        ("[{a: 1,\n a: 2}]", "the key 'a' is given twice"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=told) as caught:
+        read_yaml(path)
+    assert str(path) in str(caught.value)
+    path.write_text("base: &base {a: 1}\nmine: {<<: *base, a: 2}\n", encoding="utf-8")
+    assert read_yaml(path)["mine"] == {"a": 2}  # a merge may be overridden

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import heist_encoders
 from heist_encoders import engine as engine_module
 from heist_encoders.constants import GAMES, MAX_LEVEL_SEED, NOOP
 from heist_encoders.engine import RESET, Engine
@@ -96,3 +102,19 @@ def test_procgen_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "procgen", None)
     with pytest.raises(MissingDependencyError, match="procgen is not installed"):
         engine_module.Engine(1)
+
+
+def test_a_script_that_hides_a_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gym.py").write_text("print('mine')\n", encoding="utf-8")
+    code = (
+        "from heist_encoders.engine import Engine\n"
+        "from heist_encoders.errors import MissingDependencyError\n"
+        "try:\n    Engine(1)\nexcept MissingDependencyError as error:\n    print(error)\n"
+    )
+    paths = [str(tmp_path), str(Path(heist_encoders.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+    assert f"{tmp_path / 'gym.py'} hides a package of that name; rename the file" in done.stdout
+    assert "not installed" not in done.stdout

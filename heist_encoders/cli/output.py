@@ -12,6 +12,8 @@ from typing import Any, TextIO
 from heist_encoders.errors import HeistEncodersWarning
 from heist_encoders.json_text import plain
 
+_GAP = 2
+"""Characters between two columns of a table."""
 _resume_hint = "run the same command again"
 
 
@@ -55,20 +57,39 @@ def cell(value: Any) -> str:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, file: TextIO | None = None
 ) -> None:
-    """Print a table: by rich on a terminal, tab-free aligned text otherwise (never cut to a width)."""
+    """Print a table by rich. On a terminal too narrow for it, the columns go on below, the first one repeated."""
     from rich.console import Console
     from rich.table import Table
 
     stream = file or sys.stdout
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     texts = [[cell(value) for value in row] for row in rows]
-    for index, column in enumerate(columns):
-        numeric = all(row[index][:1].isdigit() or row[index][:1] == "-" for row in texts)
-        table.add_column(column, justify="right" if numeric and texts else "left", overflow="fold")
-    for row in texts:
-        table.add_row(*row)
-    width = None if stream.isatty() else 200
-    Console(file=stream, width=width, highlight=False, markup=False).print(table)
+    widths = [max(len(text) for text in column) for column in zip(columns, *texts, strict=True)]
+    console = Console(file=stream, highlight=False, markup=False, width=None if stream.isatty() else sum(widths) + 99)
+    for number, part in enumerate(_parts(widths, console.width)):
+        if number:
+            print(file=stream)
+        table = Table(
+            title=None if number else title, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
+        for index in part:
+            numeric = all(row[index][:1].isdigit() or row[index][:1] == "-" for row in texts)
+            table.add_column(columns[index], justify="right" if numeric and texts else "left", overflow="fold")
+        for row in texts:
+            table.add_row(*(row[index] for index in part))
+        console.print(table)
+
+
+def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Which columns stand side by side: as many as fit into ``room`` characters, the first in every part."""
+    parts: list[list[int]] = [[0]] if widths else []
+    used = widths[0] if widths else 0
+    for index, width in enumerate(widths[1:], start=1):
+        if used + _GAP + width > room and len(parts[-1]) > 1:
+            parts.append([0])
+            used = widths[0]
+        parts[-1].append(index)
+        used += _GAP + width
+    return parts
 
 
 def _as_line(message: Any, *_: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SHAPE, GAMES, NOOP
@@ -51,7 +51,7 @@ class Games:
         self.num = num
         self.options = options
         self.time_limit = GAMES[options.game].time_limit
-        self.engine = Engine(
+        self._engine: Engine | None = Engine(
             num,
             game=options.game,
             distribution_mode=options.distribution_mode,
@@ -64,6 +64,13 @@ class Games:
         self.level_seeds = np.full(num, -1, dtype=np.int64)
         self.level_completes = np.zeros(num, dtype=np.bool_)
         self.done = np.zeros(num, dtype=np.bool_)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine. Raises gymnasium.error.ClosedEnvironmentError after ``close``."""
+        if self._engine is None:
+            raise ClosedEnvironmentError("the environment is closed; make another one")
+        return self._engine
 
     def draw_level(self, random: np.random.Generator) -> int:
         """A level of the level set, drawn by ``random``."""
@@ -155,8 +162,10 @@ class Games:
         return self.engine.get_state(index)
 
     def close(self) -> None:
-        """Free the engine."""
-        self.engine.close()
+        """Free the engine. May be called again."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
 
 def differing(frames: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -89,7 +89,7 @@ def loss_graph(path: Path, history: History, title: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     arrays = history_arrays(history)
-    epochs = arrays.get("epoch", np.arange(1, len(history) + 1, dtype=np.float64))
+    epochs = np.arange(1, len(history) + 1, dtype=np.float64)
     figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -101,6 +101,7 @@ def loss_graph(path: Path, history: History, title: str) -> None:
     if values and min((v.min() for v in values if v.size), default=0) > 0:
         axes.set_yscale("log")
     axes.set(xlabel="epoch", ylabel="loss", title=title)
+    axes.set_xlim(0.5, len(history) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     for side in ("top", "right"):

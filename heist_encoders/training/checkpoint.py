@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -16,6 +17,7 @@ from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import sha256_of, whole_file, write_atomically
 
 STATE = "checkpoint.json"
+LOCK = ".lock"
 FORMAT_VERSION = 1
 
 
@@ -33,6 +35,30 @@ def prepare_folder(out: Path) -> None:
         raise ConfigError(f"out = {out}: {error.strerror}; choose a folder you may write to") from None
     if not os.access(out, os.W_OK | os.X_OK):
         raise ConfigError(f"out = {out}: permission denied; choose a folder you may write to")
+
+
+class FolderLock:
+    """Holds a folder against other trainings until ``release``, or until this process ends, however it does.
+
+    Raises:
+        ConfigError: if another training holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / LOCK).open("a")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ConfigError(
+                f"out = {folder}: another training is writing there; wait for its end or choose another folder"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+
+    def release(self) -> None:
+        """Let others in."""
+        self._file.close()
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:

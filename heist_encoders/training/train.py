@@ -20,7 +20,7 @@ from heist_encoders.autoencoders.registry import create_autoencoder
 from heist_encoders.data.stream import FrameStream
 from heist_encoders.errors import ConfigError
 from heist_encoders.paths import user_path
-from heist_encoders.training.checkpoint import Checkpoint, model_tensors, prepare_folder
+from heist_encoders.training.checkpoint import Checkpoint, FolderLock, model_tensors, prepare_folder
 from heist_encoders.training.config import TrainConfig, as_config
 from heist_encoders.training.data import FrameSource, Split, loss_context, make_feed
 from heist_encoders.training.evaluate import TestResult, test
@@ -134,8 +134,10 @@ class Run:
             "dataset_hash": getattr(dataset, "hash", None),
         }
         self.logs: Logs | None = None
+        self.lock: FolderLock | None = None
         if out is not None:
             prepare_folder(out)
+            self.lock = FolderLock(out) if self.group.rank == 0 else None
             self.checkpoint = Checkpoint(out)
             if resume:
                 self._resume(self.checkpoint)
@@ -200,6 +202,8 @@ class Run:
         self.feed.close()
         if self.logs is not None:
             self.logs.close()
+        if self.lock is not None:
+            self.lock.release()
 
     def _spent(self) -> bool:
         limit = self.config.max_seconds

@@ -18,7 +18,7 @@ from gymnasium.utils.env_checker import check_env
 import heist_encoders
 from heist_encoders.constants import EVALUATION_LEVELS, GAMES, MAX_LEVEL_SEED
 from heist_encoders.engine import Engine
-from heist_encoders.envs import HeistEnv, make_env
+from heist_encoders.envs import HeistEnv, make_env, make_vector_env
 from heist_encoders.envs.games import Games
 from heist_encoders.errors import (
     ArtifactError,
@@ -297,3 +297,22 @@ def test_a_game_stands_still_while_another_is_opened() -> None:
         np.testing.assert_array_equal(games.frames[0], control.frames[0])
         games.step(np.array([action, 0]))
         control.step(np.array([action]))
+
+
+def test_a_closed_environment_says_so() -> None:
+    env = make_env(None, distribution_mode="easy")
+    env.reset(seed=1)
+    env.close()
+    env.close()
+    uses: list[Callable[[], Any]] = [
+        env.reset, lambda: env.reset(options={"level_seed": 3}), lambda: env.step(0), env.get_state, lambda: env.engine,
+    ]  # fmt: skip
+    for use in uses:
+        with pytest.raises(gymnasium.error.ClosedEnvironmentError, match="the environment is closed"):
+            use()
+    envs = make_vector_env(None, num_envs=2, distribution_mode="easy")
+    envs.reset(seed=1)
+    envs.close()
+    for use in (envs.reset, lambda: envs.step([0, 0]), envs.get_states):
+        with pytest.raises(gymnasium.error.ClosedEnvironmentError, match="the environment is closed"):
+            use()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from heist_encoders.errors import ConfigError, MissingDependencyError
@@ -48,6 +50,20 @@ def test_losses_as_npz_and_graph(tmp_path: Path) -> None:
         assert np.isnan(data["test_loss"][1])
     pictures.loss_graph(tmp_path / "loss.png", HISTORY, "a title")
     assert Image.open(tmp_path / "loss.png").size[0] > 400
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_the_axis_of_a_loss_graph_begins_at_the_first_epoch(
+    epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *given: (figures.append(self), save(self, *given))[1])
+    history = [{"epoch": i, "train_loss": 0.1, "test_loss": 0.2} for i in range(epochs)]
+    pictures.loss_graph(tmp_path / "loss.png", history, "a title")
+    axes = figures[0].axes[0]
+    assert axes.get_xlim() == (0.5, epochs + 0.5)
+    assert axes.lines[0].get_xdata().tolist() == list(range(1, epochs + 1))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])

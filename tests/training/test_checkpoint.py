@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from heist_encoders.errors import ArtifactError
-from heist_encoders.training.checkpoint import Checkpoint
+from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.training.checkpoint import Checkpoint, FolderLock
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
 
@@ -75,3 +75,11 @@ def test_a_kill_before_the_commit_leaves_the_epoch_before(tmp_path: Path, monkey
     assert loaded is not None
     assert loaded[0]["epoch"] == 0
     assert torch.equal(loaded[1]["a"], TENSORS["a"])
+
+
+def test_a_folder_takes_one_training_at_a_time(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    with pytest.raises(ConfigError, match="another training is writing there"):
+        FolderLock(tmp_path)
+    lock.release()
+    FolderLock(tmp_path).release()
