@@ -42,7 +42,7 @@ COMMON = {
 TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "easy"): {"max_samples": 400_000},
     ("grid", "memory"): {"max_samples": 320_000},
-    ("grid", "hard"): {"max_samples": 160_000},
+    ("grid", "hard"): {"max_samples": 120_000},
 }
 """(architecture, mode) -> settings over COMMON and the architecture's own. No label is used."""
 
