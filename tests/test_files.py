@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import heist_encoders.evaluation.files
 import heist_encoders.files
 import heist_encoders.zoo.files
 from heist_encoders.cli.main import user_error
@@ -50,7 +49,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
     for module in (heist_encoders.files, heist_encoders.zoo.files):
         monkeypatch.setattr(module, "sync", full)
-    monkeypatch.setattr(heist_encoders.evaluation.files.os, "fsync", full)
     with pytest.raises(ResourceError, match=r"^no room left on the disk to write \S+; make room") as caught:
         write(tmp_path)
     assert "\n" not in str(caught.value)
