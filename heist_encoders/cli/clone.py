@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, Mode, Seed, check_new_policy, examples
+from heist_encoders.cli.options import JsonFlag, Mode, Seed, check_new_policy, examples, given_path
 from heist_encoders.cli.ppo import level_seeds, print_evaluation
 
 EPILOG = examples(
@@ -20,7 +20,9 @@ EPILOG = examples(
 
 def clone(
     encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="Name or folder of an encoder.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the policy goes: a new folder.")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where the policy goes: a new folder.")
+    ],
     mode: Mode = "easy",
     frames: Annotated[int, typer.Option("--frames", min=1, help="Labelled frames to learn from.")] = 200_000,
     samples: Annotated[

@@ -17,6 +17,7 @@ from heist_encoders.cli.options import (
     check_folder,
     check_mode,
     examples,
+    given_path,
     note_sample,
 )
 from heist_encoders.constants import DEFAULT_GAME, MAX_LEVEL_SEED
@@ -53,7 +54,10 @@ def play(
         ),
     ] = "oracle",
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Record to .gif or .mp4. Default: show in a window.")
+        Path | None,
+        typer.Option(
+            "--out", parser=given_path, metavar="FILE", help="Record to .gif or .mp4. Default: show a window."
+        ),
     ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="How many episodes.")] = 1,
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, max=1000, help="Cut each episode there.")] = 300,

@@ -18,6 +18,7 @@ from heist_encoders.cli.options import (
     check_mode,
     check_new_policy,
     examples,
+    given_path,
     note_sample,
 )
 from heist_encoders.cli.schema import flags_of
@@ -67,7 +68,12 @@ def _root(context: typer.Context) -> None:
 def train(
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where learning curve and checkpoints go. Needed for training."),
+        typer.Option(
+            "--out",
+            parser=given_path,
+            metavar="DIR",
+            help="Where learning curve and checkpoints go. Needed for training.",
+        ),
     ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Environment steps in all.")] = 1_000_000,
     config_file: Annotated[
@@ -267,7 +273,9 @@ def export(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="The folder of a PPO training, or of one of its checkpoints.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the policy goes: a new folder.")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where the policy goes: a new folder.")
+    ],
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", metavar="NAME", help="The encoder. Default: the one that the checkpoint names."),
