@@ -27,9 +27,9 @@ SCALE, GAP, LABEL = 2, 4, 180
 
 
 def packaged(mode: str) -> list[Artifact]:
-    """The packaged artifacts of a distribution mode, the highest mIoU first."""
+    """The packaged artifacts of a distribution mode, the highest mIoU first; at the end those without figures of it."""
     found = [a for a in list_artifacts() if a.name == a.family and a.distribution_mode == mode]
-    return sorted(found, key=lambda artifact: -artifact.metrics["probes"]["miou"])
+    return sorted(found, key=lambda artifact: -(artifact.metrics.get("probes", {}).get("miou") or 0.0))
 
 
 def picture(mode: str) -> Image.Image:
@@ -62,7 +62,8 @@ def picture(mode: str) -> Image.Image:
 
 
 def table(artifacts: list[Artifact]) -> str:
-    """A table of the README, as Markdown."""
+    """A table of the README, as Markdown, of the artifacts whose mIoU was measured."""
+    artifacts = [artifact for artifact in artifacts if artifact.metrics.get("probes")]
     groups = ("agent", "key", "door", "exit")
     head = ["name", "id", "latent dimension", "mIoU", "plan accuracy", *groups, "presence F1", "ms a frame"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
@@ -73,7 +74,7 @@ def table(artifacts: list[Artifact]) -> str:
             f"`{env_id_of(artifact.name)}`",
             f"{int(np.prod(artifact.encoding_shape)):,}",
             f"{probes['miou']:.2f}",
-            f"{probes['plan_accuracy']:.2f}",
+            "–" if probes["plan_accuracy"] is None else f"{probes['plan_accuracy']:.2f}",
             *(f"{iou[group]:.2f}" for group in groups),
             f"{probes['presence_f1']:.2f}",
             f"{artifact.metrics['speed']['cpu']['encoder']['1']['median_ms']:.2f}",
