@@ -37,7 +37,12 @@ def install(site: Path, package: str, entry: str, modules: dict[str, str]) -> No
 def site(tmp_path: Path) -> Path:
     site = tmp_path / "site"
     modules = {"my_nets/__init__.py": "", "my_nets/tiny_net.py": ARCHITECTURE, "my_nets/tiny_net.yaml": SPACE}
-    install(site, "my-nets", next(line for line in block("toml").splitlines() if "TinyNet" in line), modules)
+    install(
+        site,
+        "my-nets",
+        next(line for line in block("toml").splitlines() if "TinyNet" in line).replace('"', ""),
+        modules,
+    )
     return site
 
 

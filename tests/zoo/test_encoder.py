@@ -65,6 +65,7 @@ def test_openvino_pins_no_thread(saved: Artifact, threads: int) -> None:
                 with contextlib.suppress(OSError):  # it has ended
                     seen.add(frozenset(os.sched_getaffinity(int(thread))))
 
+    encoder.encode(frames)  # compiles the graph, with short-lived threads of its own
     watcher = threading.Thread(target=watch)
     watcher.start()
     for _ in range(40):

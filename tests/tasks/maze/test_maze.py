@@ -158,4 +158,5 @@ def test_what_maze_has_not() -> None:
         DatasetSpec.from_dict({"game": "maze", "balance": "elements"})
     with pytest.raises(DatasetError, match="maze has no semantic map"):
         TASK.semantic_maps({}, "memory")
-    assert TASK.probe_targets() == ()
+    assert TASK.classes == ()
+    assert [target.name for target in TASK.probe_targets()] == ["presence", "position", "next_move"]
