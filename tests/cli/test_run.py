@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.helpers import finish, start
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 OPTIONS = (
     "--size", 512, "--families", "conv_maxpool", "--seconds-per-family", 2, "--train-frames", 256,
