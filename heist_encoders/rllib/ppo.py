@@ -173,7 +173,8 @@ def ppo_config(
     else:
         head |= _encode_in_module(config, chosen, artifact)
     spec = head_module_spec(artifact.encoding_shape, **head)
-    config.rl_module(rl_module_spec=spec, model_config=spec.model_config)
+    # In the configuration alone: a spec's own model config would win over what the user sets later.
+    config.rl_module(rl_module_spec=dataclasses.replace(spec, model_config=None), model_config=spec.model_config)
     if chosen.set_start_options:
         _start_elsewhere(config)
     if chosen.evaluation_levels:
