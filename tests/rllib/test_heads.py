@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +14,7 @@ from ray.rllib.core.columns import Columns
 
 from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.policies.planner import PlannerConfig
-from heist_encoders.rllib import ppo_config
+from heist_encoders.rllib import PPOOptions, ppo_config
 from heist_encoders.rllib.heads import HEAD_KEY, HeadRLModule, PlannerEncoder, head_module_spec
 from heist_encoders.zoo.artifact import Artifact
 
@@ -129,7 +128,7 @@ def test_errors() -> None:
 
 
 def test_fine_tuned_encoder_below_a_planner(ray_local: None, image_artifact: Artifact) -> None:
-    config = ppo_config(image_artifact, mode="module", fine_tune=0.1, num_envs=4)
+    config = ppo_config(image_artifact, placement="module", fine_tune=0.1, num_envs=4)
     algorithm = config.training(train_batch_size_per_learner=16, minibatch_size=16, num_epochs=1).build_algo()
     try:
         assert any(isinstance(part, PlannerEncoder) for part in algorithm.get_module().modules())
@@ -139,6 +138,6 @@ def test_fine_tuned_encoder_below_a_planner(ray_local: None, image_artifact: Art
 
 
 def test_head_is_an_option_of_ppo_config() -> None:
-    assert inspect.signature(ppo_config).parameters["head"].default == "auto"
+    assert PPOOptions().head == "auto"
     config = ppo_config("conv_unpool", distribution_mode="easy", head="mlp", num_envs=4)
     assert config.model_config[HEAD_KEY]["kind"] == "mlp"
