@@ -124,7 +124,7 @@ def head_module_spec(
     catalog_class: type[HeadCatalog] | None = None,
     **model_config: Any,
 ) -> RLModuleSpec:
-    """A module for ``config.rl_module(rl_module_spec=spec, model_config=spec.model_config)``.
+    """A module for ``config.rl_module(rl_module_spec=spec)``; the spec's model config wins over the configuration's.
 
     Args:
         shape: of one encoding. Observations are flat: ``frame_stack`` encodings, the oldest first, and maybe more.
