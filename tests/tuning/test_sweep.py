@@ -257,7 +257,7 @@ def test_over_the_limits_nothing_wins(ray_local: None, small_dataset: Any, tmp_p
     )
     assert result.best is None
     assert not result.table["feasible"].any()
-    assert result.table["reason"].tolist() == ["latent dimension 32 over 4"]
+    assert result.table["reason"].tolist() == ["latent dimension 8 over 4"]
     with pytest.raises(ConfigError, match="none of 1 trials has a checkpoint within the limits"):
         promote_winner(result.path)
 
