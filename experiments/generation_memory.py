@@ -6,8 +6,8 @@ Shows: the peak memory of all processes of `heist-encoders generate` together (t
 Run:   python experiments/generation_memory.py          (1,000,000 frames, 0.7 GB of disk, 2 to 5 minutes on 2 cores)
 """
 
-# What came out (23 Nov 2026, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.4) stands in docs/data.md. It does not
-# grow with the number of frames. 350 MB of each worker are the pictures that procgen loads.
+# What came out (23 Nov 2026, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.4) stands in docs/data.md. It
+# does not grow with the number of frames. 350 MB of each worker are the pictures that procgen loads.
 
 from __future__ import annotations
 
