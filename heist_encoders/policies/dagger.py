@@ -224,6 +224,30 @@ def dagger(
     return learner
 
 
+def with_memory(policy: Policy, units: int, *, seed: int = 0) -> Policy:
+    """A policy without a memory with an LSTM between its body and its actions; ``dagger`` teaches it to use it.
+
+    Args:
+        policy: stays as it is. The new one has the weights of its body, and fresh ones behind it.
+        units: of the LSTM.
+        seed: of the fresh weights.
+
+    Raises:
+        ConfigError: if it has a memory already, or for units < 1.
+    """
+    if policy.recurrent or units < 1:
+        raise ConfigError(f"units = {units}, policy {policy.name!r}: expected at least 1, and a policy without memory")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = policy.head.config.model_copy(update={"lstm": units})
+        head = HeadPolicy(policy.head.shape, config, num_actions=policy.head.num_actions)
+    head.body.load_state_dict(policy.head.body.state_dict())
+    return Policy(
+        head, policy.artifact, normalize=policy.normalize, name=policy.name, training=policy.training,
+        backend=policy.encoder.backend,
+    )  # fmt: skip
+
+
 def _losses(head: HeadPolicy, chunk: Chunk, batch_size: int, rng: np.random.Generator) -> Iterator[Tensor]:
     """The loss of each batch of a chunk; the caller makes a step between them."""
     games, steps = chunk.moves.shape[:2]
