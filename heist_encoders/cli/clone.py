@@ -90,8 +90,8 @@ def clone(
         if dagger_steps:
             progress.start(2)
             policy = dagger(
-                with_memory(policy, lstm, seed=seed) if lstm else policy, steps=dagger_steps, seed=seed,
-                oracle_share=0.5 if lstm else 0.0,
+                with_memory(policy, lstm, seed=seed) if lstm else policy,
+                steps=dagger_steps, seed=seed, workers=threads, oracle_share=0.5 if lstm else 0.0,
                 progress=lambda done, total, *_: progress.count(done, total, f"{done:,} of {total:,} steps"),
             )  # fmt: skip
         progress.start(len(titles) - 1)
