@@ -64,8 +64,9 @@ def evaluate(
         out: folder for ``metrics.json`` and the pictures. None: the figures go into the artifact (its card shows them)
             and the pictures into its folder ``evaluation``; of a packaged artifact, which is never changed, into
             ``evaluations/<name>-<mode>`` in the user's folder.
-        seed: of the probes. seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std``
-            holds the standard deviations.
+        seed: of the probes.
+        seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std`` holds the standard
+            deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
         probe_frames: frames of the train split that probes are trained on, at most.

@@ -40,7 +40,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     K1 = 0.01, K2 = 0.03, dynamic range 1, only windows that lie inside the image; mean over windows and channels.
 
     Args:
-        a, b: float (B, C, H, W) in [0, 1], H and W at least 11.
+        a: float (B, C, H, W) in [0, 1], H and W at least 11.
+        b: the same shape and range.
 
     Returns:
         float (B,), between -1 and 1.

@@ -54,7 +54,13 @@ class ProbeResult:
             ``linear_`` in front.
         by_thing: element -> figure -> value.
         std: standard deviation over the seeds of each figure; empty for one seed.
-        train_samples, test_samples, latent_dimension, seed, seeds, fast, seconds: how it was measured.
+        train_samples: frames of the train split that the probes learned from.
+        test_samples: frames of the test split that the figures are of.
+        latent_dimension: of the encoder.
+        seed: the first seed of the probes.
+        seeds: how many there were.
+        fast: whether it is an estimate from fewer frames and steps.
+        seconds: how long it took.
         maps: uint8 (M, 16, 16), the map that the probe of the first seed read of each test frame, or None.
         test_rows: int64 (M,), which test frames. Neither of these two is in ``to_dict``.
     """
@@ -148,7 +154,8 @@ def probe(
         dataset: with labels to probe for.
         seed: of the probes. The same seed gives the same figures.
         seeds: with more than one, probes are trained for seed, seed + 1, ... and the figures are means.
-        train_limit, test_limit: at most so many frames of each split, drawn without replacement.
+        train_limit: at most so many frames of the train split, drawn without replacement.
+        test_limit: the same for the test split.
         plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. It takes as
             many of the train split, each once; where there are fewer, they are shown again and again.
         map_samples: frames that the probe for semantic maps is shown; None: 60,000, or 4,000 if ``fast``.

@@ -52,7 +52,8 @@ def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, .
     """Mean IoU, and IoU by class: TP / (TP + FP + FN) over all known blocks of all frames (Everingham et al. 2010).
 
     Args:
-        predicted, actual: uint8 (N, H, W); where ``actual`` is ``UNKNOWN``, nothing counts.
+        predicted: uint8 (N, H, W), classes.
+        actual: uint8 (N, H, W), classes; where it is ``UNKNOWN``, nothing counts.
         classes: names of the class numbers.
 
     Returns:

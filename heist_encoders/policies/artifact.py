@@ -159,7 +159,8 @@ def load_policy(
         name_or_path: a policy's name or folder.
         distribution_mode: the mode that it must be of; None takes it as it is.
         encoder: where its encoder lies, if it is not in the zoo. Its weights must be those that the policy needs.
-        backend, device: see ``Policy``.
+        backend: of the encoder, see ``Policy``.
+        device: of the encoder and the head.
 
     Raises:
         UnknownNameError: for a name that does not exist.
