@@ -1,7 +1,7 @@
 """Pages of the documentation site that are made of other files: see ``hooks`` in mkdocs.yml.
 
-Examples, the command line's help, the API reference, CONTRIBUTING.md and CHANGELOG.md become pages here, so that each is
-written in one place only.
+Examples, help texts, the reference of the docstrings, CONTRIBUTING.md and CHANGELOG.md become pages here, so that each
+is written in one place only.
 """
 
 from __future__ import annotations

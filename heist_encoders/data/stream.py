@@ -43,6 +43,12 @@ def stream(spec: DatasetSpec | dict[str, Any], *, batch_size: int = 128, start: 
 
     Raises:
         ConfigError: for a spec or number out of range.
+
+    Examples:
+        >>> batches = heist_encoders.stream({"seed": 1}, batch_size=32)
+        >>> rows = next(batches)
+        >>> rows.frames.shape, rows.labels["progress"].shape
+        ((32, 64, 64, 3), (32,))
     """
     if isinstance(spec, dict):
         spec = DatasetSpec.from_dict(spec)
@@ -108,6 +114,12 @@ class FrameStream:
     Raises:
         ConfigError: for a spec or a number out of range.
         DatasetError: if the dataset shows another game, mode or background than the spec.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> stream = heist_encoders.FrameStream({"size": 1_000_000, "seed": 1}, data)
+        >>> stream.frames("test").shape  # those of the dataset
+        (51, 64, 64, 3)
     """
 
     def __init__(self, spec: DatasetSpec | dict[str, Any], dataset: Dataset | None = None, *, workers: int = 1) -> None:

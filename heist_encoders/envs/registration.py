@@ -53,6 +53,13 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str |
         ConfigError: if the id cannot be used or is taken, or an option is out of range.
         UnknownNameError: for an unknown encoder, game or option.
         ArtifactError: if the artifact is damaged.
+
+    Examples:
+        >>> import gymnasium
+        >>> heist_encoders.register_encoder_env("my-moves-v0", "vae_paper", distribution_mode="easy", actions="moves")
+        >>> env = gymnasium.make("my-moves-v0")
+        >>> env.action_space, env.observation_space.dtype
+        (Discrete(9), dtype('float32'))
     """
     from heist_encoders.envs.options import EnvConfig, find_for_game
     from heist_encoders.zoo.artifact import Artifact

@@ -86,6 +86,14 @@ def evaluate(
         DatasetError: if the dataset is of another game, mode or background than the artifact's, or a split is empty.
         ArtifactError, UnknownNameError: as ``find_artifact``. ConfigError: if ``out`` can't be written.
         ResourceError: if the disk is full.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> figures = heist_encoders.evaluate(
+        ...     "conv_maxpool", data, out="evaluation", wanted=["presence_f1"], plan_samples=0, pictures=False
+        ... )
+        >>> 0 <= figures["probes"]["presence_f1"] <= 1
+        True
     """
     from heist_encoders.zoo.lookup import find_artifact
 

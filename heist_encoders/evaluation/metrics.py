@@ -45,6 +45,13 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         float (B,), between -1 and 1.
+
+    Examples:
+        >>> import torch
+        >>> from heist_encoders.evaluation import ssim
+        >>> image = torch.rand(2, 3, 64, 64)
+        >>> ssim(image, image)
+        tensor([1., 1.])
     """
     channels = a.shape[1]
     weights = _gaussian(11, 1.5).to(a.device, a.dtype)
@@ -79,6 +86,13 @@ def reconstruction_metrics(
         ``mse`` (all pixels), ``psnr`` (dB, mean over frames), ``ssim`` (mean over frames), ``active_units`` and
         ``latent_dimension``; with maps also ``mse_<class>`` for each class (NaN if never in view) and ``object_mse``,
         the mean over the pixels of all classes but floor and wall.
+
+    Examples:
+        >>> from heist_encoders.autoencoders import create_autoencoder
+        >>> from heist_encoders.evaluation import reconstruction_metrics
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> sorted(reconstruction_metrics(create_autoencoder("conv_maxpool"), data.frames("test")))
+        ['active_units', 'latent_dimension', 'mse', 'psnr', 'ssim']
     """
     from heist_encoders.autoencoders.frames import to_input
 

@@ -166,6 +166,14 @@ def probe(
 
     Raises:
         DatasetError: if the dataset's game has nothing to probe for, or a split is empty.
+
+    Examples:
+        >>> from heist_encoders.autoencoders import create_autoencoder
+        >>> from heist_encoders.evaluation import probe
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> result = probe(create_autoencoder("conv_maxpool"), data, fast=True, wanted=["presence_f1"])
+        >>> result.latent_dimension, 0 <= result.figures["presence_f1"] <= 1
+        (32, True)
     """
     started = time.perf_counter()
     if not can_probe(dataset):

@@ -166,6 +166,11 @@ def load_policy(
         UnknownNameError: for a name that does not exist.
         ArtifactError: if a file is missing, truncated or altered, the configuration or weights are not those of a
             policy, it is of another mode, or its encoder is not found.
+
+    Examples:
+        >>> policy = heist_encoders.load_policy("best", distribution_mode="easy")
+        >>> policy.act(np.zeros((2, 64, 64, 3), np.uint8)).shape  # an action for each frame
+        (2,)
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -166,6 +166,11 @@ def default_config(autoencoder: str, **settings: Any) -> TrainConfig:
     Raises:
         UnknownNameError: if there is no such autoencoder.
         ConfigError: if a setting is unknown, of the wrong type or out of range.
+
+    Examples:
+        >>> from heist_encoders.training import default_config
+        >>> default_config("conv_maxpool", batch_size=64).batch_size
+        64
     """
     return TrainConfig.from_dict({"autoencoder": autoencoder, **settings})
 

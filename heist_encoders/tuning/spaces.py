@@ -151,6 +151,12 @@ def search_space(name_or_yaml: str | Path, preset: str | None = None) -> dict[st
 
     Raises:
         ConfigError, UnknownNameError: in one line, naming file and key.
+
+    Examples:
+        >>> from heist_encoders.tuning import search_space
+        >>> space = search_space("vae_paper", preset="smoke")
+        >>> space["autoencoder"], type(space["learning_rate"]).__name__
+        ('vae_paper', 'Float')
     """
     return load_space(name_or_yaml, preset).param_space()
 

@@ -53,6 +53,14 @@ class Encoder:
         backend: ``torch`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``, of the arithmetic; encodings are float32 always.
         threads: CPU threads of the OpenVINO backend.
+
+    Examples:
+        >>> encoder = heist_encoders.load_encoder("vae_paper", distribution_mode="memory")
+        >>> frames = heist_encoders.open_dataset("data/heist").frames("test")[:4]
+        >>> encoder.encode(frames).shape == (4, *encoder.shape)
+        True
+        >>> encoder.reconstruct(frames).shape
+        (4, 64, 64, 3)
     """
 
     def __init__(self, artifact: Artifact, options: EncoderOptions | None = None) -> None:
@@ -189,6 +197,11 @@ def load_encoder(
     Raises:
         UnknownNameError, ArtifactError: see ``find_artifact``.
         ConfigError, MissingDependencyError, ResourceError: if an option is unknown, or cannot be met on this machine.
+
+    Examples:
+        >>> encoder = heist_encoders.load_encoder("grid", distribution_mode="easy", backend="torch", device="cpu")
+        >>> encoder
+        Encoder('grid', shape=(14, 9, 9), backend='torch', device='cpu')
     """
     checked = EncoderOptions.resolve(**options)
     return Encoder(find_artifact(name_or_path_or_uri, distribution_mode), checked)

@@ -45,6 +45,12 @@ def find_artifact(
     Raises:
         UnknownNameError: if nothing answers to the name; offers the nearest names.
         ArtifactError: if it is damaged, or of another mode than asked for.
+
+    Examples:
+        >>> from heist_encoders.zoo import find_artifact
+        >>> artifact = find_artifact("auto-grid-v0", "easy")
+        >>> artifact.name, artifact.distribution_mode, len(artifact.sha256)
+        ('grid', 'easy', 64)
     """
     if distribution_mode is not None and distribution_mode not in DISTRIBUTION_MODES:
         raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
@@ -146,6 +152,12 @@ def promote(
     Raises:
         ConfigError: if the name cannot be used.
         ArtifactError: if the source is damaged or the name is taken.
+
+    Examples:
+        >>> from heist_encoders.zoo import promote
+        >>> artifact = promote("conv_maxpool", "my-copy", overwrite=True)
+        >>> heist_encoders.load_encoder("my-copy").name
+        'my-copy'
     """
     check_name(name)
     artifact = find_artifact(source)
