@@ -127,7 +127,8 @@ def main() -> None:
     ]
     if not wanted:
         parser.error(f"nothing to do for {options.architectures}, {options.mode}; known: {there}")
-    for architecture, mode in wanted:
+    order = {name: number for number, name in enumerate(options.architectures)}
+    for architecture, mode in sorted(wanted, key=lambda pair: order.get(pair[0], 0)):
         data = generate(
             DatasetSpec(size=EVALUATION_FRAMES, seed=SEED, distribution_mode=mode, test_fraction=0.1),
             options.work / f"data-{mode}",

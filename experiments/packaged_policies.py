@@ -1,10 +1,10 @@
 """Train, evaluate and package the policies that come with heist-encoders.
 
 Shows: class D: a planning head on a frozen packaged encoder learned the oracle's moves from balanced labelled frames of
-       the training levels, each seen once (behaviour cloning, no reward); then played with sampled actions on
-       evaluation levels, whole episodes from true starts, one each.
-Run:   python experiments/packaged_policies.py                        (a quarter of an hour a mode on one core)
-       python experiments/packaged_policies.py --mode easy --frames 50000
+       the training levels (behaviour cloning, no reward); then played with sampled actions on evaluation levels, whole
+       episodes from true starts, one each.
+Run:   python experiments/packaged_policies.py                        (half an hour a mode on one core)
+       python experiments/packaged_policies.py --mode easy --frames 50000 --passes 1
 What came out is on the policies' cards: heist_encoders/policies/packaged/best/<mode>/README.md.
 """
 
@@ -22,7 +22,8 @@ from heist_encoders.policies.clone import clone
 from heist_encoders.policies.evaluate import play_levels
 
 PACKAGED = Path(heist_encoders.__file__).parent / "policies" / "packaged"
-FRAMES = {"easy": 240_000, "memory": 160_000, "hard": 160_000}
+FRAMES = {"easy": 480_000, "memory": 160_000, "hard": 160_000}
+PASSES = 2
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="grid")
     parser.add_argument("--name", default="best")
     parser.add_argument("--frames", type=int, help="labelled frames; default: by mode")
+    parser.add_argument("--passes", type=int, default=PASSES, help="how often each frame is learned from")
     parser.add_argument("--levels", type=int, default=1_000)
     parser.add_argument("--out", type=Path, default=PACKAGED)
     options = parser.parse_args()
@@ -44,7 +46,10 @@ def main() -> None:
                 print(f"{mode}: {part} {done:,} of {total:,}", flush=True)
 
         frames = options.frames or FRAMES[mode]
-        policy = clone(options.encoder, mode=mode, frames=frames, name=options.name, progress=progress)
+        policy = clone(
+            options.encoder, mode=mode, frames=frames, samples=options.passes * frames, name=options.name,
+            progress=progress,
+        )  # fmt: skip
         levels = EVALUATION_LEVELS[: options.levels]
         found = play_levels(policy, mode, levels)
         chance = play_levels("random", mode, levels)

@@ -246,7 +246,7 @@ def fit_head(
             rows = order[at : at + size]
             at += size
             for group in optimizer.param_groups:
-                group["lr"] = lr * _schedule(step / steps, warm_up)
+                group["lr"] = lr * schedule(step / steps, warm_up)
             batch = torch.as_tensor(encodings[rows]).to(device, torch.float32)
             loss = gradient(batch, torch.as_tensor(moves[rows]).to(device, torch.float32))
             nn.utils.clip_grad_norm_(parameters, clip)
@@ -288,7 +288,7 @@ def _gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Ten
         yield lambda encodings, moves: whole(pool, encodings, moves)
 
 
-def _schedule(done: float, warm_up: float) -> float:
+def schedule(done: float, warm_up: float = 0.02) -> float:
     """Factor of the learning rate: up in a line, then down in half a cosine."""
     if done < warm_up:
         return (done + 1e-3) / (warm_up + 1e-3)
