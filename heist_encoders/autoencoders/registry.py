@@ -78,7 +78,7 @@ def _load_entry(entry: EntryPoint) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(f"{message}; mend or uninstall that package", RuntimeWarning, stacklevel=2)
+    warnings.warn(f"{message}; repair or uninstall that package", RuntimeWarning, stacklevel=2)
 
 
 def autoencoder_names() -> tuple[str, ...]:

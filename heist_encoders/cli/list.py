@@ -18,7 +18,7 @@ def list_artifacts(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """List the trained encoders: the packaged ones first, then your own promoted winners.
+    """List the trained encoders: the packaged ones first, then those that you promoted.
 
     Your own lie in $HEIST_ENCODERS_HOME, by default ~/.heist_encoders.
     """

@@ -105,7 +105,7 @@ class EnvOptions:
         num_levels: size of the level set; 0: every level from ``start_level`` on, less the evaluation levels.
         start_level: first level of the set.
         num_actions: 15 or 9.
-        normalize: bring encodings to mean 0 and deviation 1 with the artifact's stored statistics.
+        normalize: bring encodings to mean 0 and standard deviation 1 with the artifact's stored statistics.
         render_mode: None, ``rgb_array`` or ``human``.
         encoder: turns frames into observations; None shows the frames themselves.
         starts: where episodes of training begin, and their time limit.

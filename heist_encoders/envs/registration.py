@@ -24,7 +24,7 @@ def registered_ids() -> list[str]:
 
 
 def register_all() -> None:
-    """Register the ids of the families, of the pixels, and of the user's artifacts. May be called again."""
+    """Register the ids of the architectures, of the pixels, and of the user's artifacts. May be called again."""
     from heist_encoders.paths import user_folders
 
     _register(PIXELS_ID, {"encoder": None})

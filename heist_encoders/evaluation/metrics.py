@@ -36,8 +36,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity of each pair of images, 1 if equal.
 
     Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
-    Transactions on Image Processing 13(4), 2004, equation 13: an 11x11 circular Gaussian window of deviation 1.5,
-    K1 = 0.01, K2 = 0.03, dynamic range 1, only windows that lie inside the image; mean over windows and channels.
+    Transactions on Image Processing 13(4), 2004, equation 13: an 11x11 circular Gaussian window with a standard
+    deviation of 1.5, K1 = 0.01, K2 = 0.03, dynamic range 1, only windows that lie inside the image; mean over windows
+    and channels.
 
     Args:
         a: float (B, C, H, W) in [0, 1], H and W at least 11.

@@ -32,8 +32,8 @@ KINDS = {"linear": None, "mlp": HIDDEN}
 """Kind of probe -> hidden units."""
 
 
-class Questions(NamedTuple):
-    """What is asked about some frames, in their order."""
+class ProbeData(NamedTuple):
+    """What probes are trained to read from some frames, in their order."""
 
     answers: dict[str, Answers]
     """By target."""
@@ -49,7 +49,7 @@ class ProbeResult:
         miou: mean IoU of the coarse semantic map, the main figure; None where the game has no such map.
         iou: of each class.
         plan_accuracy: share of frames in which a planning head names a move of the oracle's, after ``plan_samples``
-            labelled frames; None if it was not asked for.
+            labelled frames; None if it was not measured.
         figures: of every target of the task (``ProbeTarget.figures``), by the MLP probe; by the linear one with
             ``linear_`` in front.
         by_thing: element -> figure -> value.
@@ -118,7 +118,7 @@ def can_probe(dataset: LabelledFrames) -> bool:
     return bool(targets_of(dataset)) or has_maps(dataset)
 
 
-def questions(dataset: LabelledFrames, split: str, rows: Indices) -> Questions:
+def probe_data(dataset: LabelledFrames, split: str, rows: Indices) -> ProbeData:
     """Answers and coarse maps of some rows of a split."""
     labels = dataset.labels(split).iloc[rows]
     answers = {target.name: target.load(labels) for target in targets_of(dataset)}
@@ -129,7 +129,7 @@ def questions(dataset: LabelledFrames, split: str, rows: Indices) -> Questions:
         maps = np.concatenate(
             [coarsen(source.pick(rows[i : i + 1024]), count) for i in range(0, max(1, len(rows)), 1024)]
         )
-    return Questions(answers, maps)
+    return ProbeData(answers, maps)
 
 
 def probe(
@@ -182,21 +182,21 @@ def probe(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if fast:
         train_limit, test_limit = min(train_limit, FAST_TRAIN), min(test_limit, FAST_TEST)
-    encodings, asked, rows = [], [], np.zeros(0, np.int64)
+    encodings, data, rows = [], [], np.zeros(0, np.int64)
     for split, limit in (("train", train_limit), ("test", test_limit)):
         frames = dataset.frames(split)
         if not len(frames):
             raise DatasetError(f"the dataset has no {split} frames to probe on; generate more or raise test_fraction")
         rows = sample_rows(len(frames), limit)
         encodings.append(encode_split(encoder, dataset, split, rows, batch_size=batch_size))
-        asked.append(questions(dataset, split, rows))
+        data.append(probe_data(dataset, split, rows))
     if wanted is not None and "miou" not in wanted:
-        asked = [part._replace(maps=None) for part in asked]
+        data = [part._replace(maps=None) for part in data]
     result = probe_encodings(
         encodings[0],
-        asked[0],
+        data[0],
         encodings[1],
-        asked[1],
+        data[1],
         targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
         classes=task_of(dataset.spec.game).classes,
         seed=seed,
@@ -205,7 +205,7 @@ def probe(
         fast=fast,
         device=device,
     )
-    if plan_samples and "next_move" in asked[1].answers:
+    if plan_samples and "next_move" in data[1].answers:
         seen = sample_rows(len(dataset.frames("train")), plan_samples)
         x = encode_split(encoder, dataset, "train", seen, batch_size=batch_size).astype(np.float16)
         moves = _moves(dataset, "train", seen)
@@ -220,9 +220,9 @@ def _gives(target: ProbeTarget, wanted: Collection[str]) -> bool:
 
 def probe_encodings(
     x_train: Floats,
-    train: Questions,
+    train: ProbeData,
     x_test: Floats,
-    test: Questions,
+    test: ProbeData,
     *,
     targets: Iterable[ProbeTarget],
     classes: tuple[str, ...] = (),
@@ -232,7 +232,7 @@ def probe_encodings(
     fast: bool = False,
     device: str = "cpu",
 ) -> ProbeResult:
-    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with what is asked about them."""
+    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with their labels and maps."""
     started, targets = time.perf_counter(), tuple(targets)
     rows, rows_test = as_rows(x_train), as_rows(x_test)
     z_train = z_test = torch.zeros(0)

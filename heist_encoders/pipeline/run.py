@@ -123,7 +123,7 @@ def run(
         out: the run's folder: new, or of an earlier run with the same options.
         options: what to make.
         workers: Ray workers, None: one per CPU. Changes nothing but the time.
-        progress: told all along.
+        progress: is called throughout.
 
     Returns:
         ``stages`` (key -> result), ``best`` (name of the best winner), ``encoder`` (the

@@ -20,7 +20,7 @@ DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "
 
 TRIALS_PER_FAMILY = 2
 PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
-"""What an evaluation may spend on probes. Enough to rank the winners; ``heist-encoders evaluate`` takes more."""
+"""What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
 PATIENT = 1_000
 """Epochs before the first probe within a trial, more than any takes."""
 MAX_LATENCY_MS = 15.0
@@ -78,7 +78,7 @@ def data_outcome(result: _Result) -> str:
 
 
 def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
-    """The stage that searches a family's hyperparameters and promotes the winner."""
+    """The stage that searches an architecture's hyperparameters and promotes the best trial."""
 
     def work(job: Job) -> dict[str, Any]:
         from heist_encoders.pipeline.progress import sweep_listener
@@ -128,7 +128,7 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
 
 
 def _promote(job: Job, sweep: Path, family: str, trial_id: str) -> dict[str, Any]:
-    """Give the winner a name of its own, or find it under the one it got before an interruption."""
+    """Give the best trial's encoder a name of its own, or find it under the one it got before an interruption."""
     from heist_encoders.pipeline.winner import free_name
     from heist_encoders.tuning import promote_winner
     from heist_encoders.zoo import find_artifact
@@ -149,15 +149,15 @@ def artifact_intact(job: Job, result: _Result) -> bool:
 
 
 def sweep_outcome(result: _Result) -> str:
-    """A line about the winner."""
+    """A line about the best trial."""
     return (
-        f"  winner of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
+        f"  best of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
         f"latent dimension {result['latent_dimension']}, {result['latency_ms']:.2f} ms"
     )
 
 
 def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
-    """The stage that measures a family's winner: the figures go into the artifact, all files into the run's folder."""
+    """The stage that measures what a sweep promoted: figures go into the artifact, all files into the run's folder."""
 
     def work(job: Job) -> dict[str, Any]:
         return measure(job, result_of(job, f"sweep:{family}"))

@@ -130,7 +130,7 @@ class SweepOptions(Config):
     """seconds after which all trials are stopped; their best results so far count"""
 
     max_concurrent: int | None = Field(default=None, ge=1)
-    """most trials at once; None: as many as the resources hold. With 1, the seed alone decides the winner"""
+    """most trials at once; None: as many as the resources hold. With 1, the seed alone decides which trial is best"""
 
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """of the sampled configurations and of every trial's training"""

@@ -1,7 +1,7 @@
 """Artifacts: folders that hold one trained autoencoder, without pickle.
 
 An artifact has four files: ``config.json`` (what it is, and the SHA-256 of the other three), ``model.safetensors``
-(the weights, with mean and deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (the card).
+(the weights, with mean and standard deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (card).
 """
 
 from __future__ import annotations
@@ -205,12 +205,12 @@ def save_artifact(
         folder: where to write; its parents are made.
         result: a trained autoencoder, or what ``train`` returned.
         name: the artifact's name.
-        dataset: the dataset that it was trained on: its train split gives mean and deviation of the encodings.
+        dataset: the dataset that it was trained on: its train split gives mean and standard deviation of the encodings.
         training: how it was trained (configuration, samples, seconds, ...), kept as it is.
         metrics: figures of an evaluation.
         provenance: where it comes from.
         half: store matrices and kernels as float16, rounded to 11 significant bits, which halves the file. They are
-            float32 again when loaded. The encodings' mean and deviation are those of the rounded weights.
+            float32 again when loaded. The encodings' mean and standard deviation are those of the rounded weights.
 
     Raises:
         ArtifactError: if ``folder`` holds something else or cannot be written.

@@ -127,7 +127,7 @@ class Encoder:
         return _in_batches(self._encode, frames)
 
     def normalize(self, encodings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (..., *shape) -> the same with the train split's mean 0 and deviation 1."""
+        """float32 (..., *shape) -> the same with mean 0 and standard deviation 1 over the train split."""
         normalized: NDArray[np.float32] = (encodings - self.mean) / self.std
         return normalized
 
@@ -189,9 +189,9 @@ def load_encoder(
     """Load an encoder.
 
     Args:
-        name_or_path_or_uri: a family's name or id, a name of the user's, an artifact's folder or URI, an artifact, or
-            an ``Encoder.reference``.
-        distribution_mode: the mode it must be trained on; None: a family's ``memory`` artifact, any other as it is.
+        name_or_path_or_uri: an architecture's name or id, a name of the user's, an artifact's folder or URI, an
+            artifact, or an ``Encoder.reference``.
+        distribution_mode: the mode it must be trained on; None: ``memory`` for an architecture, any other as it is.
         options: ``device``, ``backend``, ``precision``, ``threads``: see ``EncoderOptions``.
 
     Raises:

@@ -37,9 +37,9 @@ def find_artifact(
     """Find and verify an artifact.
 
     Args:
-        reference: a family's name or id (always the packaged artifact), a name of the user's, a path, a URI
+        reference: an architecture's name or id (always the packaged artifact), a name of the user's, a path, a URI
             (``file://``, ``s3://``, ``gs://``, whatever pyarrow opens), an artifact, or an ``Artifact.reference``.
-        distribution_mode: the mode that the artifact must be of; None takes the family's ``memory`` artifact, and
+        distribution_mode: the mode that the artifact must be of; None takes the architecture's ``memory`` artifact, and
             any other whatever its mode.
 
     Raises:
@@ -145,7 +145,7 @@ def promote(
 
     Args:
         source: an artifact, its folder, name or URI.
-        name: its name in the zoo; a family's name is refused.
+        name: its name in the zoo; an architecture's name is refused.
         provenance: added to the artifact's own.
         overwrite: replace an artifact of that name.
 
