@@ -59,7 +59,8 @@ def _row(artifact: Any) -> dict[str, Any]:
         size *= length
     return {
         "name": artifact.name,
-        "family": artifact.family,
+        "architecture": artifact.architecture,
+        "family": artifact.architecture,  # its old name, until the next version
         "distribution_mode": artifact.distribution_mode,
         "game": artifact.game,
         "encoding_shape": list(artifact.encoding_shape),

@@ -36,7 +36,13 @@ def promote(
     artifact = promote_any(source, name, overwrite=overwrite)
     if json:
         output.print_json(
-            {"name": artifact.name, "path": artifact.path, "sha256": artifact.sha256, "family": artifact.family}
+            {
+                "name": artifact.name,
+                "path": artifact.path,
+                "sha256": artifact.sha256,
+                "architecture": artifact.architecture,
+                "family": artifact.architecture,  # its old name, until the next version
+            }
         )
     else:
         print(f"{artifact.name} in {artifact.path}")

@@ -202,9 +202,9 @@ def find_for_game(
         ArtifactError: if it was trained on another game, unless that is allowed.
     """
     from heist_encoders.zoo.lookup import find_artifact
-    from heist_encoders.zoo.names import family_of
+    from heist_encoders.zoo.names import architecture_of
 
-    if isinstance(encoder, str) and family_of(encoder) and game in (None, DEFAULT_GAME):
+    if isinstance(encoder, str) and architecture_of(encoder) and game in (None, DEFAULT_GAME):
         return find_artifact(encoder, distribution_mode)
     artifact = find_artifact(encoder)
     if not other_game:

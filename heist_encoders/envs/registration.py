@@ -9,7 +9,7 @@ import gymnasium
 
 from heist_encoders.constants import GAMES
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
+from heist_encoders.zoo.names import PIXELS_ID, architectures, env_id_of
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -28,8 +28,8 @@ def register_all() -> None:
     from heist_encoders.paths import user_folders
 
     _register(PIXELS_ID, {"encoder": None})
-    for family, env_id in families().items():
-        _register(env_id, {"encoder": family})
+    for architecture, env_id in architectures().items():
+        _register(env_id, {"encoder": architecture})
     for name in user_folders():
         env_id = env_id_of(name)
         if env_id not in gymnasium.registry:

@@ -100,7 +100,7 @@ def evaluate(
     say = progress or (lambda part: None)
     started = time.perf_counter()
     if isinstance(artifact, str | Path):
-        artifact = find_artifact(artifact, _mode(dataset) if _is_family(artifact) else None)
+        artifact = find_artifact(artifact, _mode(dataset) if _is_architecture(artifact) else None)
     check_matches(artifact, dataset)
     for split in ("train", "test"):
         if len(dataset.frames(split)) == 0:
@@ -116,7 +116,7 @@ def evaluate(
 
     metrics: dict[str, Any] = {
         "name": artifact.name,
-        "family": artifact.family,
+        "family": artifact.architecture,
         "game": artifact.game,
         "distribution_mode": artifact.distribution_mode,
         "sha256": artifact.sha256,
@@ -150,10 +150,10 @@ def evaluate(
     return {**metrics, "folder": str(folder)}
 
 
-def _is_family(name: str | Path) -> bool:
-    from heist_encoders.zoo.names import family_of
+def _is_architecture(name: str | Path) -> bool:
+    from heist_encoders.zoo.names import architecture_of
 
-    return isinstance(name, str) and family_of(name) is not None
+    return isinstance(name, str) and architecture_of(name) is not None
 
 
 def _mode(dataset: Any) -> str:
@@ -267,7 +267,7 @@ def _references(
     rows = {"majority": majority(dataset)}
     if plan_samples is not None:
         untrained = untrained_encoder(
-            artifact.family, dataset, params=artifact.params, seed=seed, plan_samples=plan_samples, device=device
+            artifact.architecture, dataset, params=artifact.params, seed=seed, plan_samples=plan_samples, device=device
         )
         rows["untrained"] = untrained.to_dict()
         rows["raw_pixels"] = raw_pixels(dataset, seed=seed, device=device).to_dict()
@@ -290,7 +290,7 @@ def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[st
             row_settings=("var_names",),
         )
     lines = [
-        f"{artifact.name} ({artifact.family}), {artifact.game}, {artifact.distribution_mode} mode",
+        f"{artifact.name} ({artifact.architecture}), {artifact.game}, {artifact.distribution_mode} mode",
         f"encoding: {' x '.join(map(str, artifact.encoding_shape))} = latent dimension {metrics['latent_dimension']}",
         "",
         str(layers),

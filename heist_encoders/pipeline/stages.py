@@ -77,17 +77,17 @@ def data_outcome(result: _Result) -> str:
     return f"  {result['size']:,} frames in {result['path']}, hash {result['hash'][:16]}"
 
 
-def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
+def make_sweep(architecture: str) -> Callable[[Job], dict[str, Any]]:
     """The stage that searches an architecture's hyperparameters and promotes the best trial."""
 
     def work(job: Job) -> dict[str, Any]:
         from heist_encoders.pipeline.progress import sweep_listener
         from heist_encoders.tuning import sweep
 
-        seconds = job.options.seconds_per_family
-        folder = job.out / SWEEPS / family
+        seconds = job.options.seconds_per_architecture
+        folder = job.out / SWEEPS / architecture
         result = sweep(
-            family,
+            architecture,
             job.dataset(),
             out=folder,
             preset="quick",
@@ -109,12 +109,12 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
         best = result.best
         if best is None:
             raise ConfigError(
-                f"the sweep of {family} found no encoder within the limits in {seconds:g} s "
-                f"({len(result.table)} trials, see {folder}); choose another --out and more --seconds-per-family"
+                f"the sweep of {architecture} found no encoder within the limits in {seconds:g} s "
+                f"({len(result.table)} trials, see {folder}); choose another --out and more --seconds-per-architecture"
             )
         return {
-            "family": family,
-            **_promote(job, folder, family, best["trial_id"]),
+            "family": architecture,
+            **_promote(job, folder, architecture, best["trial_id"]),
             "sweep": str(folder),
             "trials": len(result.table),
             "metric": result.plan["objective"]["metric"],
@@ -127,13 +127,13 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
     return work
 
 
-def _promote(job: Job, sweep: Path, family: str, trial_id: str) -> dict[str, Any]:
+def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> dict[str, Any]:
     """Give the best trial's encoder a name of its own, or find it under the one it got before an interruption."""
     from heist_encoders.pipeline.winner import free_name
     from heist_encoders.tuning import promote_winner
     from heist_encoders.zoo import find_artifact
 
-    name, there = free_name(f"{family}-{job.out.resolve().name}", trial_id)
+    name, there = free_name(f"{architecture}-{job.out.resolve().name}", trial_id)
     artifact = find_artifact(name) if there else promote_winner(sweep, name)
     return {"name": artifact.name, "artifact": str(artifact.path), "sha256": artifact.sha256}
 
@@ -156,11 +156,11 @@ def sweep_outcome(result: _Result) -> str:
     )
 
 
-def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
+def make_evaluation(architecture: str) -> Callable[[Job], dict[str, Any]]:
     """The stage that measures what a sweep promoted: figures go into the artifact, all files into the run's folder."""
 
     def work(job: Job) -> dict[str, Any]:
-        return measure(job, result_of(job, f"sweep:{family}"))
+        return measure(job, result_of(job, f"sweep:{architecture}"))
 
     return work
 
@@ -219,11 +219,11 @@ def evaluation_outcome(result: _Result) -> str:
 def best_winner(job: Job) -> dict[str, Any]:
     """The result of the sweep whose winner has the highest mIoU in the evaluation."""
 
-    def miou(family: str) -> float:
-        value = result_of(job, f"evaluate:{family}").get("miou")
+    def miou(architecture: str) -> float:
+        value = result_of(job, f"evaluate:{architecture}").get("miou")
         return -1.0 if value is None or math.isnan(value) else float(value)
 
-    return result_of(job, f"sweep:{max(job.options.families, key=miou)}")
+    return result_of(job, f"sweep:{max(job.options.architectures, key=miou)}")
 
 
 def encoder_of(job: Job) -> dict[str, Any]:
@@ -292,10 +292,10 @@ def make_report(job: Job) -> dict[str, Any]:
     options = job.options
     entries = []
     sweeps = {}
-    for family in options.families:
-        entries.append(result_of(job, f"evaluate:{family}")["folder"])
-        winner = result_of(job, f"sweep:{family}")
-        sweeps[family] = load_result(winner["sweep"])
+    for architecture in options.architectures:
+        entries.append(result_of(job, f"evaluate:{architecture}")["folder"])
+        winner = result_of(job, f"sweep:{architecture}")
+        sweeps[architecture] = load_result(winner["sweep"])
     longer, policy, ppo = (job.state.result(stage) for stage in ("train", "policy", "ppo"))
     if longer is not None:
         entries.append(longer["folder"])
