@@ -77,12 +77,13 @@ def _evaluation(found: Any) -> list[str]:
     if not isinstance(found, Mapping) or "return_mean" not in found:
         return ["Not evaluated yet.", ""]
     low, high = found["return_interval"]
+    interval = f" (95% interval {low:.2f} to {high:.2f})" if found["num_levels"] > 1 else ""
     lines = [
         "## Evaluation",
         "",
         f"{found['num_levels']:,} levels, one whole episode each from the true start, "
-        f"{'most probable' if found.get('greedy') else 'sampled'} actions. Mean return {found['return_mean']:.2f} "
-        f"(95% interval {low:.2f} to {high:.2f}), success {found['success_rate']:.1%}.",
+        f"{'most probable' if found.get('greedy') else 'sampled'} actions. Mean return {found['return_mean']:.2f}"
+        f"{interval}, success {found['success_rate']:.1%}.",
         "",
         "| keys | levels | mean return | success | mean length |",
         "|---|---|---|---|---|",

@@ -23,7 +23,7 @@ from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.engine import RESET, Engine
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.heads import HeadPolicy, State
-from heist_encoders.policies.planner import plan_loss, schedule
+from heist_encoders.policies.planner import plan_loss, schedule, shared_gradients
 from heist_encoders.policies.policy import Policy, choose
 from heist_encoders.tasks.registry import task_of
 from heist_encoders.tasks.targets import move_distribution
@@ -141,6 +141,7 @@ def dagger(
     lr: float = 1e-3,
     clip: float = 1.0,
     seed: int = 0,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Policy:
     """Teach a policy the oracle's moves in the situations that it gets into itself.
@@ -158,6 +159,7 @@ def dagger(
         lr: highest learning rate, Adam; it ends at 0 after half a cosine.
         clip: largest norm of the gradient.
         seed: of the levels, the draws and the order.
+        workers: threads that compute a gradient together, see ``fit_head``; a head with a memory takes one.
         progress: see ``Progress``.
 
     Returns:
@@ -166,11 +168,11 @@ def dagger(
     Raises:
         ConfigError: for numbers out of range, or a game without an oracle.
     """
-    if min(steps, games, chunk, max_steps, keep, batch_size) < 1 or replay < 0 or not 0 <= oracle_share <= 1:
+    if min(steps, games, chunk, max_steps, keep, batch_size, workers) < 1 or replay < 0 or not 0 <= oracle_share <= 1:
         raise ConfigError(
             f"steps = {steps}, games = {games}, chunk = {chunk}, max_steps = {max_steps}, keep = {keep}, "
-            f"batch_size = {batch_size}, replay = {replay}, oracle_share = {oracle_share}: expected numbers of at "
-            "least 1, replay of at least 0 and a share between 0 and 1"
+            f"batch_size = {batch_size}, workers = {workers}, replay = {replay}, oracle_share = {oracle_share}: "
+            "expected numbers of at least 1, replay of at least 0 and a share between 0 and 1"
         )
     started = time.perf_counter()
     learner = Policy(
@@ -185,7 +187,7 @@ def dagger(
     rounds = max(1, round(steps / (games * chunk)))
     losses: list[float] = []
     try:
-        with keep_memory(), denormals_as_zero():
+        with keep_memory(), denormals_as_zero(), shared_gradients(learner.head, workers) as gradient:
             for number in range(rounds):
                 episodes, solved = trainee.episodes, trainee.solved
                 new = trainee.play(chunk, oracle_share * max(0.0, 1 - 2 * number / rounds))
@@ -194,12 +196,10 @@ def dagger(
                     group["lr"] = lr * schedule(number / rounds)
                 learner.head.train()
                 for part in (new, *older):
-                    for loss in _losses(learner.head, part, batch_size, rng):
-                        optimizer.zero_grad(set_to_none=True)
-                        loss.backward()  # type: ignore[no-untyped-call]
+                    for loss in _gradients(learner.head, part, batch_size, rng, gradient):
                         nn.utils.clip_grad_norm_(parameters, clip)
                         optimizer.step()
-                        losses.append(float(loss.detach()))
+                        losses.append(loss)
                 learner.head.eval()
                 kept.append(new)
                 if progress is not None:
@@ -224,20 +224,50 @@ def dagger(
     return learner
 
 
-def _losses(head: HeadPolicy, chunk: Chunk, batch_size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """The loss of each batch of a chunk; the caller makes a step between them."""
+def with_memory(policy: Policy, units: int, *, seed: int = 0) -> Policy:
+    """A policy without a memory with an LSTM between its body and its actions; ``dagger`` teaches it to use it.
+
+    Args:
+        policy: stays as it is. The new one has the weights of its body, and fresh ones behind it.
+        units: of the LSTM.
+        seed: of the fresh weights.
+
+    Raises:
+        ConfigError: if it has a memory already, or for units < 1.
+    """
+    if policy.recurrent or units < 1:
+        raise ConfigError(f"units = {units}, policy {policy.name!r}: expected at least 1, and a policy without memory")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = policy.head.config.model_copy(update={"lstm": units})
+        head = HeadPolicy(policy.head.shape, config, num_actions=policy.head.num_actions)
+    head.body.load_state_dict(policy.head.body.state_dict())
+    return Policy(
+        head, policy.artifact, normalize=policy.normalize, name=policy.name, training=policy.training,
+        backend=policy.encoder.backend,
+    )  # fmt: skip
+
+
+def _gradients(
+    head: HeadPolicy,
+    chunk: Chunk,
+    batch_size: int,
+    rng: np.random.Generator,
+    gradient: Callable[[Tensor, Tensor], float],
+) -> Iterator[float]:
+    """The loss of each batch of a chunk, its gradient in the head's parameters; the caller makes the steps."""
     games, steps = chunk.moves.shape[:2]
     if chunk.state is None:
         encodings = chunk.encodings.reshape(games * steps, *chunk.encodings.shape[2:])
         moves = chunk.moves.reshape(games * steps, -1)
         for rows in np.array_split(rng.permutation(games * steps), max(1, games * steps // batch_size)):
-            x, y = torch.from_numpy(encodings[rows]).float(), torch.from_numpy(moves[rows])
-            yield plan_loss(head(x)[0], y)
+            yield gradient(torch.from_numpy(encodings[rows]).float(), torch.from_numpy(moves[rows]))
         return
     h, c = chunk.state
-    for rows in np.array_split(rng.permutation(games), max(1, games * steps // batch_size)):
-        if not len(rows):
-            continue
+    for rows in np.array_split(rng.permutation(games), min(games, max(1, games * steps // batch_size))):
         x, first = torch.from_numpy(chunk.encodings[rows]).float(), torch.from_numpy(chunk.first[rows])
         logits = head.unroll(x, first, (h[rows], c[rows]))
-        yield plan_loss(logits.flatten(0, 1), torch.from_numpy(chunk.moves[rows]).flatten(0, 1))
+        loss = plan_loss(logits.flatten(0, 1), torch.from_numpy(chunk.moves[rows]).flatten(0, 1))
+        head.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        yield float(loss.detach())

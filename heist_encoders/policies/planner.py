@@ -239,7 +239,7 @@ def fit_head(
     size = min(batch_size, len(known))
     steps = max(1, round(samples / size))
     order, at = rng.permutation(known), 0
-    with _gradients(model, min(workers, size)) as gradient:
+    with shared_gradients(model, min(workers, size)) as gradient:
         for step in range(steps):
             if at + size > len(order):
                 order, at = rng.permutation(known), 0
@@ -257,7 +257,7 @@ def fit_head(
 
 
 @contextlib.contextmanager
-def _gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Tensor], float]]:
+def shared_gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Tensor], float]]:
     """A function that puts the gradient of a batch's loss into the model's parameters and returns the loss."""
     replicas = [model, *(copy.deepcopy(model) for _ in range(workers - 1))]
     parameters = [list(replica.parameters()) for replica in replicas]
