@@ -1,7 +1,7 @@
 """Artifacts: folders that hold one trained autoencoder, without pickle.
 
 An artifact has four files: ``config.json`` (what it is, and the SHA-256 of the other three), ``model.safetensors``
-(the weights, with mean and deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (the card).
+(the weights, with mean and standard deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (card).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pydantic
 from numpy.typing import NDArray
 
 from heist_encoders.config import Config
+from heist_encoders.deprecation import warn_of_old_name
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
@@ -62,7 +63,7 @@ class Artifact:
     Attributes:
         path: its folder.
         name: its name in the zoo.
-        family: the registered name of its autoencoder, ``vae_alex`` for example.
+        architecture: the registered name of its autoencoder, ``vae_alex`` for example.
         params: the parameters that the autoencoder is built with.
         encoding_shape: shape of one encoding.
         distribution_mode: mode of the game that it was trained on.
@@ -77,7 +78,7 @@ class Artifact:
 
     path: Path
     name: str
-    family: str
+    architecture: str
     params: dict[str, Any]
     encoding_shape: tuple[int, ...]
     distribution_mode: str
@@ -88,6 +89,12 @@ class Artifact:
     training: dict[str, Any]
     metrics: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The old name of ``architecture``."""
+        warn_of_old_name("Artifact.family", "Artifact.architecture")
+        return self.architecture
 
     @property
     def card(self) -> str:
@@ -114,7 +121,7 @@ class Artifact:
 
         Raises:
             ArtifactError: if the weights do not fit the autoencoder.
-            UnknownNameError: if its family is not registered in this process.
+            UnknownNameError: if its architecture is not registered in this process.
         """
         from safetensors.torch import load_file
 
@@ -122,7 +129,7 @@ class Artifact:
         from heist_encoders.autoencoders.threads import one_thread
 
         with one_thread():  # weights that are overwritten anyway must not start threads that a fork would miss
-            model = create_autoencoder(self.family, self.params)
+            model = create_autoencoder(self.architecture, self.params)
             state = load_file(self.path / WEIGHTS, device="cpu")
             for key in (MEAN_KEY, STD_KEY):
                 state.pop(key, None)
@@ -130,11 +137,13 @@ class Artifact:
                 model.load_state_dict(state)
             except RuntimeError as error:
                 reason = " ".join(str(error).split())
-                raise ArtifactError(f"the weights in {self.path} are not those of a {self.family}: {reason}") from None
+                raise ArtifactError(
+                    f"the weights in {self.path} are not those of a {self.architecture}: {reason}"
+                ) from None
             if tuple(model.encoding_shape) != self.encoding_shape:
                 raise ArtifactError(
-                    f"{self.path}: {self.family} gives encodings of shape {tuple(model.encoding_shape)}, but {CONFIG} "
-                    f"says {self.encoding_shape}; save it again with save_artifact"
+                    f"{self.path}: {self.architecture} gives encodings of shape {tuple(model.encoding_shape)}, but "
+                    f"{CONFIG} says {self.encoding_shape}; save it again with save_artifact"
                 )
         return model.eval().to(device)
 
@@ -205,12 +214,12 @@ def save_artifact(
         folder: where to write; its parents are made.
         result: a trained autoencoder, or what ``train`` returned.
         name: the artifact's name.
-        dataset: the dataset that it was trained on: its train split gives mean and deviation of the encodings.
+        dataset: the dataset that it was trained on: its train split gives mean and standard deviation of the encodings.
         training: how it was trained (configuration, samples, seconds, ...), kept as it is.
         metrics: figures of an evaluation.
         provenance: where it comes from.
         half: store matrices and kernels as float16, rounded to 11 significant bits, which halves the file. They are
-            float32 again when loaded. The encodings' mean and deviation are those of the rounded weights.
+            float32 again when loaded. The encodings' mean and standard deviation are those of the rounded weights.
 
     Raises:
         ArtifactError: if ``folder`` holds something else or cannot be written.
@@ -350,7 +359,7 @@ def _open(path: Path, *, check: bool) -> Artifact:
     return Artifact(
         path=path.resolve(),
         name=config.name,
-        family=config.family,
+        architecture=config.family,
         params=config.params,
         encoding_shape=tuple(config.encoding_shape),
         distribution_mode=config.distribution_mode,
