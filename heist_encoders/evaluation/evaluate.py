@@ -62,8 +62,8 @@ def evaluate(
         artifact: an artifact, or its name, path or URI.
         dataset: of the artifact's game and mode.
         out: folder for ``metrics.json`` and the pictures. None: the figures go into the artifact (its card shows them)
-            and the pictures into its folder ``evaluation``; of a packaged artifact, which is never changed, into
-            ``evaluations/<name>-<mode>`` in the user's folder.
+            and the pictures into its folder ``evaluation``; of a packaged artifact, or the copy of one from elsewhere,
+            neither of which is ever changed, into ``evaluations/<name>-<mode>`` in the user's folder.
         seed: of the probes. seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std``
             holds the standard deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
@@ -174,11 +174,14 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
     """
     from heist_encoders.paths import home, user_path
     from heist_encoders.zoo.lookup import PACKAGED
+    from heist_encoders.zoo.remote import cache
 
     if out is not None:
         folder = user_path(out)
     elif artifact.path.is_relative_to(PACKAGED.resolve()):
         folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}"
+    elif artifact.path.is_relative_to(cache().resolve()):  # many may have one name
+        folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}-{artifact.sha256[:12]}"
     else:
         folder = artifact.path / "evaluation"
     if folder.exists() and not folder.is_dir():

@@ -53,3 +53,13 @@ def check_name(name: str) -> None:
             f"name {name!r} always means a packaged environment or encoder; choose another, {name + '-mine'!r} for "
             "example"
         )
+
+
+def check_label(name: str) -> str:
+    """``name`` as it is, or a ConfigError unless it can be printed on one line: what an artifact says of itself.
+
+    Artifacts come from others too; a name of theirs must not move a cursor or a file.
+    """
+    if not 0 < len(name) <= 200 or not name.isprintable() or "/" in name or "\\" in name or name.strip(". ") == "":
+        raise ConfigError(f"name {name!r:.80}: expected 1 to 200 printable characters without slashes")
+    return name
