@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH ?= torch==2.13.0
 ARGS ?=
+# Processes that run test files side by side; each takes some 2 GB.
+TEST_PROCESSES ?= 2
 
 .PHONY: run test check lint types imports setup clean
 
@@ -15,7 +17,7 @@ run: setup
 	$(BIN)/heist-encoders run --out runs/default $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 check: lint types imports test
 

@@ -33,6 +33,7 @@ LOSSES: dict[str, dict[str, Any]] = {
     "classes": {"weighting": "classes"},
     "rarity + semantic map .03": {"weighting": "rarity", "semantic_map": 0.03},
     "classes + semantic map .03": {"weighting": "classes", "semantic_map": 0.03},
+    "rarity + semantic map .3": {"weighting": "rarity", "semantic_map": 0.3},
 }
 PARAMS: dict[str, dict[str, Any]] = {"vae_paper": {"latent_size": 256}}
 GROUPS = ("floor", "wall", "agent", "key", "door", "exit", "ring")

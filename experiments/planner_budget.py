@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +29,7 @@ from numpy.typing import NDArray
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.stream import stream
 from heist_encoders.policies.planner import PlannerConfig, fit_planner, plan_accuracy, plan_logits
-from heist_encoders.tasks.heist.elements import COLORS
-from heist_encoders.tasks.heist.generation import make_levels
-from heist_encoders.tasks.heist.levels import present
+from heist_encoders.tasks.heist.scene import true_state
 from heist_encoders.tasks.targets import move_distribution
 
 TEST_CHUNK = 10_000
@@ -40,40 +37,15 @@ TEST_CHUNK = 10_000
 
 
 def true_states(mode: str, count: int, start: int = 0) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Balanced situations as maps of what is in each cell, and the oracle's moves.
-
-    Returns:
-        float16 (count, 14, size, size): walls, agent, its place in the cell (x and y), 3 keys, 3 doors, exit, 3 keys
-        held (everywhere); and float32 (count, 9), uniform over the oracle's moves.
-    """
-    maps, moves = [], []
+    """Balanced situations as ``Task.true_state`` gives them, float16 (count, 14, size, size), and the oracle's moves,
+    float32 (count, 9), uniform over the moves that it could make."""
+    states, moves = [], []
     batches = stream(DatasetSpec(distribution_mode=mode, seed=2), batch_size=CHUNK_FRAMES, start=start)
     for _ in range(-(-count // CHUNK_FRAMES)):
         labels = next(batches).labels
-        maps.append(_maps(mode, labels))
-        moves.append(move_distribution(labels["oracle_moves"]))
-    return np.concatenate(maps)[:count], np.concatenate(moves)[:count]
-
-
-def _maps(mode: str, labels: dict[str, NDArray[Any]]) -> NDArray[np.float16]:
-    seeds, level = np.unique(labels["level_seed"], return_inverse=True)
-    levels = make_levels(mode, seeds)
-    count, side = len(level), levels.free.shape[-1]
-    out = np.zeros((count, 14, side, side), np.float16)
-    rows = np.arange(count)
-    out[:, 0] = ~levels.free[level]
-    xy = np.stack([labels["agent_x"], labels["agent_y"]], axis=1)
-    cells = np.floor(xy).astype(np.int64)
-    out[rows, 1, cells[:, 1], cells[:, 0]] = 1
-    for axis in range(2):
-        out[rows, 2 + axis, cells[:, 1], cells[:, 0]] = 4 * (xy[:, axis] - cells[:, axis] - 0.5)
-    there = present(levels.num_keys[level], labels["progress"]) & ~np.isnan(levels.positions[level, :, 0])
-    row, element = np.nonzero(there)
-    x, y = levels.positions[level[row], element].astype(np.int64).T
-    out[row, 4 + element, y, x] = 1
-    for color, name in enumerate(COLORS):
-        out[:, 11 + color] = labels[f"held_{name}"][:, None, None]
-    return out
+        states.append(true_state(labels, mode).astype(np.float16))
+        moves.append(move_distribution(labels["oracle_moves"].astype(np.int64)))
+    return np.concatenate(states)[:count], np.concatenate(moves)[:count]
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ import typer
 from heist_encoders.cli import output
 from heist_encoders.cli.options import JsonFlag, Mode, Seed, check_new_policy, examples, given_path
 from heist_encoders.cli.ppo import level_seeds, print_evaluation
+from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
     "heist-encoders clone --encoder grid --mode easy --frames 200000 --out runs/clone",
     "heist-encoders clone --encoder my-vae --mode easy --frames 50000 --samples 200000 --out runs/four-passes",
+    "heist-encoders clone --encoder grid --mode memory --dagger-steps 200000 --lstm 128 --out runs/memory",
     "heist-encoders play --policy runs/clone --out clone.gif",
 )
 
@@ -29,6 +31,13 @@ def clone(
         int | None,
         typer.Option("--samples", min=1, help="Frames shown in all, each again if need be. Default: each once."),
     ] = None,
+    dagger_steps: Annotated[
+        int,
+        typer.Option("--dagger-steps", min=0, help="Then so many steps of its own play, each labelled by the oracle."),
+    ] = 0,
+    lstm: Annotated[
+        int, typer.Option("--lstm", min=0, max=4096, help="Units of a memory, which needs --dagger-steps. 0: none.")
+    ] = 0,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The policy's name. Default: the folder's.")] = None,
     levels: Annotated[
         str, typer.Option("--levels", metavar="N|A:B", help="Evaluation levels, as in 'ppo evaluate'.")
@@ -37,22 +46,33 @@ def clone(
     seed: Seed = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Teach a policy the oracle's moves on a frozen encoder (behaviour cloning), and evaluate it on unseen levels.
+    """Teach a policy the oracle's moves on a frozen encoder, and evaluate it on unseen levels.
+
+    Behaviour cloning on frames of all situations; with --dagger-steps, DAgger after it: the policy plays, and learns
+    what the oracle would have done in the situations that it gets into.
 
     Class D: it learns from a shortest-path player, so its figures are no results of learning by reward.
     """
     check_new_policy(out)
+    if lstm and not dagger_steps:
+        raise ConfigError(
+            f"--lstm {lstm} without --dagger-steps: single frames teach no memory; add --dagger-steps 200000, say"
+        )
     seeds = level_seeds(levels)
     output.set_resume_hint("nothing was written")
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.policies.artifact import save_policy
     from heist_encoders.policies.card import class_sentence
     from heist_encoders.policies.clone import clone as clone_policy
+    from heist_encoders.policies.dagger import dagger, with_memory
     from heist_encoders.policies.evaluate import play_levels
     from heist_encoders.training.hardware import torch_threads
 
     stages = {"encode": 0, "learn": 1}
-    titles = [f"draw and encode {frames:,} frames", "learn the oracle's moves", f"play {len(seeds)} levels"]
+    titles = [f"draw and encode {frames:,} frames", "learn the oracle's moves"]
+    titles += [f"play {dagger_steps:,} steps and learn the oracle's"] * bool(dagger_steps) + [
+        f"play {len(seeds)} levels"
+    ]
     with Reporter(titles) as progress, torch_threads(1):
         running = -1
 
@@ -67,7 +87,14 @@ def clone(
             encoder, mode=mode, frames=frames, samples=samples, seed=seed, name=name or out.resolve().name,
             workers=threads, progress=listen,
         )  # fmt: skip
-        progress.start(2)
+        if dagger_steps:
+            progress.start(2)
+            policy = dagger(
+                with_memory(policy, lstm, seed=seed) if lstm else policy,
+                steps=dagger_steps, seed=seed, workers=threads, oracle_share=0.5 if lstm else 0.0,
+                progress=lambda done, total, *_: progress.count(done, total, f"{done:,} of {total:,} steps"),
+            )  # fmt: skip
+        progress.start(len(titles) - 1)
         found = play_levels(
             policy, mode, seeds, seed=seed,
             progress=lambda done, total: progress.count(done, total, f"{done} of {total} levels"),

@@ -52,7 +52,8 @@ def run(
         typer.Option(
             "--policy-frames",
             min=0,
-            help="Labelled frames that a policy on the best encoder learns the oracle's moves from; 0 leaves it out.",
+            help="Labelled frames that a policy on the best encoder learns the oracle's moves from, half of them of "
+            "its own play; 0 leaves it out.",
         ),
     ] = 120_000,
     ppo_steps: Annotated[

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 
 from heist_encoders.constants import FRAME_SHAPE
-from heist_encoders.evaluation.frames import Floats, Frames, Indices
+from heist_encoders.errors import DatasetError
+from heist_encoders.evaluation.frames import Floats, Frames, Indices, LabelledFrames
+from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
 
 Encodable: TypeAlias = "BaseAutoencoder | Callable[[Frames], Any] | Any"
-"""An autoencoder, an object with ``encode(uint8 frames)``, or such a function itself."""
+"""An autoencoder, an object with ``encode(uint8 frames)``, such a function itself, or a ``TrueState``."""
 
 
 def model_device(model: torch.nn.Module) -> torch.device:
@@ -59,6 +61,29 @@ def encode_frames(encoder: Encodable, frames: Frames, rows: Indices | None = Non
     rows = np.arange(len(frames), dtype=np.int64) if rows is None else rows
     parts = [encode(np.ascontiguousarray(frames[rows[i : i + batch_size]])) for i in range(0, len(rows), batch_size)]
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+
+
+def encode_split(
+    encoder: Encodable, dataset: LabelledFrames, split: str, rows: Indices, *, batch_size: int = 64
+) -> Floats:
+    """Encodings float32 (M, ...) of some rows of a split, int64 (M,), ascending: see ``Encodable``."""
+    if isinstance(encoder, TrueState):
+        state = encoder(dataset, split, rows)
+        if state is None:
+            raise DatasetError(
+                f"{dataset.spec.game}, {dataset.spec.distribution_mode} mode: frames show no whole state"
+            )
+        return state
+    return encode_frames(encoder, dataset.frames(split), rows, batch_size=batch_size)
+
+
+class TrueState:
+    """A lossless encoding, read from the labels instead of the frames (``Task.true_state``): what a probe can reach."""
+
+    def __call__(self, dataset: LabelledFrames, split: str, rows: Indices) -> Floats | None:
+        """float32 (M, C, cells, cells), or None where the task has none."""
+        spec = dataset.spec
+        return task_of(spec.game).true_state(dataset.labels(split).iloc[rows], spec.distribution_mode)
 
 
 def reconstruct_frames(model: BaseAutoencoder, frames: Frames, *, batch_size: int = 256) -> Frames:

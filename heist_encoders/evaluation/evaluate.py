@@ -69,12 +69,12 @@ def evaluate(
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
         probe_frames: frames of the train split that probes are trained on, at most.
-        map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 100,000.
+        map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 60,000.
             Figures compare only between evaluations with the same two numbers.
         wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
-        references: also train probes on an untrained encoder of the architecture and on raw pixels.
+        references: also train probes on an untrained encoder of the architecture, on raw pixels and on the true state.
         device: ``"auto"`` (GPU if there is one), ``"cpu"`` or ``"cuda"``.
         progress: called with the name of each part as it begins.
 
@@ -256,7 +256,7 @@ def mean_loss(
 def _references(
     artifact: Artifact, dataset: LabelledFrames, seed: int, device: str, plan_samples: int | None
 ) -> dict[str, dict[str, Any]]:
-    from heist_encoders.evaluation.references import majority, raw_pixels, untrained_encoder
+    from heist_encoders.evaluation.references import majority, raw_pixels, true_state, untrained_encoder
 
     rows = {"majority": majority(dataset)}
     if plan_samples is not None:
@@ -265,6 +265,8 @@ def _references(
         )
         rows["untrained"] = untrained.to_dict()
         rows["raw_pixels"] = raw_pixels(dataset, seed=seed, device=device).to_dict()
+        if (state := true_state(dataset, seed=seed, plan_samples=plan_samples, device=device)) is not None:
+            rows["true_state"] = state.to_dict()
     return rows
 
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from heist_encoders.errors import DatasetError
-from heist_encoders.evaluation.encoding import Encodable, encode_frames
+from heist_encoders.evaluation.encoding import Encodable, encode_split
 from heist_encoders.evaluation.frames import Floats, Indices, LabelledFrames
 from heist_encoders.evaluation.probes import HIDDEN, LINEAR, LOSSES, ProbeSettings, Standardiser, as_rows, train_probe
-from heist_encoders.evaluation.semantic_probe import MapProbeSettings, MapReading, Maps, read_maps
+from heist_encoders.evaluation.semantic_probe import MapProbeSettings, MapReading, Maps, Normaliser, read_maps
 from heist_encoders.json_text import plain
 from heist_encoders.policies.planner import fit_planner, plan_accuracy, plan_logits
 from heist_encoders.ray_session import cpu_count
@@ -143,14 +144,14 @@ def probe(
     """Train probes on frozen encodings of the train split and evaluate them on the test split.
 
     Args:
-        encoder: an autoencoder, an ``Encoder``, or a function from uint8 (N, 64, 64, 3) to (N, ...).
+        encoder: an autoencoder, an ``Encoder``, a function from uint8 (N, 64, 64, 3) to (N, ...), or a ``TrueState``.
         dataset: with labels to probe for.
         seed: of the probes. The same seed gives the same figures.
         seeds: with more than one, probes are trained for seed, seed + 1, ... and the figures are means.
         train_limit, test_limit: at most so many frames of each split, drawn without replacement.
-        plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. Fewer
-            frames than that are shown again and again.
-        map_samples: frames that the probe for semantic maps is shown; None: 100,000, or 12,000 if ``fast``.
+        plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. It takes as
+            many of the train split, each once; where there are fewer, they are shown again and again.
+        map_samples: frames that the probe for semantic maps is shown; None: 60,000, or 4,000 if ``fast``.
         fast: fewer frames and steps (a few seconds), for estimates inside sweeps.
         wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
         batch_size: frames encoded at a time.
@@ -172,7 +173,7 @@ def probe(
         if not len(frames):
             raise DatasetError(f"the dataset has no {split} frames to probe on; generate more or raise test_fraction")
         rows = sample_rows(len(frames), limit)
-        encodings.append(encode_frames(encoder, frames, rows, batch_size=batch_size))
+        encodings.append(encode_split(encoder, dataset, split, rows, batch_size=batch_size))
         asked.append(questions(dataset, split, rows))
     if wanted is not None and "miou" not in wanted:
         asked = [part._replace(maps=None) for part in asked]
@@ -189,8 +190,11 @@ def probe(
         fast=fast,
         device=device,
     )
-    if plan_samples:
-        plan = _plan(encodings, asked, plan_samples, seed, device)
+    if plan_samples and "next_move" in asked[1].answers:
+        seen = sample_rows(len(dataset.frames("train")), plan_samples)
+        x = encode_split(encoder, dataset, "train", seen, batch_size=batch_size).astype(np.float16)
+        moves = _moves(dataset, "train", seen)
+        plan = _plan(x, moves, encodings[1], _moves(dataset, "test", rows), plan_samples, seed, device)
         result = replace(result, plan_accuracy=plan, plan_samples=plan_samples)
     return replace(result, test_rows=rows, seconds=time.perf_counter() - started)
 
@@ -317,13 +321,24 @@ def _outputs(
     return outputs
 
 
-def _plan(encodings: list[Floats], asked: list[Questions], samples: int, seed: int, device: str) -> float | None:
-    """Plan accuracy; None for games without an oracle."""
-    if "next_move" not in asked[0].answers:
-        return None
-    mean, std = encodings[0].mean(0), encodings[0].std(0)
-    x, x_test = ((part - mean) / np.where(std > 1e-6, std, 1) for part in encodings)
-    moves, moves_test = (part.answers["next_move"].values for part in asked)
+def _moves(dataset: LabelledFrames, split: str, rows: Indices) -> Floats:
+    """The oracle's moves, float32 (M, 9)."""
+    target = next(target for target in targets_of(dataset) if target.name == "next_move")
+    return target.load(dataset.labels(split).iloc[rows]).values
+
+
+def _plan(
+    x: NDArray[np.floating[Any]],
+    moves: Floats,
+    x_test: Floats,
+    moves_test: Floats,
+    samples: int,
+    seed: int,
+    device: str,
+) -> float:
+    """Plan accuracy on encodings (M, *shape) of a planning head that has learned from encodings (N, *shape)."""
+    normalise = Normaliser(x)
+    x = np.concatenate([normalise(x[i : i + 1024]).numpy().astype(np.float16) for i in range(0, len(x), 1024)])
     with torch_threads(1 if device == "cpu" else None):
         head = fit_planner(x, moves, samples=samples, seed=seed, device=device)
-        return plan_accuracy(plan_logits(head, x_test), moves_test)
+        return plan_accuracy(plan_logits(head, normalise(x_test).numpy()), moves_test)

@@ -95,7 +95,7 @@ def _evaluation(found: Any) -> list[str]:
     if not isinstance(found, Mapping) or "return_mean" not in found:
         return ["Not evaluated yet.", ""]
     low, high = found["return_interval"]
-    interval = "" if low is None or high is None else f" (95% interval {low:.2f} to {high:.2f})"  # none of one level
+    interval = f" (95% interval {low:.2f} to {high:.2f})" if found["num_levels"] > 1 else ""
     lines = [
         "## Evaluation",
         "",

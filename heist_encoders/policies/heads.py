@@ -104,3 +104,27 @@ class HeadPolicy(nn.Module):
             features, (h, c) = self.lstm(features[:, None], (h[None], c[None]))
             features, state = features[:, 0], (h[0], c[0])
         return self.logits(features), self.value(features).squeeze(-1), state
+
+    def unroll(self, encodings: Tensor, first: Tensor, state: State) -> Tensor:
+        """Many steps of a head with a memory.
+
+        Args:
+            encodings: float32 (B, T, *shape).
+            first: bool (B, T), True on the first step of an episode, before which the memory is cleared.
+            state: before the first step.
+
+        Returns:
+            Logits (B, T, actions).
+        """
+        assert self.lstm is not None
+        flat = encodings.flatten(0, 1)
+        features = self.body(flat if self.config.kind == "planner" else flat.flatten(1)).unflatten(0, first.shape)
+        h, c = state
+        out = []
+        for step in range(first.shape[1]):
+            keep = (~first[:, step, None]).to(features.dtype)
+            _, (h, c) = self.lstm(features[:, step, None], ((h * keep)[None], (c * keep)[None]))
+            h, c = h[0], c[0]
+            out.append(h)
+        logits: Tensor = self.logits(torch.stack(out, dim=1))
+        return logits

@@ -239,14 +239,14 @@ def fit_head(
     size = min(batch_size, len(known))
     steps = max(1, round(samples / size))
     order, at = rng.permutation(known), 0
-    with _gradients(model, min(workers, size)) as gradient:
+    with shared_gradients(model, min(workers, size)) as gradient:
         for step in range(steps):
             if at + size > len(order):
                 order, at = rng.permutation(known), 0
             rows = order[at : at + size]
             at += size
             for group in optimizer.param_groups:
-                group["lr"] = lr * _schedule(step / steps, warm_up)
+                group["lr"] = lr * schedule(step / steps, warm_up)
             batch = torch.as_tensor(encodings[rows]).to(device, torch.float32)
             loss = gradient(batch, torch.as_tensor(moves[rows]).to(device, torch.float32))
             nn.utils.clip_grad_norm_(parameters, clip)
@@ -257,7 +257,7 @@ def fit_head(
 
 
 @contextlib.contextmanager
-def _gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Tensor], float]]:
+def shared_gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Tensor], float]]:
     """A function that puts the gradient of a batch's loss into the model's parameters and returns the loss."""
     replicas = [model, *(copy.deepcopy(model) for _ in range(workers - 1))]
     parameters = [list(replica.parameters()) for replica in replicas]
@@ -288,7 +288,7 @@ def _gradients(model: nn.Module, workers: int) -> Iterator[Callable[[Tensor, Ten
         yield lambda encodings, moves: whole(pool, encodings, moves)
 
 
-def _schedule(done: float, warm_up: float) -> float:
+def schedule(done: float, warm_up: float = 0.02) -> float:
     """Factor of the learning rate: up in a line, then down in half a cosine."""
     if done < warm_up:
         return (done + 1e-3) / (warm_up + 1e-3)

@@ -171,6 +171,18 @@ class Task(ABC):
         """
         raise DatasetError(f"{self.game} has no semantic map; use a dataset of a game that has one")
 
+    def true_state(self, labels: Labels, distribution_mode: str) -> NDArray[np.float32] | None:
+        """A lossless encoding of labelled frames: what is where, cell by cell. The ceiling of what a probe can read.
+
+        Args:
+            labels: label columns, as a pandas frame or a mapping of arrays (N,).
+            distribution_mode: of the frames.
+
+        Returns:
+            float32 (N, C, cells, cells); None where frames show too little of the state, or the game has none.
+        """
+        return None
+
     def probe_targets(self) -> tuple[ProbeTarget, ...]:
         """What can be read from a frame of this game: targets of probes. May be empty."""
         return ()

@@ -168,8 +168,9 @@ def encoding_statistics(
         frames: uint8 (N, 64, 64, 3), N >= 1.
 
     Returns:
-        Two float32 arrays of the encoding's shape; the deviation is 1 where an encoding does not vary, so that
-        dividing by it is always safe.
+        Two float32 arrays of the encoding's shape, over frames, and for encodings (C, H, W) over places as well, so
+        that they are the same throughout a channel. The standard deviation is 1 where an encoding does not vary, so
+        that dividing by it is always safe.
     """
     import torch
 
@@ -188,8 +189,10 @@ def encoding_statistics(
             total = total + encodings.sum(0)
             squares = squares + np.square(encodings).sum(0)
     model.train(was_training)
-    mean = total / len(chosen)
-    std = np.sqrt(np.maximum(squares / len(chosen) - mean**2, 0.0))
+    mean, square = total / len(chosen), squares / len(chosen)
+    if mean.ndim == 3:  # the same for all places of a channel, so that a convolution finds a thing alike wherever it is
+        mean, square = (np.broadcast_to(part.mean((1, 2), keepdims=True), part.shape) for part in (mean, square))
+    std = np.sqrt(np.maximum(square - mean**2, 0.0))
     std[std < 1e-6 * np.maximum(np.abs(mean), 1.0)] = 1.0
     return mean.astype(np.float32), std.astype(np.float32)
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         (["ppo", "export", "./x", "--out", "y"], "x holds no checkpoint"),
         (["clone", "--encoder", "vae_papr", "--out", "x"], "did you mean 'vae_paper'"),
         (["clone", "--encoder", "vae_paper", "--out", "x", "--levels", "0"], "--levels '0'"),
+        (["clone", "--encoder", "grid", "--out", "x", "--lstm", "8"], "add --dagger-steps"),
         (["play", "--policy", "no-such-policy", "--out", "x.gif"], "unknown policy 'no-such-policy'"),
         (["play", "--encoder", "vae_papr", "--out", "x.gif"], "did you mean 'vae_paper'"),
         (["play", "--out", "x.avi"], ".gif or .mp4"),

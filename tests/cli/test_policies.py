@@ -22,6 +22,11 @@ def test_clone_evaluate_play(cli: Cli, trained: Path, tmp_path: Path, monkeypatc
     assert made["num_levels"] == 3
     assert "--out" in cli("clone", "--encoder", "conv_maxpool-cli", "--out", out, *options).error
 
+    options = ("--mode", "memory", "--frames", 100, "--levels", "3:4", "--dagger-steps", 1024, "--lstm", 4, "--json")
+    remembering = cli.ok("clone", "--encoder", "conv_maxpool-cli", "--out", tmp_path / "remembering", *options).json
+    assert remembering["class"].startswith("Class D: learned from the oracle's moves; 1,124 labelled frames")
+    assert "an LSTM" in (tmp_path / "remembering" / "README.md").read_text(encoding="utf-8")
+
     by_name = cli.ok("ppo", "evaluate", "--policy", "mine", "--mode", "memory", "--levels", "3:6", "--json").json
     by_path = cli.ok(
         "ppo", "evaluate", out, "--levels", f"{EVALUATION_LEVELS[3]}:{EVALUATION_LEVELS[6]}", "--json"

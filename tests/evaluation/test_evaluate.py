@@ -14,10 +14,12 @@ from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.evaluation import evaluate as module
+from heist_encoders.evaluation.encoding import TrueState
 from heist_encoders.evaluation.entries import find_evaluations
 from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.probing import probe, questions
 from heist_encoders.evaluation.references import majority, raw_pixels, reference_rows, untrained_encoder
+from heist_encoders.policies.planner import fit_planner
 from heist_encoders.semantic import UNKNOWN, coarsen
 from heist_encoders.tasks.heist.elements import CLASSES, ELEMENTS
 from heist_encoders.tasks.heist.task import HeistTask
@@ -157,6 +159,36 @@ def test_references(small_dataset: Any) -> None:
     assert first.figures == again.figures
     wanted = ("subgoal_accuracy",)
     assert raw_pixels(small_dataset, **{**options, "train_limit": 50, "wanted": wanted}).train_samples == 50
+
+
+@pytest.mark.usefixtures("quick_maps")
+def test_true_state_is_a_reference_where_the_maze_is_in_view(tmp_path: Path) -> None:
+    data = generate_local(DatasetSpec(size=96, seed=3, distribution_mode="easy"), tmp_path / "easy")
+    options: dict[str, Any] = {"fast": True, "train_limit": 64, "test_limit": 32, "device": "cpu"}
+    rows = reference_rows(data, plan_samples=64, **options)
+    assert [row["name"] for row in rows] == ["majority", "raw pixels", "true state"]
+    assert rows[2]["latent_dimension"] == 14 * 9 * 9
+    assert 0 <= rows[2]["plan_accuracy"] <= 1
+
+
+def test_plan_accuracy_learns_from_all_train_frames_and_tells_noise_from_the_state(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = generate_local(DatasetSpec(size=640, seed=4, distribution_mode="easy"), tmp_path / "easy")
+    seen: list[int] = []
+
+    def fit(x: Any, *args: Any, **options: Any) -> Any:
+        seen.append(len(x))
+        return fit_planner(x, *args, **options)
+
+    monkeypatch.setattr("heist_encoders.evaluation.probing.fit_planner", fit)
+    options: dict[str, Any] = {"wanted": (), "train_limit": 32, "test_limit": 64, "device": "cpu"}
+    state = probe(TrueState(), data, plan_samples=2_000, **options)
+    noise = probe(lambda frames: np.zeros((len(frames), 2, 9, 9)), data, plan_samples=100, **options)
+    assert seen == [len(data.frames("train")), 100]
+    assert state.plan_accuracy is not None
+    assert noise.plan_accuracy is not None
+    assert state.plan_accuracy > noise.plan_accuracy
 
 
 def test_untrained_grid_has_the_cells_of_the_dataset(small_dataset: Any) -> None:

@@ -52,9 +52,9 @@ def test_names_and_encoders_are_found_in_the_users_zoo(
     policy = make_policy(artifact)
     save_policy(policy, tmp_path / "policies" / "mine")
     assert "mine" in policy_names()
-    with pytest.raises(ArtifactError, match="needs encoder 'random_maxpool'"):
+    with pytest.raises(ArtifactError, match="needs encoder 'policy_maxpool'"):
         load_policy("mine")
-    encoder = promote(artifact, "random_maxpool")
+    encoder = promote(artifact, "policy_maxpool")
     assert load_policy("mine", distribution_mode="memory").artifact.sha256 == encoder.sha256
     with pytest.raises(ArtifactError, match="plays memory mode, asked for easy"):
         load_policy("mine", distribution_mode="easy")
@@ -63,7 +63,7 @@ def test_names_and_encoders_are_found_in_the_users_zoo(
 
 
 def test_other_weights_of_the_encoder_are_refused(artifact: Artifact, tmp_path: Path) -> None:
-    other = make_artifact(tmp_path / "random_maxpool", "conv_maxpool", seed=1)
+    other = make_artifact(tmp_path / "policy_maxpool", "conv_maxpool", seed=1)
     folder = save_policy(make_policy(artifact), tmp_path / "mine")
     with pytest.raises(ArtifactError, match="was trained on"):
         load_policy(folder, encoder=other)

@@ -116,6 +116,19 @@ def test_statistics_are_those_of_the_encodings() -> None:
     np.testing.assert_allclose(std, encodings.std(0), rtol=1e-3, atol=1e-6)
 
 
+def test_statistics_of_a_spatial_encoding_are_the_same_throughout_a_channel() -> None:
+    model = create_autoencoder("conv_unpool").eval()
+    frames = played_frames(20)
+    mean, std = encoding_statistics(model, frames)
+    with torch.inference_mode():
+        encodings = model.encode(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255).numpy()
+    assert mean.shape == std.shape == encodings.shape[1:]
+    expected = np.broadcast_to(encodings.mean((0, 2, 3))[:, None, None], mean.shape)
+    np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-5)
+    spread = encodings.std((0, 2, 3))
+    np.testing.assert_allclose(std[:, 3, 3], np.where(spread < 1e-6, 1, spread), rtol=1e-3, atol=1e-5)
+
+
 def test_deviation_is_one_where_nothing_varies() -> None:
     model = create_autoencoder("vae_paper").eval()
     _, std = encoding_statistics(model, np.repeat(played_frames(1), 8, axis=0))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from heist_encoders.constants import FRAME_SIZE
 from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS
 from heist_encoders.tasks.heist.generation import WORLD_SIZES, make_levels
+from heist_encoders.tasks.heist.levels import present
 from heist_encoders.tasks.heist.projection import AGENT_HALF_SIZE, view_size
 from heist_encoders.tasks.targets import Labels
 
@@ -104,3 +105,39 @@ def _overlap(places: NDArray[np.float32]) -> NDArray[np.int64]:
         [np.ceil(places - _WALL_OVERLAP) - 1, np.ceil(places + _WALL_OVERLAP) - 1], axis=1
     ).astype(np.int64)
     return cells
+
+
+def true_state(labels: Labels, distribution_mode: str) -> NDArray[np.float32]:
+    """A lossless encoding of labelled frames that show the whole maze.
+
+    Args:
+        labels: columns (N,) of a dataset of Heist, see ``label_columns``; a DataFrame will do.
+        distribution_mode: ``easy`` or ``hard``.
+
+    Returns:
+        float32 (N, 14, cells, cells), ``[frame, channel, y, x]`` with y down as in the frame: walls, agent, its place
+        in its cell (x and y, -2 to 2, right and up, the same everywhere), 3 keys, 3 doors, exit, 3 keys held (the same
+        everywhere).
+    """
+    seeds, level = np.unique(np.asarray(labels["level_seed"]), return_inverse=True)
+    parts = [
+        make_levels(distribution_mode, seeds[start : start + _LEVELS_AT_ONCE])
+        for start in range(0, len(seeds), _LEVELS_AT_ONCE)
+    ]
+    free = np.concatenate([part.free for part in parts])
+    positions = np.concatenate([part.positions for part in parts])[level]
+    num_keys = np.concatenate([part.num_keys for part in parts])[level]
+    rows, side = np.arange(len(level)), free.shape[-1]
+    state = np.zeros((len(level), 14, side, side), np.float32)
+    state[:, 0] = ~free[level]
+    xy = np.stack([np.asarray(labels["agent_x"]), np.asarray(labels["agent_y"])], axis=1)
+    cells = np.floor(xy).astype(np.int64)
+    state[rows, 1, cells[:, 1], cells[:, 0]] = 1
+    state[:, 2:4] = (4 * (xy - cells - 0.5))[:, :, None, None]
+    there = present(num_keys, np.asarray(labels["progress"])) & ~np.isnan(positions[:, :, 0])
+    frame, element = np.nonzero(there)
+    x, y = positions[frame, element].astype(np.int64).T
+    state[frame, 4 + element, y, x] = 1
+    for color, name in enumerate(COLORS):
+        state[:, 11 + color] = np.asarray(labels[f"held_{name}"])[:, None, None]
+    return np.ascontiguousarray(state[:, :, ::-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heist_encoders.constants import BALANCES, NUM_MOVES, POLICIES
 from heist_encoders.engine import Engine
@@ -75,6 +76,12 @@ class HeistTask(Task):
         from heist_encoders.tasks.heist import scene
 
         return scene.SemanticMaps(labels, distribution_mode)
+
+    def true_state(self, labels: Labels, distribution_mode: str) -> NDArray[np.float32] | None:
+        """14 channels: see ``scene.true_state``. None in memory mode, whose frames show a part of the maze."""
+        from heist_encoders.tasks.heist import scene
+
+        return None if distribution_mode == "memory" else scene.true_state(labels, distribution_mode)
 
     def probe_targets(self) -> tuple[ProbeTarget, ...]:
         return (

@@ -10,7 +10,7 @@ from heist_encoders.engine import Engine
 from heist_encoders.semantic import UNKNOWN, coarsen
 from heist_encoders.tasks.heist.elements import CLASSES, COLORS, ELEMENTS
 from heist_encoders.tasks.heist.levels import LevelBank
-from heist_encoders.tasks.heist.scene import AGENT, FLOOR, WALL, SemanticMaps
+from heist_encoders.tasks.heist.scene import AGENT, FLOOR, WALL, SemanticMaps, true_state
 
 MODES = ("easy", "hard", "memory")
 ROWS = 336
@@ -76,6 +76,30 @@ def test_picking_rows_is_the_same_whatever_they_are_picked_with(scene: tuple) ->
     rows = np.array([5, 1, 300, 5])
     assert np.array_equal(SemanticMaps(labels, mode).pick(rows), maps[rows])
     assert len(SemanticMaps(labels, mode)) == ROWS
+
+
+@pytest.mark.parametrize("mode", ["easy", "hard"])
+def test_true_state_shows_what_the_map_shows(mode: str) -> None:
+    labels = next(stream({"distribution_mode": mode, "seed": 12}, batch_size=64)).labels
+    maps, state = SemanticMaps(labels, mode).pick(slice(None)), true_state(labels, mode)
+    cells = state.shape[-1]
+    assert state.shape == (64, 14, cells, cells)
+    middles = ((np.arange(cells) + 0.5) * 64 / cells).astype(int)
+    shown = maps[:, middles][:, :, middles]
+    held = np.arange(CLASSES.index("ring_blue"), len(CLASSES))
+    walls = shown == WALL
+    np.testing.assert_array_equal(walls, (state[:, 0] == 1) & ~np.isin(shown, [AGENT, *held]))
+    for channel, name in enumerate(ELEMENTS, start=4):
+        at = shown == CLASSES.index(name)
+        assert (state[:, channel][at] == 1).all()
+        assert at.sum() >= 0.8 * state[:, channel].sum() - 1  # the agent may stand in front, a key lie off the middle
+    for channel, (number, color) in enumerate(zip(held, COLORS, strict=True), start=11):
+        np.testing.assert_array_equal((maps == number).any((1, 2)), labels[f"held_{color}"])
+        assert (state[:, channel] == np.asarray(labels[f"held_{color}"])[:, None, None]).all()
+    frame, y, x = np.nonzero(state[:, 1])
+    assert len(frame) == 64
+    np.testing.assert_array_equal(x + 0.5 + state[:, 2, 0, 0] / 4, labels["agent_x"])
+    np.testing.assert_allclose(cells - 1 - y + 0.5 + state[:, 3, 0, 0] / 4, labels["agent_y"], atol=1e-5)
 
 
 def test_blocks_take_the_object_that_covers_a_quarter_and_are_unknown_at_its_rim() -> None:
