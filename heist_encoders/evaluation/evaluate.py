@@ -121,12 +121,13 @@ def evaluate(
     say("probes")
     found: ProbeResult | None = None
     if can_probe(labelled):
-        found = probe(
-            model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, train_limit=probe_frames,
-            map_samples=map_samples, wanted=wanted, device=device,
-        )  # fmt: skip
+        settings: dict[str, Any] = {
+            "seed": seed, "seeds": seeds, "plan_samples": plan_samples, "train_limit": probe_frames,
+            "map_samples": map_samples, "wanted": wanted, "device": device,
+        }  # fmt: skip
+        found = probe(model, labelled, **settings)
         metrics["probes"] = found.to_dict()
-        metrics["references"] = _references(artifact, labelled, seed, device, plan_samples if references else None)
+        metrics["references"] = _references(artifact, labelled, settings if references else None)
     say("speed")
     metrics["speed"] = speeds(model)
     metrics["seconds"] = round(time.perf_counter() - started, 1)
@@ -254,20 +255,16 @@ def mean_loss(
 
 
 def _references(
-    artifact: Artifact, dataset: LabelledFrames, seed: int, device: str, plan_samples: int | None
+    artifact: Artifact, dataset: LabelledFrames, settings: dict[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    from heist_encoders.evaluation.references import majority, raw_pixels, true_state, untrained_encoder
+    """The reference rows, of the artifact's sizes and with the ``settings`` of its own probes; None: only majority."""
+    from heist_encoders.evaluation.references import majority, reference_rows
 
-    rows = {"majority": majority(dataset)}
-    if plan_samples is not None:
-        untrained = untrained_encoder(
-            artifact.family, dataset, params=artifact.params, seed=seed, plan_samples=plan_samples, device=device
-        )
-        rows["untrained"] = untrained.to_dict()
-        rows["raw_pixels"] = raw_pixels(dataset, seed=seed, device=device).to_dict()
-        if (state := true_state(dataset, seed=seed, plan_samples=plan_samples, device=device)) is not None:
-            rows["true_state"] = state.to_dict()
-    return rows
+    if settings is None:
+        return {"majority": majority(dataset)}
+    rows = reference_rows(dataset, [artifact.family], params={artifact.family: artifact.params}, **settings)
+    keys = {f"{artifact.family}, untrained": "untrained"}
+    return {keys.get(row["name"], row["name"].split(",")[0].replace(" ", "_")): row for row in rows}
 
 
 def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[str, Any]) -> str:

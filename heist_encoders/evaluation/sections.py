@@ -73,17 +73,17 @@ def _lost(entry: Entry, group: str) -> bool:
 def all_references(
     entries: Sequence[Entry], given: Sequence[Mapping[str, Any]] | None
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Reference rows by name: those given, then those that the evaluations brought, each name once."""
+    """Reference rows by name: those given, then those that the evaluations brought.
+
+    A name comes once; an untrained encoder that reads differently, being of other sizes, has its artifact's.
+    """
     rows: dict[str, Mapping[str, Any]] = {str(row.get("name", "reference")): row for row in given or ()}
     for entry in entries:
-        found = entry.metrics.get("references") or {}
-        for key, name in (
-            ("untrained", f"{entry.family}, untrained"),
-            ("raw_pixels", "raw pixels"),
-            ("majority", "majority"),
-        ):
-            if found.get(key):
-                rows.setdefault(name, found[key])
+        for key, row in (entry.metrics.get("references") or {}).items():
+            name = f"{entry.family}, untrained" if key == "untrained" else str(row.get("name") or key.replace("_", " "))
+            if key == "untrained" and name in rows and figure(rows[name], "miou") != figure(row, "miou"):
+                name = f"{entry.name}, untrained"
+            rows.setdefault(name, row)
     return sorted(rows.items(), key=lambda row: -(figure(row[1], "miou") or 0.0))
 
 

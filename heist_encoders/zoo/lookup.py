@@ -11,8 +11,9 @@ from typing import Any
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.paths import home, is_uri, user_folders
-from heist_encoders.zoo.artifact import PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
+from heist_encoders.zoo.artifact import CONFIG, PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
 from heist_encoders.zoo.names import check_name, families, family_of, key_of
+from heist_encoders.zoo.remote import cache
 
 PACKAGED = Path(__file__).parent / "packaged"
 _DEFAULT_MODE = "memory"
@@ -93,7 +94,9 @@ def is_place(reference: str) -> bool:
 
 
 def _find_again(reference: Mapping[str, str]) -> Artifact:
-    """Resolve ``Artifact.reference``, maybe on another machine: by place, name, further sources; weights must agree.
+    """Resolve ``Artifact.reference``, maybe on another machine; weights must agree.
+
+    By place, name, further sources and the cache of copies, in this order.
 
     A URI comes last, because it may be far away. A name is never taken for one: only who gives a URI downloads.
     """
@@ -117,12 +120,25 @@ def _find_again(reference: Mapping[str, str]) -> Artifact:
     for source in _sources:
         if (folder := source(reference)) and (artifact := load_artifact(folder)).sha256 == sha256:
             return artifact
+    if (copy := _in_cache(sha256)) is not None:
+        return copy
     if is_uri(uri) and (artifact := load_artifact(uri)).sha256 == sha256:
         return artifact
     raise ArtifactError(
         f"encoder {name!r} with weights {sha256[:12]}... is neither at {uri} nor in the zoo of this machine; "
         "copy it there, or call heist_encoders.rllib.share(encoder) in the driver after ray.init"
     )
+
+
+def _in_cache(sha256: str) -> Artifact | None:
+    """The copy of an artifact from elsewhere that has these weights."""
+    for file in sorted(cache().glob(f"*/{CONFIG}")):
+        try:
+            if read_artifact(file.parent).sha256 == sha256:
+                return load_artifact(file.parent)
+        except HeistEncodersError:
+            continue
+    return None
 
 
 def list_artifacts() -> list[Artifact]:
