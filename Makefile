@@ -1,5 +1,6 @@
 # make run    the whole chain on real Heist, under 12 minutes on 2 idle cores, into runs/default
 # make test   all tests           make check   ruff, mypy --strict, the import contract and all tests
+# make docs   the documentation site, into build/docs
 # Each sets up .venv first, once. Another Python: make PY=python3.12 ...   (3.10, 3.11 or 3.12)
 
 PY ?= python3
@@ -11,7 +12,7 @@ ARGS ?=
 # Processes that run test files side by side; each takes some 2 GB.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check lint types imports setup clean
+.PHONY: run test check lint types imports docs setup clean
 
 run: setup
 	$(BIN)/heist-encoders run --out runs/default $(ARGS)
@@ -31,6 +32,10 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports --no-logo
 
+docs: setup $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/docs/index.html
+
 setup: $(STAMP)
 
 # torch goes first and by itself: pip then takes the build that this machine's package index prefers.
@@ -42,6 +47,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,openvino,optuna]'
+	@touch $@
+
+$(VENV)/.docs-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 clean:

@@ -33,7 +33,7 @@ def main() -> None:
     rows = []
     for artifact in list_artifacts():
         probes = artifact.metrics.get("probes", {})
-        if artifact.name == artifact.family and all(probes.get(name) is not None for name in NAMES):
+        if artifact.name == artifact.architecture and all(probes.get(name) is not None for name in NAMES):
             rows.append({"name": artifact.name, "mode": artifact.distribution_mode, **probes})
     figure, axes = pyplot.subplots(1, 3, figsize=(15, 4.6), layout="constrained")
     for axis, (x, y) in zip(axes, PAIRS, strict=True):

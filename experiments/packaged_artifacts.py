@@ -98,7 +98,7 @@ def package(architecture: str, mode: str, work: Path) -> Artifact:
 def measure(artifact: Artifact, data: Dataset, work: Path, plan_samples: int, seeds: int) -> None:
     """Evaluate a packaged artifact; the figures go onto its card."""
     folder = work / "evaluation" / f"{artifact.name}-{artifact.distribution_mode}"
-    references = (artifact.family, artifact.distribution_mode) == REFERENCES
+    references = (artifact.architecture, artifact.distribution_mode) == REFERENCES
     metrics = evaluate(
         artifact, data, out=folder, seeds=seeds, plan_samples=plan_samples, pictures=False, references=references
     )

@@ -28,7 +28,7 @@ SCALE, GAP, LABEL = 2, 4, 180
 
 def packaged(mode: str) -> list[Artifact]:
     """The packaged artifacts of a distribution mode, the highest mIoU first; at the end those without figures of it."""
-    found = [a for a in list_artifacts() if a.name == a.family and a.distribution_mode == mode]
+    found = [a for a in list_artifacts() if a.name == a.architecture and a.distribution_mode == mode]
     return sorted(found, key=lambda artifact: -(artifact.metrics.get("probes", {}).get("miou") or 0.0))
 
 

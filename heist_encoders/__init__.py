@@ -1,7 +1,7 @@
 """heist-encoders: what did my autoencoder throw away?
 
 Balanced, exactly labelled frames of Procgen's Heist from Ray workers, hyperparameter sweeps of autoencoders on
-Ray Tune, and the winning encoders as gymnasium environments, RLlib environments and RLlib preprocessors.
+Ray Tune, and the best encoders as gymnasium environments, RLlib environments and RLlib preprocessors.
 
 Importing this package registers the gymnasium ids; torch, ray and procgen are imported where they are used.
 """

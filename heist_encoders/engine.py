@@ -135,7 +135,7 @@ class Engine:
         )
         env = self._env
         # Looked up now, because cffi takes a lock at the first look-up: a forgotten engine that is garbage-collected
-        # while another one is being made would wait for that lock for ever.
+        # while another one is being made would wait for that lock forever.
         _ = env._c_lib.libenv_close
         self._buffer = env._ffi.new(f"char[{_MAX_STATE_SIZE}]")
         self.frames: NDArray[np.uint8] = env._ob["rgb"]

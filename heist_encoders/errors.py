@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line each, saying what was given, what was expected and what to do."""
+"""Errors that a user can correct: one line each, saying what was given, what was expected and what to do."""
 
 from __future__ import annotations
 

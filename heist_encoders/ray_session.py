@@ -39,7 +39,7 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
 
     if ray.is_initialized():
         return False
-    # Workers on the CPU must not see GPUs that they did not ask for; Ray 2.60 warns unless told which it is.
+    # Workers on the CPU must not see GPUs that they did not ask for; Ray 2.60 warns unless it is set.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Even without dashboard, a Ray that is started here would report usage statistics over the network.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

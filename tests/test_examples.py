@@ -58,14 +58,14 @@ def test_encode_dataset(ray_local: None, tmp_path: Path) -> None:
 
 def test_train_autoencoder(small_dataset: Dataset, tmp_path: Path) -> None:
     path = example("train_autoencoder").main(tmp_path, data=folder_of(small_dataset), seconds=1.0)
-    assert load_artifact(path).family == "grid"
+    assert load_artifact(path).architecture == "grid"
 
 
 @pytest.mark.slow
 @pytest.mark.ray
 def test_sweep(ray_local: None, small_dataset: Dataset, tmp_path: Path) -> None:
     name = example("sweep").main(tmp_path, data=folder_of(small_dataset), preset="smoke")
-    assert find_artifact(name).family == "conv_maxpool"
+    assert find_artifact(name).architecture == "conv_maxpool"
 
 
 @pytest.mark.ray

@@ -1,4 +1,4 @@
-"""compact: feature points and a few numbers of context, this package's own family."""
+"""compact: feature points and a few dimensions of context, an architecture of this package's own."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CONTEXT_CHANNELS = 8
 
 
 class CompactParams(Config):
-    """Sizes of ``Compact``. The encoding has 3 * points + context numbers."""
+    """Sizes of ``Compact``. The encoding has 3 * points + context dimensions."""
 
     channels: Widths3 = (16, 32, 32)
     """Of the encoder's three convolutions."""
     points: Width = 16
-    """Feature points, three numbers each."""
+    """Feature points, three dimensions each."""
     context: Width = 16
     """Numbers for what has no single place, such as the walls."""
     sharpness: Annotated[float, Field(gt=0, le=100)] = 4.0
@@ -114,6 +114,6 @@ class Compact(BaseAutoencoder):
 
 
 def _bell(place: Tensor, axis: Tensor) -> Tensor:
-    """Gaussians of a deviation of one cell around places in [-1, 1]: float (B, K) -> float (B, K, 16)."""
+    """Gaussians with a standard deviation of one cell around places in [-1, 1]: float (B, K) -> float (B, K, 16)."""
     cells = (place[:, :, None] - axis) * (_GRID / 2)
     return (-0.5 * cells.square()).exp()

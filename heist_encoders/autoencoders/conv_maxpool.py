@@ -1,4 +1,4 @@
-"""conv_maxpool: two convolutions with max pooling and a linear layer to 32 numbers."""
+"""conv_maxpool: two convolutions with max pooling and a linear layer to 32 dimensions."""
 
 from __future__ import annotations
 

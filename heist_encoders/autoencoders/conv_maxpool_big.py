@@ -1,4 +1,4 @@
-"""conv_maxpool_big: three strided convolutions and two linear layers to 32 numbers."""
+"""conv_maxpool_big: three strided convolutions and two linear layers to 32 dimensions."""
 
 from __future__ import annotations
 

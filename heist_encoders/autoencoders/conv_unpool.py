@@ -60,7 +60,7 @@ def unpool(values: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
 class ConvUnpool(BaseAutoencoder):
     """Three blocks of two conv 3x3 + BN + ReLU, each with a max pool 4x4/2. Encoding: (channels[-1], 6, 6).
 
-    The reconstruction is drawn with the pooling indices, so it says nothing about the encoding: judge it by probes.
+    The reconstruction is drawn with the pooling indices, so it says nothing about the encoding: evaluate it by probes.
     """
 
     Params = ConvUnpoolParams

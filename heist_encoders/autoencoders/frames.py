@@ -28,6 +28,11 @@ def to_input(
 
     Raises:
         ConfigError: if the frames have another shape or dtype.
+
+    Examples:
+        >>> from heist_encoders.autoencoders import to_input
+        >>> to_input(np.full((2, 64, 64, 3), 255, np.uint8)).max()
+        tensor(1.)
     """
     if isinstance(frames, np.ndarray):
         if frames.dtype != np.uint8:

@@ -78,7 +78,7 @@ def _load_entry(entry: EntryPoint) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(f"{message}; mend or uninstall that package", RuntimeWarning, stacklevel=2)
+    warnings.warn(f"{message}; repair or uninstall that package", RuntimeWarning, stacklevel=2)
 
 
 def autoencoder_names() -> tuple[str, ...]:
@@ -114,6 +114,11 @@ def create_autoencoder(name: str, params: dict[str, Any] | Config | None = None)
     Raises:
         UnknownNameError: if there is no such autoencoder.
         ConfigError: if a parameter is unknown, of the wrong type or out of range.
+
+    Examples:
+        >>> from heist_encoders.autoencoders import create_autoencoder
+        >>> create_autoencoder("vae_paper", {"latent_size": 16}).encoding_shape
+        (16,)
     """
     cls = autoencoder_class(name)
     if isinstance(params, Config):

@@ -1,7 +1,7 @@
 """Torch's threads and processes that are forked.
 
 A forked process has none of the threads of its parent. Torch's OpenMP counts on them once they were started, and waits
-for them for ever. So nothing here starts them without need, and a forked process computes in its one thread.
+for them forever. So nothing here starts them without need, and a forked process computes in its one thread.
 """
 
 from __future__ import annotations

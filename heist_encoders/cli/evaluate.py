@@ -25,10 +25,7 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            parser=given_path,
-            metavar="DIR",
-            help="Where figures and pictures go. Default: into your artifact.",
+            "--out", parser=given_path, metavar="DIR", help="Where figures and pictures go. Default: into the artifact."
         ),
     ] = None,
     seed: Seed = 0,
@@ -59,12 +56,12 @@ def evaluate(
     from heist_encoders.data.dataset import open_dataset
     from heist_encoders.evaluation.evaluate import evaluate as evaluate_artifact
     from heist_encoders.zoo import find_artifact
-    from heist_encoders.zoo.names import family_of
+    from heist_encoders.zoo.names import architecture_of
 
     if out is not None:
         check_folder(out)
     dataset = open_dataset(data)
-    found = find_artifact(artifact, dataset.spec.distribution_mode if family_of(artifact) else None)
+    found = find_artifact(artifact, dataset.spec.distribution_mode if architecture_of(artifact) else None)
     with Reporter([f"evaluate {found.name}"]) as progress:
         progress.start(0)
         parts: list[str] = []

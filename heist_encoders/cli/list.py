@@ -18,7 +18,7 @@ def list_artifacts(
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """List the trained encoders: the packaged ones first, then your own promoted winners.
+    """List the trained encoders: the packaged ones first, then those that you promoted.
 
     Your own lie in $HEIST_ENCODERS_HOME, by default ~/.heist_encoders.
     """
@@ -59,7 +59,8 @@ def _row(artifact: Any) -> dict[str, Any]:
         size *= length
     return {
         "name": artifact.name,
-        "family": artifact.family,
+        "architecture": artifact.architecture,
+        "family": artifact.architecture,  # its old name, until the next version
         "distribution_mode": artifact.distribution_mode,
         "game": artifact.game,
         "encoding_shape": list(artifact.encoding_shape),

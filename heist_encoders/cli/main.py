@@ -45,7 +45,7 @@ _USER_ERRNOS = (
 app = typer.Typer(
     name="heist-encoders",
     help="What did my autoencoder throw away? Balanced, exactly labelled frames of Procgen's Heist, sweeps of "
-    "autoencoders on Ray Tune, and the winners as environments and preprocessors for RLlib.",
+    "autoencoders on Ray Tune, and the best encoders as environments and preprocessors for RLlib.",
     epilog="Start with 'heist-encoders doctor' (what works here?) and 'heist-encoders run' (the whole chain, "
     "about 12 minutes). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
     add_completion=False,
@@ -156,7 +156,7 @@ def user_error(error: BaseException) -> str | None:
         if is_full_disk(current):  # of writes to a file that is open, which errors do not name
             return "no room left on the disk; make room where the command writes and run it again"
         if isinstance(current, OSError) and current.errno in _USER_ERRNOS and current.filename is not None:
-            return f"{current.strerror}: {current.filename}; choose another path or mend its permissions"
+            return f"{current.strerror}: {current.filename}; choose another path or change its permissions"
         current = current.__cause__
     return None
 

@@ -1,4 +1,4 @@
-"""``heist-encoders promote``: give a sweep's winner, or any artifact, a name in the zoo."""
+"""``heist-encoders promote``: give a sweep's best trial, or any artifact, a name in the zoo."""
 
 from __future__ import annotations
 
@@ -23,20 +23,26 @@ def promote(
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name in the zoo. Default: <family>-<folder> for a sweep."),
+        typer.Option(metavar="NAME", help="Name in the zoo. Default: <architecture>-<folder> for a sweep."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an artifact of yours that has this name.")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Promote a winner: from the next start of Python on it has a gymnasium id, an RLlib name and a preprocessor."""
+    """Promote an encoder: from the next start of Python on it has a gymnasium id, an RLlib name and a preprocessor."""
     from heist_encoders.pipeline.winner import promote_any
 
     artifact = promote_any(source, name, overwrite=overwrite)
     if json:
         output.print_json(
-            {"name": artifact.name, "path": artifact.path, "sha256": artifact.sha256, "family": artifact.family}
+            {
+                "name": artifact.name,
+                "path": artifact.path,
+                "sha256": artifact.sha256,
+                "architecture": artifact.architecture,
+                "family": artifact.architecture,  # its old name, until the next version
+            }
         )
     else:
         print(f"{artifact.name} in {artifact.path}")

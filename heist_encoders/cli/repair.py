@@ -20,7 +20,7 @@ def repair(
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.verify import repair as repair_dataset
 
-    output.set_resume_hint("run the same command again: mended shards are kept")
+    output.set_resume_hint("run the same command again: repaired shards are kept")
     with Reporter([f"repair {dataset}"]) as progress:
         progress.start(0)
         found, made = repair_dataset(dataset)

@@ -15,8 +15,8 @@ from heist_encoders.errors import ConfigError
 EPILOG = examples(
     "heist-encoders run",
     "heist-encoders run --out runs/memory --mode memory",
-    "heist-encoders run --out runs/long --size 200000 --seconds-per-family 900 --train-frames 1000000",
-    "heist-encoders run --out runs/two --families vae_paper,conv_unpool",
+    "heist-encoders run --out runs/long --size 200000 --seconds-per-architecture 900 --train-frames 1000000",
+    "heist-encoders run --out runs/two --architectures vae_paper,conv_unpool",
 )
 
 
@@ -29,14 +29,14 @@ def run(
     ] = Path("runs/default"),
     size: Annotated[int, typer.Option("--size", min=512, help="Frames to generate.")] = 20_000,
     mode: Mode = "easy",
-    families: Annotated[
+    architectures: Annotated[
         str | None,
-        typer.Option("--families", metavar="A,B", help="Autoencoders to sweep, by name. Default: all."),
+        typer.Option("--architectures", metavar="A,B", help="Autoencoders to sweep, by name. Default: all."),
     ] = None,
-    seconds_per_family: Annotated[
+    seconds_per_architecture: Annotated[
         float,
         typer.Option(
-            "--seconds-per-family", min=1, help="Training time of each sweep (starting processes comes on top)."
+            "--seconds-per-architecture", min=1, help="Training time of each sweep (starting processes comes on top)."
         ),
     ] = 12.0,
     train_frames: Annotated[
@@ -44,7 +44,7 @@ def run(
         typer.Option(
             "--train-frames",
             min=0,
-            help="Frames that the best winner is trained on again, for longer; 0 leaves it out.",
+            help="Frames that the best encoder is trained on again, for longer; 0 leaves it out.",
         ),
     ] = 48_000,
     policy_frames: Annotated[
@@ -61,9 +61,11 @@ def run(
     ] = 0,
     seed: Seed = 0,
     workers: Workers = None,
+    families: Annotated[str | None, typer.Option("--families", hidden=True)] = None,
+    seconds_per_family: Annotated[float | None, typer.Option("--seconds-per-family", min=1, hidden=True)] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run the whole chain: data, a sweep of each family, longer training of the best, a policy on it, a report.
+    """Run the whole chain: data, a sweep of each architecture, longer training of the best, a policy on it, a report.
 
     On defaults it takes under 12 minutes on two idle cores without a GPU. Stop it with Ctrl-C when you like: the same
     command goes on where it was, and what is done is never done twice.
@@ -72,6 +74,14 @@ def run(
     learns from the moves of a shortest-path player (class D in docs/policies.md). --ppo-steps adds PPO by reward
     alone, which takes millions of steps.
     """
+    if families is not None:
+        output.note("--families is now called --architectures; the old name goes with the next version")
+        architectures = families
+    if seconds_per_family is not None:
+        output.note(
+            "--seconds-per-family is now called --seconds-per-architecture; the old name goes with the next version"
+        )
+        seconds_per_architecture = seconds_per_family
     check_folder(out)
     output.set_resume_hint(f"run the same command again to go on; what is done is kept in {out}")
     import warnings
@@ -86,8 +96,8 @@ def run(
         {
             "mode": mode,
             "size": size,
-            "families": _families(families),
-            "seconds_per_family": seconds_per_family,
+            "architectures": _architectures(architectures),
+            "seconds_per_architecture": seconds_per_architecture,
             "train_frames": train_frames,
             "policy_frames": policy_frames,
             "ppo_steps": ppo_steps,
@@ -103,7 +113,7 @@ def run(
         _closing_lines(out, mode, result)
 
 
-def _families(given: str | None) -> list[str]:
+def _architectures(given: str | None) -> list[str]:
     from heist_encoders.autoencoders import autoencoder_class, autoencoder_names
     from heist_encoders.tuning import space_names
 
@@ -113,9 +123,9 @@ def _families(given: str | None) -> list[str]:
     names = [autoencoder_class(name.strip()).name for name in given.split(",") if name.strip()]
     for name in names:
         if name not in searchable:
-            raise ConfigError(f"--families {given}: {name} has no search space; write tune_configs/{name}.yaml")
+            raise ConfigError(f"--architectures {given}: {name} has no search space; write tune_configs/{name}.yaml")
     if not names:
-        raise ConfigError(f"--families {given!r}: expected names separated by commas, as in vae_paper,conv_unpool")
+        raise ConfigError(f"--architectures {given!r}: expected names separated by commas, as in vae_paper,conv_unpool")
     return list(dict.fromkeys(names))
 
 
@@ -128,7 +138,7 @@ def _closing_lines(out: Path, mode: str, result: dict[str, Any]) -> None:
         (f"{out}/report.html", "open it in a browser: what each encoder kept and threw away"),
         (f"{out}/data", "the frames with their labels"),
         (f"{out}/sweeps", "every trial of every sweep"),
-        (f"{out}/evaluation", "figures, pictures and a video of each winner"),
+        (f"{out}/evaluation", "figures, pictures and a video of each encoder"),
     ]
     if learned is not None:
         lines.append((f"{out}/policy", f"the policy: return {learned['policy']['return_mean']:.2f}"))
@@ -137,18 +147,18 @@ def _closing_lines(out: Path, mode: str, result: dict[str, Any]) -> None:
     width = max(len(path) for path, _ in lines)
     for path, text in lines:
         print(f"  {path:<{width}}  {text}")
-    print(f"The winners have names now ('heist-encoders list'); the best one is {best}.\n\nTry next:")
+    print(f"The best encoders have names now ('heist-encoders list'); the best one is {best}.\n\nTry next:")
     policy = learned["name"] if learned is not None else f"{out}/ppo" if ppo is not None else "oracle"
     print(f"  heist-encoders play --encoder {encoder} --policy {policy} --out policy.gif")
     if learned is not None:
         print(f"  heist-encoders ppo evaluate --policy {policy} --mode {mode} --levels 1000:2000")
-    print(f"  heist-encoders tune {_family(result, best)} --data {out}/data --out runs/longer --seconds 1800")
+    print(f"  heist-encoders tune {_architecture(result, best)} --data {out}/data --out runs/longer --seconds 1800")
     if ppo is not None:
         print(f"  heist-encoders ppo train --encoder {encoder} --mode {mode} --steps 2000000 --out runs/ppo")
     print(f"  python -c {json_module.dumps(_snippet(encoder))}")
 
 
-def _family(result: dict[str, Any], name: str) -> str:
+def _architecture(result: dict[str, Any], name: str) -> str:
     return next(
         str(stage["family"]) for stage in result["stages"].values() if stage.get("name") == name and "family" in stage
     )

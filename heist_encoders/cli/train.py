@@ -45,7 +45,7 @@ def train(
         typer.Option("--out", parser=given_path, metavar="DIR", help="Where checkpoints, logs and the artifact go."),
     ],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <family>-<folder>.")
+        str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <architecture>-<folder>.")
     ] = None,
     max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Instead of the config's.")] = None,
     max_seconds: Annotated[

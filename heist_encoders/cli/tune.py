@@ -32,7 +32,7 @@ def tune(
     ],
     data: Data,
     out: Annotated[
-        Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where trials, table and winner go.")
+        Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where trials, table and best trial go.")
     ],
     preset: Annotated[
         str | None,

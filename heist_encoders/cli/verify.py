@@ -29,7 +29,7 @@ def verify(
         if json:
             output.print_json({"path": dataset, "whole": False, "problems": problems})
         more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise DatasetError(f"{dataset}: {problems[0]}{more}; mend it with: heist-encoders repair {dataset}")
+        raise DatasetError(f"{dataset}: {problems[0]}{more}; repair it with: heist-encoders repair {dataset}")
     found = open_dataset(dataset)
     if json:
         output.print_json({"path": dataset, "whole": True, "problems": [], "hash": found.hash, "size": len(found)})

@@ -43,6 +43,15 @@ class Dataset:
     Shards are compressed (about 0.6 KB a frame). The first access to a split's frames decodes them once to an
     uncompressed file (12 KB a frame) that every process of this machine then maps: in the dataset's own folder
     (``.decoded``), or below ``HEIST_ENCODERS_HOME`` if that folder is remote or read-only.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> data.frames("train").dtype
+        dtype('uint8')
+        >>> data.labels("train")[["level_seed", "agent_x", "visible_key_blue"]].shape
+        (461, 3)
+        >>> data.semantic_maps("test").pick(np.arange(4)).shape
+        (4, 64, 64)
     """
 
     def __init__(self, storage: Storage, manifest: Manifest) -> None:
@@ -226,6 +235,11 @@ def open_dataset(path_or_uri: str | Path) -> Dataset:
 
     Raises:
         DatasetError: if it is no dataset, or not all of its shards are done.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> len(data), data.frames("test").shape
+        (512, (51, 64, 64, 3))
     """
     storage = Storage(path_or_uri)
     manifest = read_manifest(storage)

@@ -72,6 +72,12 @@ def generate(
     Raises:
         DatasetError: if ``out`` holds another dataset or cannot be written to.
         ResourceError: if the running Ray has fewer CPUs than ``workers``.
+
+    Examples:
+        >>> spec = heist_encoders.DatasetSpec(size=100, distribution_mode="easy", seed=1)
+        >>> data = heist_encoders.generate(spec, "data/easy", workers=1)
+        >>> len(data), len(data.labels("test"))
+        (100, 10)
     """
     if isinstance(spec, dict):
         spec = DatasetSpec.from_dict(spec)

@@ -20,6 +20,12 @@ def generate_local(spec: DatasetSpec, out: str | Path) -> Dataset:
 
     Raises:
         DatasetError: if ``out`` holds another dataset or cannot be written to.
+
+    Examples:
+        >>> from heist_encoders.data.local import generate_local
+        >>> data = generate_local(heist_encoders.DatasetSpec(size=64, game="maze", balance="basic"), "data/maze")
+        >>> len(data)
+        64
     """
     storage = Storage(out)
     manifest = prepare(spec, storage)

@@ -38,6 +38,14 @@ class DatasetSpec(Config):
             ``default_policy``, ``mixed`` in Heist and ``random`` in the other games.
         frames_per_level: mean number of frames drawn from one level under balance ``elements``.
         test_fraction: share of the frames that go to the test split, from levels of their own.
+
+    Examples:
+        >>> spec = heist_encoders.DatasetSpec(size=1_000, distribution_mode="easy", seed=1)
+        >>> spec.balance, spec.test_fraction
+        ('elements', 0.1)
+        >>> heist_encoders.DatasetSpec.from_dict({"sise": 1_000})
+        Traceback (most recent call last):
+        heist_encoders.errors.ConfigError: ...sise...
     """
 
     game: str = DEFAULT_GAME

@@ -56,12 +56,12 @@ def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None)
         missing = isinstance(error, FileNotFoundError)
         raise DatasetError(
             f"{storage.location}: shard {chunk.file} is {'missing' if missing else 'damaged'}; "
-            f"mend it with 'heist-encoders repair {storage.location}'"
+            f"repair it with 'heist-encoders repair {storage.location}'"
         ) from None
     if table.num_rows != chunk.rows:
         raise DatasetError(
             f"{storage.location}: shard {chunk.file} has {table.num_rows} rows, expected {chunk.rows}; "
-            f"mend it with 'heist-encoders repair {storage.location}'"
+            f"repair it with 'heist-encoders repair {storage.location}'"
         )
     return table
 
@@ -97,10 +97,10 @@ def look(spec: DatasetSpec, storage: Storage) -> Manifest:
     """
     names = storage.names()
     if MANIFEST not in names:
-        strangers = [name for name in names if not name.startswith(".")]
-        if strangers:
+        others = [name for name in names if not name.startswith(".")]
+        if others:
             raise DatasetError(
-                f"{storage.location} is not empty (it holds {strangers[0]!r}) and is no dataset; give another --out"
+                f"{storage.location} is not empty (it holds {others[0]!r}) and is no dataset; give another --out"
             )
         return Manifest(spec)
     manifest = read_manifest(storage)

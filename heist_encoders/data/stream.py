@@ -26,7 +26,7 @@ _FIRST_CHUNKS = 4
 
 
 def stream(spec: DatasetSpec | dict[str, Any], *, batch_size: int = 128, start: int = 0) -> Iterator[Rows]:
-    """Draw batch after batch, for ever, in this process: about 18,000 balanced frames/s on one core.
+    """Draw batches without end in this process: about 18,000 balanced frames/s on one core.
 
     The frames come from the training levels and are not those of the dataset of the same spec. The stream is a
     function of the spec's options and seed; its ``size`` and ``test_fraction`` do not matter.
@@ -43,6 +43,12 @@ def stream(spec: DatasetSpec | dict[str, Any], *, batch_size: int = 128, start: 
 
     Raises:
         ConfigError: for a spec or number out of range.
+
+    Examples:
+        >>> batches = heist_encoders.stream({"seed": 1}, batch_size=32)
+        >>> rows = next(batches)
+        >>> rows.frames.shape, rows.labels["progress"].shape
+        ((32, 64, 64, 3), (32,))
     """
     if isinstance(spec, dict):
         spec = DatasetSpec.from_dict(spec)
@@ -93,13 +99,13 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
 class FrameStream:
     """What ``train`` takes instead of a dataset to train on frames of which none is seen twice.
 
-    Its training frames are those of ``stream(spec)``, drawn ahead by processes in the background. It is judged by the
-    test split of a dataset, or by the test frames that the dataset of the same spec would have.
+    Its training frames are those of ``stream(spec)``, drawn ahead by processes in the background. The training is
+    evaluated on the test split of a dataset, or on the test frames that the dataset of the same spec would have.
 
     Args:
         spec: what to draw. Its train frames (``size`` less the test fraction) make an epoch, unless the training's
             ``epoch_samples`` says otherwise.
-        dataset: whose test split to judge by; None draws the spec's own.
+        dataset: whose test split to evaluate on; None draws the spec's own.
         workers: processes that draw, about 18,000 frames/s each. Never changes the frames.
 
     Attributes:
@@ -108,6 +114,12 @@ class FrameStream:
     Raises:
         ConfigError: for a spec or a number out of range.
         DatasetError: if the dataset shows another game, mode or background than the spec.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> stream = heist_encoders.FrameStream({"size": 1_000_000, "seed": 1}, data)
+        >>> stream.frames("test").shape  # those of the dataset
+        (51, 64, 64, 3)
     """
 
     def __init__(self, spec: DatasetSpec | dict[str, Any], dataset: Dataset | None = None, *, workers: int = 1) -> None:
@@ -174,6 +186,6 @@ class FrameStream:
         if not chunks:
             raise DatasetError(
                 f"a spec of size {self.spec.size} and test_fraction {self.spec.test_fraction:g} has no test frames to "
-                "judge the training by; raise one of them or name a dataset to test on"
+                "evaluate the training on; raise one of them or name a dataset to test on"
             )
         return _joined([draw_chunk(self.spec, chunk) for chunk in chunks])

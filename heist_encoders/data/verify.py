@@ -21,6 +21,11 @@ def verify(path_or_uri: str | Path) -> list[str]:
 
     Raises:
         DatasetError: if it is no dataset.
+
+    Examples:
+        >>> from heist_encoders.data.verify import verify
+        >>> verify("data/heist")
+        []
     """
     storage = Storage(path_or_uri)
     manifest = read_manifest(storage)

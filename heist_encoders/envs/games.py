@@ -1,7 +1,7 @@
 """A batch of games with exact episodes: what the single and the vector environment share.
 
 The engine resets within the step that ends an episode and chooses levels itself. Here the step after an episode's end
-is the reset, every level is chosen by the caller, and the two ways in which an episode ends are told apart.
+is the reset, every level is chosen by the caller, and the two ways in which an episode ends are distinguished.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class History:
     """How rows are made.
 
     Args:
-        size: numbers in one encoding.
+        size: latent dimension of the encoder.
         frame_stack: encodings in a row, k >= 1.
         num_actions: length of the one-hot action, which the reward follows; 0 leaves both out.
 

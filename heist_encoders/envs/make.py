@@ -25,6 +25,13 @@ def make_env(encoder: str | Path | Artifact | Encoder | Mapping[str, str] | None
 
     Raises:
         HeistEncodersError: in one line, for any option that is unknown or cannot be met.
+
+    Examples:
+        >>> from heist_encoders.envs import make_env
+        >>> env = make_env("vae_paper", distribution_mode="memory", actions="moves")
+        >>> encoding, info = env.reset(seed=1)
+        >>> encoding.dtype, info["frame"].shape
+        (dtype('float32'), (64, 64, 3))
     """
     return HeistEnv(resolve_options(encoder, EnvConfig.resolve(**options)))
 
@@ -49,6 +56,13 @@ def make_vector_env(
 
     Raises:
         HeistEncodersError: in one line, for any option that is unknown or cannot be met.
+
+    Examples:
+        >>> from heist_encoders.envs import make_vector_env
+        >>> envs = make_vector_env(None, num_envs=4, distribution_mode="easy")
+        >>> frames, infos = envs.reset(seed=1)
+        >>> frames.shape, frames.dtype
+        ((4, 64, 64, 3), dtype('uint8'))
     """
     resolved = resolve_options(encoder, EnvConfig.resolve(**options))
     if max_episode_steps not in (None, -1):

@@ -105,7 +105,7 @@ class EnvOptions:
         num_levels: size of the level set; 0: every level from ``start_level`` on, less the evaluation levels.
         start_level: first level of the set.
         num_actions: 15 or 9.
-        normalize: bring encodings to mean 0 and deviation 1 with the artifact's stored statistics.
+        normalize: bring encodings to mean 0 and standard deviation 1 with the artifact's stored statistics.
         render_mode: None, ``rgb_array``, ``rgb_array_list`` or ``human``.
         encoder: turns frames into observations; None shows the frames themselves.
         starts: where episodes of training begin, and their time limit.
@@ -202,9 +202,9 @@ def find_for_game(
         ArtifactError: if it was trained on another game, unless that is allowed.
     """
     from heist_encoders.zoo.lookup import find_artifact
-    from heist_encoders.zoo.names import family_of
+    from heist_encoders.zoo.names import architecture_of
 
-    if isinstance(encoder, str) and family_of(encoder) and game in (None, DEFAULT_GAME):
+    if isinstance(encoder, str) and architecture_of(encoder) and game in (None, DEFAULT_GAME):
         return find_artifact(encoder, distribution_mode)
     artifact = find_artifact(encoder)
     if not other_game:

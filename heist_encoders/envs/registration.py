@@ -9,7 +9,7 @@ import gymnasium
 
 from heist_encoders.constants import GAMES
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.zoo.names import PIXELS_ID, env_id_of, families
+from heist_encoders.zoo.names import PIXELS_ID, architectures, env_id_of
 
 if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
@@ -24,12 +24,12 @@ def registered_ids() -> list[str]:
 
 
 def register_all() -> None:
-    """Register the ids of the families, of the pixels, and of the user's artifacts. May be called again."""
+    """Register the ids of the architectures, of the pixels, and of the user's artifacts. May be called again."""
     from heist_encoders.paths import user_folders
 
     _register(PIXELS_ID, {"encoder": None})
-    for family, env_id in families().items():
-        _register(env_id, {"encoder": family})
+    for architecture, env_id in architectures().items():
+        _register(env_id, {"encoder": architecture})
     for name in user_folders():
         env_id = env_id_of(name)
         if env_id not in gymnasium.registry:
@@ -53,6 +53,13 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str |
         ConfigError: if the id cannot be used or is taken, or an option is out of range.
         UnknownNameError: for an unknown encoder, game or option.
         ArtifactError: if the artifact is damaged.
+
+    Examples:
+        >>> import gymnasium
+        >>> heist_encoders.register_encoder_env("my-moves-v0", "vae_paper", distribution_mode="easy", actions="moves")
+        >>> env = gymnasium.make("my-moves-v0")
+        >>> env.action_space, env.observation_space.dtype
+        (Discrete(9), dtype('float32'))
     """
     from heist_encoders.envs.options import EnvConfig, find_for_game
     from heist_encoders.zoo.artifact import Artifact

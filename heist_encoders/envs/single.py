@@ -76,7 +76,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         """Open the next level.
 
         Args:
-            seed: starts the stream that levels are drawn from; the same seed gives the same levels for ever.
+            seed: starts the stream that levels are drawn from; the same seed gives the same levels always.
             options: ``{"level_seed": n}`` opens exactly level n, at its own start, and leaves the stream alone;
                 ``{"level_seed": n, "progress": p, "cell": (x, y)}`` opens it with p events done (0 to twice its number
                 of keys: key blue, door blue, key green, ...) and the agent in that cell, (0, 0) being the lower left,

@@ -64,8 +64,9 @@ def evaluate(
         out: folder for ``metrics.json`` and the pictures. None: the figures go into the artifact (its card shows them)
             and the pictures into its folder ``evaluation``; of a packaged artifact, or the copy of one from elsewhere,
             neither of which is ever changed, into ``evaluations/<name>-<mode>`` in the user's folder.
-        seed: of the probes. seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std``
-            holds the standard deviations.
+        seed: of the probes.
+        seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std`` holds the standard
+            deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
         probe_frames: frames of the train split that probes are trained on, at most.
@@ -85,13 +86,21 @@ def evaluate(
         DatasetError: if the dataset is of another game, mode or background than the artifact's, or a split is empty.
         ArtifactError, UnknownNameError: as ``find_artifact``. ConfigError: if ``out`` can't be written.
         ResourceError: if the disk is full.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> figures = heist_encoders.evaluate(
+        ...     "conv_maxpool", data, out="evaluation", wanted=["presence_f1"], plan_samples=0, pictures=False
+        ... )
+        >>> 0 <= figures["probes"]["presence_f1"] <= 1
+        True
     """
     from heist_encoders.zoo.lookup import find_artifact
 
     say = progress or (lambda part: None)
     started = time.perf_counter()
     if isinstance(artifact, str | Path):
-        artifact = find_artifact(artifact, _mode(dataset) if _is_family(artifact) else None)
+        artifact = find_artifact(artifact, _mode(dataset) if _is_architecture(artifact) else None)
     check_matches(artifact, dataset)
     for split in ("train", "test"):
         if len(dataset.frames(split)) == 0:
@@ -107,7 +116,7 @@ def evaluate(
 
     metrics: dict[str, Any] = {
         "name": artifact.name,
-        "family": artifact.family,
+        "family": artifact.architecture,
         "game": artifact.game,
         "distribution_mode": artifact.distribution_mode,
         "sha256": artifact.sha256,
@@ -142,10 +151,10 @@ def evaluate(
     return {**metrics, "folder": str(folder)}
 
 
-def _is_family(name: str | Path) -> bool:
-    from heist_encoders.zoo.names import family_of
+def _is_architecture(name: str | Path) -> bool:
+    from heist_encoders.zoo.names import architecture_of
 
-    return isinstance(name, str) and family_of(name) is not None
+    return isinstance(name, str) and architecture_of(name) is not None
 
 
 def _mode(dataset: Any) -> str:
@@ -262,8 +271,9 @@ def _references(
 
     if settings is None:
         return {"majority": majority(dataset)}
-    rows = reference_rows(dataset, [artifact.family], params={artifact.family: artifact.params}, **settings)
-    keys = {f"{artifact.family}, untrained": "untrained"}
+    architecture = artifact.architecture
+    rows = reference_rows(dataset, [architecture], params={architecture: artifact.params}, **settings)
+    keys = {f"{architecture}, untrained": "untrained"}
     return {keys.get(row["name"], row["name"].split(",")[0].replace(" ", "_")): row for row in rows}
 
 
@@ -281,7 +291,7 @@ def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[st
             row_settings=("var_names",),
         )
     lines = [
-        f"{artifact.name} ({artifact.family}), {artifact.game}, {artifact.distribution_mode} mode",
+        f"{artifact.name} ({artifact.architecture}), {artifact.game}, {artifact.distribution_mode} mode",
         f"encoding: {' x '.join(map(str, artifact.encoding_shape))} = latent dimension {metrics['latent_dimension']}",
         "",
         str(layers),

@@ -36,14 +36,23 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity of each pair of images, 1 if equal.
 
     Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity", IEEE
-    Transactions on Image Processing 13(4), 2004, equation 13: an 11x11 circular Gaussian window of deviation 1.5,
-    K1 = 0.01, K2 = 0.03, dynamic range 1, only windows that lie inside the image; mean over windows and channels.
+    Transactions on Image Processing 13(4), 2004, equation 13: an 11x11 circular Gaussian window with a standard
+    deviation of 1.5, K1 = 0.01, K2 = 0.03, dynamic range 1, only windows that lie inside the image; mean over windows
+    and channels.
 
     Args:
-        a, b: float (B, C, H, W) in [0, 1], H and W at least 11.
+        a: float (B, C, H, W) in [0, 1], H and W at least 11.
+        b: the same shape and range.
 
     Returns:
         float (B,), between -1 and 1.
+
+    Examples:
+        >>> import torch
+        >>> from heist_encoders.evaluation import ssim
+        >>> image = torch.rand(2, 3, 64, 64)
+        >>> ssim(image, image)
+        tensor([1., 1.])
     """
     channels = a.shape[1]
     weights = _gaussian(11, 1.5).to(a.device, a.dtype)
@@ -78,6 +87,13 @@ def reconstruction_metrics(
         ``mse`` (all pixels), ``psnr`` (dB, mean over frames), ``ssim`` (mean over frames), ``active_units`` and
         ``latent_dimension``; with maps also ``mse_<class>`` for each class (NaN if never in view) and ``object_mse``,
         the mean over the pixels of all classes but floor and wall.
+
+    Examples:
+        >>> from heist_encoders.autoencoders import create_autoencoder
+        >>> from heist_encoders.evaluation import reconstruction_metrics
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> sorted(reconstruction_metrics(create_autoencoder("conv_maxpool"), data.frames("test")))
+        ['active_units', 'latent_dimension', 'mse', 'psnr', 'ssim']
     """
     from heist_encoders.autoencoders.frames import to_input
 

@@ -38,15 +38,15 @@ class ProbeSettings:
 
 
 LINEAR = ProbeSettings(max_epochs=40, learning_rate=1e-2)
-"""A linear probe has fewer numbers to learn and stands longer steps; its loss is convex."""
+"""A linear probe has fewer weights to learn and stands longer steps; its loss is convex."""
 
 
 @dataclass(frozen=True)
 class Standardiser:
-    """(x - mean) / deviation by the statistics of the training rows; constant dimensions become 0.
+    """(x - mean) / standard deviation, by the statistics of the training rows; constant dimensions become 0.
 
     Attributes:
-        mean: float32 (D,). scale: float32 (D,), 1 / deviation, or 0 for a dimension that doesn't vary.
+        mean: float32 (D,). scale: float32 (D,), 1 / standard deviation, or 0 for a dimension that doesn't vary.
     """
 
     mean: Tensor
@@ -62,7 +62,7 @@ class Standardiser:
         return cls(mean, torch.where(varies, 1 / deviation.clamp_min(1e-30), 0.0))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x (N, D) -> (N, D), clipped to +-20 deviations so that one odd test row can't overflow a probe."""
+        """x (N, D) -> (N, D), clipped to +-20 standard deviations so that one odd test row can't overflow a probe."""
         x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         return ((x - self.mean) * self.scale).clamp_(-20, 20)
 

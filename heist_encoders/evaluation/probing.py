@@ -34,8 +34,8 @@ KINDS = {"linear": None, "mlp": HIDDEN}
 """Kind of probe -> hidden units."""
 
 
-class Questions(NamedTuple):
-    """What is asked about some frames, in their order."""
+class ProbeData(NamedTuple):
+    """What probes are trained to read from some frames, in their order."""
 
     answers: dict[str, Answers]
     """By target."""
@@ -51,12 +51,18 @@ class ProbeResult:
         miou: mean IoU of the coarse semantic map, the main figure; None where the game has no such map.
         iou: of each class.
         plan_accuracy: share of frames in which a planning head names a move of the oracle's, after ``plan_samples``
-            labelled frames; None if it was not asked for.
+            labelled frames; None if it was not measured.
         figures: of every target of the task (``ProbeTarget.figures``), by the MLP probe; by the linear one with
             ``linear_`` in front.
         by_thing: element -> figure -> value.
         std: standard deviation over the seeds of each figure; empty for one seed.
-        train_samples, test_samples, latent_dimension, seed, seeds, fast, seconds: how it was measured.
+        train_samples: frames of the train split that the probes learned from.
+        test_samples: frames of the test split that the figures are of.
+        latent_dimension: of the encoder.
+        seed: the first seed of the probes.
+        seeds: how many there were.
+        fast: whether it is an estimate from fewer frames and steps.
+        seconds: how long it took.
         maps: uint8 (M, 16, 16), the map that the probe of the first seed read of each test frame, or None.
         test_rows: int64 (M,), which test frames. Neither of these two is in ``to_dict``.
     """
@@ -114,7 +120,7 @@ def can_probe(dataset: LabelledFrames) -> bool:
     return bool(targets_of(dataset)) or has_maps(dataset)
 
 
-def questions(dataset: LabelledFrames, split: str, rows: Indices) -> Questions:
+def probe_data(dataset: LabelledFrames, split: str, rows: Indices) -> ProbeData:
     """Answers and coarse maps of some rows of a split."""
     labels = dataset.labels(split).iloc[rows]
     answers = {target.name: target.load(labels) for target in targets_of(dataset)}
@@ -125,7 +131,7 @@ def questions(dataset: LabelledFrames, split: str, rows: Indices) -> Questions:
         maps = np.concatenate(
             [coarsen(source.pick(rows[i : i + 1024]), count) for i in range(0, max(1, len(rows)), 1024)]
         )
-    return Questions(answers, maps)
+    return ProbeData(answers, maps)
 
 
 def probe(
@@ -150,7 +156,8 @@ def probe(
         dataset: with labels to probe for.
         seed: of the probes. The same seed gives the same figures.
         seeds: with more than one, probes are trained for seed, seed + 1, ... and the figures are means.
-        train_limit, test_limit: at most so many frames of each split, drawn without replacement.
+        train_limit: at most so many frames of the train split, drawn without replacement.
+        test_limit: the same for the test split.
         plan_samples: labelled frames that a planning head is shown, for ``plan_accuracy``; 0 leaves it out. It takes as
             many of the train split, each once; where there are fewer, they are shown again and again.
         map_samples: frames that the probe for semantic maps is shown; None: 60,000, or 4,000 if ``fast``.
@@ -161,6 +168,14 @@ def probe(
 
     Raises:
         DatasetError: if the dataset's game has nothing to probe for, or a split is empty.
+
+    Examples:
+        >>> from heist_encoders.autoencoders import create_autoencoder
+        >>> from heist_encoders.evaluation import probe
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> result = probe(create_autoencoder("conv_maxpool"), data, fast=True, wanted=["presence_f1"])
+        >>> result.latent_dimension, 0 <= result.figures["presence_f1"] <= 1
+        (32, True)
     """
     started = time.perf_counter()
     if not can_probe(dataset):
@@ -169,21 +184,21 @@ def probe(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if fast:
         train_limit, test_limit = min(train_limit, FAST_TRAIN), min(test_limit, FAST_TEST)
-    encodings, asked, rows = [], [], np.zeros(0, np.int64)
+    encodings, data, rows = [], [], np.zeros(0, np.int64)
     for split, limit in (("train", train_limit), ("test", test_limit)):
         frames = dataset.frames(split)
         if not len(frames):
             raise DatasetError(f"the dataset has no {split} frames to probe on; generate more or raise test_fraction")
         rows = sample_rows(len(frames), limit)
         encodings.append(encode_split(encoder, dataset, split, rows, batch_size=batch_size))
-        asked.append(questions(dataset, split, rows))
+        data.append(probe_data(dataset, split, rows))
     if wanted is not None and "miou" not in wanted:
-        asked = [part._replace(maps=None) for part in asked]
+        data = [part._replace(maps=None) for part in data]
     result = probe_encodings(
         encodings[0],
-        asked[0],
+        data[0],
         encodings[1],
-        asked[1],
+        data[1],
         targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
         classes=task_of(dataset.spec.game).classes,
         seed=seed,
@@ -192,7 +207,7 @@ def probe(
         fast=fast,
         device=device,
     )
-    if plan_samples and "next_move" in asked[1].answers:
+    if plan_samples and "next_move" in data[1].answers:
         seen = sample_rows(len(dataset.frames("train")), plan_samples)
         x = encode_split(encoder, dataset, "train", seen, batch_size=batch_size).astype(np.float16)
         moves = _moves(dataset, "train", seen)
@@ -207,9 +222,9 @@ def _gives(target: ProbeTarget, wanted: Collection[str]) -> bool:
 
 def probe_encodings(
     x_train: Floats,
-    train: Questions,
+    train: ProbeData,
     x_test: Floats,
-    test: Questions,
+    test: ProbeData,
     *,
     targets: Iterable[ProbeTarget],
     classes: tuple[str, ...] = (),
@@ -219,7 +234,7 @@ def probe_encodings(
     fast: bool = False,
     device: str = "cpu",
 ) -> ProbeResult:
-    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with what is asked about them."""
+    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with their labels and maps."""
     started, targets = time.perf_counter(), tuple(targets)
     rows, rows_test = as_rows(x_train), as_rows(x_test)
     z_train = z_test = torch.zeros(0)

@@ -16,7 +16,7 @@ from heist_encoders.evaluation.probing import (
     ProbeResult,
     can_probe,
     probe,
-    questions,
+    probe_data,
     sample_rows,
     targets_of,
 )
@@ -39,8 +39,8 @@ def majority(dataset: LabelledFrames, *, limit: int = 5_000) -> dict[str, Any]:
     """
     if not can_probe(dataset):
         raise DatasetError(f"{dataset.spec.game} has no labels to probe for")
-    train = questions(dataset, "train", sample_rows(len(dataset.frames("train")), limit))
-    test = questions(dataset, "test", sample_rows(len(dataset.frames("test")), limit))
+    train = probe_data(dataset, "train", sample_rows(len(dataset.frames("train")), limit))
+    test = probe_data(dataset, "test", sample_rows(len(dataset.frames("test")), limit))
     figures: dict[str, Any] = {}
     by_thing: dict[str, dict[str, float]] = {}
     for target in targets_of(dataset):

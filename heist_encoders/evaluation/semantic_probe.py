@@ -52,11 +52,20 @@ def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, .
     """Mean IoU, and IoU by class: TP / (TP + FP + FN) over all known blocks of all frames (Everingham et al. 2010).
 
     Args:
-        predicted, actual: uint8 (N, H, W); where ``actual`` is ``UNKNOWN``, nothing counts.
+        predicted: uint8 (N, H, W), classes.
+        actual: uint8 (N, H, W), classes; where it is ``UNKNOWN``, nothing counts.
         classes: names of the class numbers.
 
     Returns:
         The mean over the classes that ``actual`` shows, and each class's; NaN for one that it does not show.
+
+    Examples:
+        >>> from heist_encoders.evaluation.semantic_probe import intersection_over_union
+        >>> actual = np.array([[[0, 0], [1, 1]]], np.uint8)
+        >>> predicted = np.array([[[0, 1], [1, 1]]], np.uint8)
+        >>> mean, by_class = intersection_over_union(predicted, actual, ("floor", "wall"))
+        >>> round(mean, 3), by_class["floor"]
+        (0.583, 0.5)
     """
     number, known = len(classes), actual != UNKNOWN
     index = actual[known].astype(np.int64) * number + predicted[known]

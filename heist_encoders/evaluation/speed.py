@@ -38,7 +38,8 @@ def latency(
             ends only when the work has.
         threads: of torch on the CPU; None for torch's own choice.
         part: the encoder alone, or encoder and decoder.
-        seconds, repeats: calls are timed one by one until either is reached, but at least 10, after a warm-up.
+        seconds: calls are timed one by one until they took so long, but at least 10, after a warm-up.
+        repeats: or until there are so many.
 
     Returns:
         ``median_ms``, ``p10_ms``, ``p90_ms`` (milliseconds a call), ``frames_per_second`` (batch / median).

@@ -55,6 +55,11 @@ def write_video(path: str | Path, frames: Frames, *, fps: int = 15) -> Path:
 
     Raises:
         ConfigError: for another ending or shape. MissingDependencyError: if there is no ffmpeg for an mp4.
+
+    Examples:
+        >>> from heist_encoders.evaluation import write_video
+        >>> write_video("frames.gif", heist_encoders.open_dataset("data/heist").frames("test")[:4]).name
+        'frames.gif'
     """
     path = user_path(path)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):

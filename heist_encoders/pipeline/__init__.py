@@ -1,1 +1,1 @@
-"""The whole chain as one resumable job: data, a sweep a family, winners, PPO, report. It is ``heist-encoders run``."""
+"""The whole chain as one resumable job, ``heist-encoders run``: data, sweeps, a policy, a report."""

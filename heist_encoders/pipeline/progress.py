@@ -40,7 +40,7 @@ def sweep_listener(progress: Progress, seconds: float | None = None) -> Callable
     """A listener for ``sweep(progress=)`` that says how far the sweep is.
 
     Args:
-        progress: is told the share of epochs that are done, and the trials in words.
+        progress: is called with the share of epochs that are done, and the trials in words.
         seconds: the sweep's time budget, if it has one: the share is at least the time that has passed.
     """
     from heist_encoders.tuning.options import INFEASIBLE

@@ -51,25 +51,25 @@ def plan(options: RunOptions) -> list[Stage]:
             ray=True,
         )
     ]
-    for family in options.families:
+    for architecture in options.architectures:
         found.append(
             Stage(
-                f"sweep:{family}",
-                f"sweep {family}",
-                options.seconds_per_family + 12,
-                stages.make_sweep(family),
+                f"sweep:{architecture}",
+                f"sweep {architecture}",
+                options.seconds_per_architecture + 12,
+                stages.make_sweep(architecture),
                 stages.artifact_intact,
                 stages.sweep_outcome,
                 ray=True,
             )
         )
-    for family in options.families:
+    for architecture in options.architectures:
         found.append(
             Stage(
-                f"evaluate:{family}",
-                f"evaluate {family}'s winner",
+                f"evaluate:{architecture}",
+                f"evaluate {architecture}'s best trial",
                 13.0,
-                stages.make_evaluation(family),
+                stages.make_evaluation(architecture),
                 stages.evaluation_intact,
                 stages.evaluation_outcome,
             )
@@ -78,7 +78,7 @@ def plan(options: RunOptions) -> list[Stage]:
         found.append(
             Stage(
                 "train",
-                f"train the best winner on {options.train_frames:,} fresh frames",
+                f"train the best encoder on {options.train_frames:,} fresh frames",
                 15 + options.train_frames / 400,
                 policy_stages.make_training,
                 policy_stages.training_intact,
@@ -123,10 +123,10 @@ def run(
         out: the run's folder: new, or of an earlier run with the same options.
         options: what to make.
         workers: Ray workers, None: one per CPU. Changes nothing but the time.
-        progress: told all along.
+        progress: is called throughout.
 
     Returns:
-        ``stages`` (key -> result), ``best`` (name of the best winner), ``encoder`` (the
+        ``stages`` (key -> result), ``best`` (name of the best encoder), ``encoder`` (the
         name it has after its longer training), ``report`` (path), ``reused`` (how many stages
         were done before), ``seconds``.
 

@@ -20,7 +20,7 @@ DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "
 
 TRIALS_PER_FAMILY = 2
 PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
-"""What an evaluation may spend on probes. Enough to rank the winners; ``heist-encoders evaluate`` takes more."""
+"""What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
 SEEDS = 2
 """Seeds of the probes in an evaluation: they run side by side, and their standard deviation says how sure a lead is."""
 PATIENT = 1_000
@@ -79,17 +79,17 @@ def data_outcome(result: _Result) -> str:
     return f"  {result['size']:,} frames in {result['path']}, hash {result['hash'][:16]}"
 
 
-def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
-    """The stage that searches a family's hyperparameters and promotes the winner."""
+def make_sweep(architecture: str) -> Callable[[Job], dict[str, Any]]:
+    """The stage that searches an architecture's hyperparameters and promotes the best trial."""
 
     def work(job: Job) -> dict[str, Any]:
         from heist_encoders.pipeline.progress import sweep_listener
         from heist_encoders.tuning import sweep
 
-        seconds = job.options.seconds_per_family
-        folder = job.out / SWEEPS / family
+        seconds = job.options.seconds_per_architecture
+        folder = job.out / SWEEPS / architecture
         result = sweep(
-            family,
+            architecture,
             job.dataset(),
             out=folder,
             preset="quick",
@@ -111,12 +111,12 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
         best = result.best
         if best is None:
             raise ConfigError(
-                f"the sweep of {family} found no encoder within the limits in {seconds:g} s "
-                f"({len(result.table)} trials, see {folder}); choose another --out and more --seconds-per-family"
+                f"the sweep of {architecture} found no encoder within the limits in {seconds:g} s "
+                f"({len(result.table)} trials, see {folder}); choose another --out and more --seconds-per-architecture"
             )
         return {
-            "family": family,
-            **_promote(job, folder, family, best["trial_id"]),
+            "family": architecture,
+            **_promote(job, folder, architecture, best["trial_id"]),
             "sweep": str(folder),
             "trials": len(result.table),
             "metric": result.plan["objective"]["metric"],
@@ -129,13 +129,13 @@ def make_sweep(family: str) -> Callable[[Job], dict[str, Any]]:
     return work
 
 
-def _promote(job: Job, sweep: Path, family: str, trial_id: str) -> dict[str, Any]:
-    """Give the winner a name of its own, or find it under the one it got before an interruption."""
+def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> dict[str, Any]:
+    """Give the best trial's encoder a name of its own, or find it under the one it got before an interruption."""
     from heist_encoders.pipeline.winner import free_name
     from heist_encoders.tuning import promote_winner
     from heist_encoders.zoo import find_artifact
 
-    name, there = free_name(f"{family}-{job.out.resolve().name}", trial_id)
+    name, there = free_name(f"{architecture}-{job.out.resolve().name}", trial_id)
     artifact = find_artifact(name) if there else promote_winner(sweep, name)
     return {"name": artifact.name, "artifact": str(artifact.path), "sha256": artifact.sha256}
 
@@ -151,18 +151,18 @@ def artifact_intact(job: Job, result: _Result) -> bool:
 
 
 def sweep_outcome(result: _Result) -> str:
-    """A line about the winner."""
+    """A line about the best trial."""
     return (
-        f"  winner of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
+        f"  best of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
         f"latent dimension {result['latent_dimension']}, {result['latency_ms']:.2f} ms"
     )
 
 
-def make_evaluation(family: str) -> Callable[[Job], dict[str, Any]]:
-    """The stage that measures a family's winner: the figures go into the artifact, all files into the run's folder."""
+def make_evaluation(architecture: str) -> Callable[[Job], dict[str, Any]]:
+    """The stage that measures what a sweep promoted: figures go into the artifact, all files into the run's folder."""
 
     def work(job: Job) -> dict[str, Any]:
-        return measure(job, result_of(job, f"sweep:{family}"))
+        return measure(job, result_of(job, f"sweep:{architecture}"))
 
     return work
 
@@ -223,11 +223,11 @@ def evaluation_outcome(result: _Result) -> str:
 def best_winner(job: Job) -> dict[str, Any]:
     """The result of the sweep whose winner has the highest mIoU in the evaluation."""
 
-    def miou(family: str) -> float:
-        value = result_of(job, f"evaluate:{family}").get("miou")
+    def miou(architecture: str) -> float:
+        value = result_of(job, f"evaluate:{architecture}").get("miou")
         return -1.0 if value is None or math.isnan(value) else float(value)
 
-    return result_of(job, f"sweep:{max(job.options.families, key=miou)}")
+    return result_of(job, f"sweep:{max(job.options.architectures, key=miou)}")
 
 
 def encoder_of(job: Job) -> dict[str, Any]:
@@ -292,20 +292,24 @@ def make_report(job: Job) -> dict[str, Any]:
     from heist_encoders.evaluation.report import write_report
     from heist_encoders.training.hardware import torch_threads
     from heist_encoders.tuning.results import load_result
+    from heist_encoders.zoo import load_artifact
 
-    options = job.options
+    options, best = job.options, best_winner(job)
     entries = []
     sweeps = {}
-    for family in options.families:
-        entries.append(result_of(job, f"evaluate:{family}")["folder"])
-        winner = result_of(job, f"sweep:{family}")
-        sweeps[family] = load_result(winner["sweep"])
+    for architecture in options.architectures:
+        entries.append(result_of(job, f"evaluate:{architecture}")["folder"])
+        winner = result_of(job, f"sweep:{architecture}")
+        sweeps[architecture] = load_result(winner["sweep"])
     longer, policy, ppo = (job.state.result(stage) for stage in ("train", "policy", "ppo"))
     if longer is not None:
         entries.append(longer["folder"])
-    job.progress.count(0, 1, "what raw pixels and an untrained encoder would tell the probes")
+    job.progress.count(0, 1, "what probes read from raw pixels and an untrained encoder")
     with torch_threads(1):
-        references = reference_rows(job.dataset(), [best_winner(job)["family"]], seed=options.seed, fast=True)
+        references = reference_rows(
+            job.dataset(), [best["family"]], params={best["family"]: load_artifact(best["artifact"]).params},
+            seed=options.seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+        )  # fmt: skip
     path = write_report(
         entries,
         job.out / REPORT,

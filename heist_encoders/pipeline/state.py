@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 from filelock import FileLock, Timeout
@@ -26,12 +26,14 @@ class RunOptions(Config):
 
     mode: str = "easy"
     size: int = pydantic.Field(default=20_000, ge=MIN_SIZE, le=100_000_000)
-    families: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
-    seconds_per_family: float = pydantic.Field(default=12.0, gt=0, le=1e7, strict=False)
+    architectures: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
+    seconds_per_architecture: float = pydantic.Field(default=12.0, gt=0, le=1e7, strict=False)
     train_frames: int = pydantic.Field(default=48_000, ge=0, le=10**12)
     policy_frames: int = pydantic.Field(default=120_000, ge=0, le=10**8)
     ppo_steps: int = pydantic.Field(default=0, ge=0, le=10**12)
     seed: int = pydantic.Field(default=0, ge=0, le=2**31 - 1)
+
+    renamed: ClassVar = {"families": "architectures", "seconds_per_family": "seconds_per_architecture"}
 
     @pydantic.field_validator("mode")
     @classmethod
@@ -61,10 +63,10 @@ class RunState:
 
     def forget(self, stage: str) -> None:
         """Drop a stage whose result is no longer there, and with it the ones that were made from it."""
-        kind, _, family = stage.partition(":")
+        kind, _, architecture = stage.partition(":")
         made_from = {
             "data": list(self.stages),
-            "sweep": [f"evaluate:{family}", "train", "policy", "ppo", "report"],
+            "sweep": [f"evaluate:{architecture}", "train", "policy", "ppo", "report"],
             "evaluate": ["report"],
             "train": ["policy", "ppo", "report"],
             "policy": ["report"],
@@ -113,7 +115,7 @@ def open_state(folder: Path, options: RunOptions) -> Iterator[RunState]:
 def _read(path: Path, options: RunOptions) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        before, stages = dict(data["options"]), dict(data["stages"])
+        before, stages = RunOptions.with_new_names(data["options"]), dict(data["stages"])
         version = data["format_version"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def promote_any(source: str | Path, name: str | None = None, *, overwrite: bool = False) -> Artifact:
-    """Promote a sweep's winner or an artifact's folder; a sweep's default name is ``<family>-<folder>``.
+    """Promote a sweep's winner or an artifact's folder; a sweep's default name is ``<architecture>-<folder>``.
 
     Raises:
         ArtifactError, ConfigError: as ``zoo.promote`` and ``tuning.promote_winner`` do, or if ``source`` is neither.

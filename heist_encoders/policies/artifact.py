@@ -177,12 +177,18 @@ def load_policy(
         distribution_mode: the mode that it must be of; None takes it as it is.
         encoder: where its encoder lies, if it is neither in the zoo nor in the sub-folder ``encoder`` of the folder or
             URI. Its weights must be those that the policy needs.
-        backend, device: see ``Policy``.
+        backend: of the encoder, see ``Policy``.
+        device: of the encoder and the head.
 
     Raises:
         UnknownNameError: for a name that does not exist.
         ArtifactError: if a file is missing, truncated or altered, the configuration or weights are not those of a
             policy, it is of another mode, or its encoder is not found.
+
+    Examples:
+        >>> policy = heist_encoders.load_policy("best", distribution_mode="easy")
+        >>> policy.act(np.zeros((2, 64, 64, 3), np.uint8)).shape  # an action for each frame
+        (2,)
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

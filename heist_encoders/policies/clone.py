@@ -49,7 +49,8 @@ def clone(
         frames: labelled frames to draw: balanced situations from the training levels, also off the oracle's path.
         samples: rows to learn from in all; None: each frame once. Each frame is encoded once.
         head: what to train, without memory; None: the planner for spatial encodings, else an MLP.
-        batch_size, lr: see ``fit_head``.
+        batch_size: rows a step of the optimizer.
+        lr: its highest learning rate, see ``fit_head``.
         seed: of the frames, the initial weights and the order.
         name: of the policy.
         workers: see ``fit_head``.

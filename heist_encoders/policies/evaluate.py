@@ -94,6 +94,12 @@ def play_levels(
     Raises:
         UnknownNameError: for a mode or player that does not exist.
         ConfigError: for no level or game, or a policy whose encoder was trained on another mode.
+
+    Examples:
+        >>> from heist_encoders.policies.evaluate import play_levels
+        >>> result = play_levels("oracle", "easy", range(4))
+        >>> result.to_dict()["success_rate"]
+        1.0
     """
     if mode not in DISTRIBUTION_MODES:
         raise unknown_name("distribution_mode", mode, DISTRIBUTION_MODES)

@@ -66,7 +66,7 @@ class Planner(nn.Module):
         self.config = config = config or PlannerConfig()
         self.shape = shape = tuple(int(side) for side in shape)
         if len(shape) not in (1, 3) or min(shape) < 1:
-            raise ConfigError(f"encodings of shape {shape}: expected (channels, height, width) or (numbers,)")
+            raise ConfigError(f"encodings of shape {shape}: expected (channels, height, width) or (dimensions,)")
         if config.kernel % 2 == 0:
             raise ConfigError(f"kernel = {config.kernel}: expected an odd number")
         side = config.grid

@@ -85,7 +85,8 @@ class RLlibPlayer:
             path: the folder that ``Algorithm.save_to_path`` wrote.
             env: the environment's name in the configuration (``heist-vae-alex``).
             env_config: its options.
-            greedy, lookback: as in the constructor.
+            greedy: as in the constructor.
+            lookback: as in the constructor.
 
         Raises:
             ArtifactError: if there is no checkpoint of a policy.

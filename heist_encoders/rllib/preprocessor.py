@@ -39,7 +39,8 @@ class EncodeObservations(ConnectorV2):
         options: how the encoder computes: ``EncoderOptions``, or a mapping of its fields; None: on the CPU.
         frame_stack: encodings in an observation, the oldest first.
         previous_action_reward: put the previous action (one-hot) and reward behind them (see ``envs.history``).
-        input_observation_space, input_action_space: set by RLlib.
+        input_observation_space: set by RLlib.
+        input_action_space: set by RLlib.
         encoder_options: fields of ``EncoderOptions`` one by one, over ``options``: ``backend="torch"``.
 
     Raises:

@@ -25,6 +25,12 @@ def task_of(game: str) -> Task:
 
     Raises:
         UnknownNameError: for a game that does not exist.
+
+    Examples:
+        >>> from heist_encoders.tasks import task_of
+        >>> task = task_of("heist")
+        >>> task.elements[:3], task_of("maze").game
+        (('key_blue', 'key_green', 'key_red'), 'maze')
     """
     if game not in GAMES:
         raise unknown_name("game", game, GAMES)

@@ -94,7 +94,9 @@ class StartStates(ABC):
         """The state of a situation that a caller asks for.
 
         Args:
-            distribution_mode, use_backgrounds, level_seed: the level.
+            distribution_mode: of the level.
+            use_backgrounds: of the level.
+            level_seed: of the level.
             progress: how far the agent has come, from 0.
             cell: x and y of the agent's cell.
             offset: position in the cell, [0, 1).
@@ -110,7 +112,8 @@ class StartStates(ABC):
 
         Args:
             blob: what ``get_state`` of an environment returned.
-            distribution_mode, use_backgrounds: of the game that is to be put into it.
+            distribution_mode: of the game that is to be put into it.
+            use_backgrounds: of the same game.
             own: that game's state now.
 
         Raises:

@@ -72,11 +72,11 @@ class LossConfig(Config):
 
 
 class TrainConfig(Config):
-    """One training. What is left out comes from the family's ``default_training``, then from here."""
+    """One training. What is left out comes from the architecture's ``default_training``, then from here."""
 
     autoencoder: str
     params: dict[str, Any] = Field(default_factory=dict)
-    """Sizes of the autoencoder; the family's defaults are filled in."""
+    """Sizes of the autoencoder; the architecture's defaults are filled in."""
     loss: LossConfig = LossConfig()
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 128
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
@@ -102,27 +102,27 @@ class TrainConfig(Config):
     """``auto``: the GPU when there is one; or ``cpu``, ``cuda``, ``cuda:1``."""
     compile: bool = False
     """Train through ``torch.compile``. Off: on a CPU it costs half a minute and was measured to give between 0.79 and
-    1.08 times the speed, depending on the family. On a CPU it needs a C++ compiler."""
+    1.08 times the speed, depending on the architecture. On a CPU it needs a C++ compiler."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Of torch on the CPU during training; None leaves them as they are."""
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:
-        """Merge the family's defaults under what is given, and the defaults of its sizes into ``params``."""
+        """Merge the architecture's defaults under what is given, and the defaults of its sizes into ``params``."""
         if not isinstance(data, dict) or not isinstance(data.get("autoencoder"), str):
             return data
         from heist_encoders.autoencoders.registry import autoencoder_class
 
-        family = autoencoder_class(data["autoencoder"])
-        merged = {**family.default_training, **data, "autoencoder": family.name}
+        architecture = autoencoder_class(data["autoencoder"])
+        merged = {**architecture.default_training, **data, "autoencoder": architecture.name}
         params = merged.get("params") or {}
         if isinstance(params, dict):
-            defaults = family.default_training.get("params", {})
-            merged["params"] = family.Params.from_dict({**defaults, **params}, where="params").to_dict()
+            defaults = architecture.default_training.get("params", {})
+            merged["params"] = architecture.Params.from_dict({**defaults, **params}, where="params").to_dict()
         loss = data.get("loss", {})
         if isinstance(loss, dict):
-            merged["loss"] = {**family.default_training.get("loss", {}), **loss}
+            merged["loss"] = {**architecture.default_training.get("loss", {}), **loss}
         return merged
 
     @classmethod
@@ -138,10 +138,11 @@ class TrainConfig(Config):
         if isinstance(name, str):
             from heist_encoders.autoencoders.registry import autoencoder_class
 
-            family = autoencoder_class(name)
+            architecture = autoencoder_class(name)
             if isinstance(params, dict):
-                family.Params.from_dict(
-                    {**family.default_training.get("params", {}), **params}, where=f"{prefix}params of {family.name}"
+                architecture.Params.from_dict(
+                    {**architecture.default_training.get("params", {}), **params},
+                    where=f"{prefix}params of {architecture.name}",
                 )
         return super().from_dict(data, where=where)
 
@@ -161,11 +162,16 @@ class TrainConfig(Config):
 
 
 def default_config(autoencoder: str, **settings: Any) -> TrainConfig:
-    """The configuration that suits a family, with some settings changed.
+    """The configuration that suits an architecture, with some settings changed.
 
     Raises:
         UnknownNameError: if there is no such autoencoder.
         ConfigError: if a setting is unknown, of the wrong type or out of range.
+
+    Examples:
+        >>> from heist_encoders.training import default_config
+        >>> default_config("conv_maxpool", batch_size=64).batch_size
+        64
     """
     return TrainConfig.from_dict({"autoencoder": autoencoder, **settings})
 

@@ -53,7 +53,7 @@ def train_distributed(
         workers: processes.
         use_gpu: one GPU for each (NCCL); otherwise one CPU each (gloo).
         out: folder for checkpoints and logs, on a path that every node can write to; None: a temporary one.
-        callback: told of each epoch soon after its end; what it returns does not matter.
+        callback: called with each epoch's report soon after its end; what it returns does not matter.
         resume: go on from the last finished epoch in ``out``; False starts anew.
         address: Ray cluster to join; None: the one that runs, else a local one for this call.
 
@@ -145,13 +145,13 @@ def _told(folder: Path, callback: Callable[[EpochReport], object]) -> Iterator[N
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     def watch() -> None:
-        told = before
+        reported = before
         while True:
             last = done.wait(_POLL_SECONDS)
             found = lines()
-            for line in found[told:]:
+            for line in found[reported:]:
                 callback(EpochReport.from_dict(json.loads(line)))
-            told = max(told, len(found))
+            reported = max(reported, len(found))
             if last:
                 return
 

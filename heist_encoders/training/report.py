@@ -63,7 +63,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a running training stands, told a few times a second."""
+    """Where a running training stands, reported a few times a second."""
 
     epoch: int
     samples: int

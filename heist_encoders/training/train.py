@@ -71,6 +71,12 @@ def train(
         UnknownNameError: if there is no such autoencoder.
         DatasetError: if a split is empty, or its game has no semantic maps and the loss needs them.
         ResourceError: if a GPU is asked for and there is none.
+
+    Examples:
+        >>> data = heist_encoders.open_dataset("data/heist")
+        >>> result = heist_encoders.train({"autoencoder": "conv_maxpool", "max_epochs": 1, "epoch_samples": 64}, data)
+        >>> len(result.history), result.model.encoding_shape
+        (1, (32,))
     """
     config = as_config(config)
     with torch_threads(config.threads), keep_memory(), denormals_as_zero():

@@ -20,9 +20,11 @@ class SweepEvent:
     Attributes:
         kind: ``plan`` (before the first trial; ``message`` says what will be occupied), ``start``, ``result``,
             ``complete`` or ``error`` of a trial, ``end``.
-        finished, total: Trials that are done (also stopped early or failed), and trials in all.
+        finished: Trials that are done (also stopped early or failed).
+        total: Trials in all.
         trial: Index of the trial in the sweep, from 0; -1 where no trial is concerned.
-        epoch, max_epochs: How far the trial is.
+        epoch: How far the trial is.
+        max_epochs: Where it ends at the latest.
         metrics: The trial's last figures (``miou``, ``test_loss``, ``objective``, ...), empty before the first.
         config: The searched configuration of the trial.
         best: The highest objective so far, None before the first.

@@ -1,4 +1,4 @@
-"""Weights & Biases and MLflow, by the callbacks that Ray Tune has for them. Both stay on this machine unless told."""
+"""Weights & Biases and MLflow, by the callbacks that Ray Tune has for them. Both stay on this machine by default."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def logger_callbacks(names: Sequence[str], sweep: Path) -> list[Any]:
 
     Raises:
         MissingDependencyError: if the package is not installed.
-        ConfigError: if W&B has no key and is not told to stay offline.
+        ConfigError: if W&B has no key and is not set to stay offline.
     """
     known = {"wandb": _wandb, "mlflow": _mlflow}
     for name in names:
@@ -56,5 +56,5 @@ def _mlflow(sweep: Path) -> Any:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         uri = (sweep / "mlflow").as_uri()
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 wants to be told that files will do
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 refuses files without it
     return MLflowLoggerCallback(tracking_uri=uri, experiment_name=sweep.name, tags={"package": PROJECT})

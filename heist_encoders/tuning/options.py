@@ -32,8 +32,8 @@ class Objective(Config):
         max_latency_ms: Largest allowed CPU time of the encoder on one frame, on one thread, in milliseconds.
         probe_frames: Frames of the train split that a probe inside a trial is fitted on; it is evaluated on half as
             many of the test split.
-        first_probe, probe_factor: A trial is probed, reports and saves a checkpoint after ``first_probe`` epochs,
-            then after ``probe_factor`` times as many, and so on, and at its end; with a factor of 1 every
+        first_probe: A trial is probed, reports and saves a checkpoint after so many epochs, and at its end.
+        probe_factor: The next report comes after so many times as many epochs, and so on; with a factor of 1 every
             ``first_probe`` epochs. A sweep puts the rungs of ASHA here.
     """
 
@@ -130,7 +130,7 @@ class SweepOptions(Config):
     """seconds after which all trials are stopped; their best results so far count"""
 
     max_concurrent: int | None = Field(default=None, ge=1)
-    """most trials at once; None: as many as the resources hold. With 1, the seed alone decides the winner"""
+    """most trials at once; None: as many as the resources hold. With 1, the seed alone decides which trial is best"""
 
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     """of the sampled configurations and of every trial's training"""

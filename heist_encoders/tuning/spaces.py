@@ -1,6 +1,6 @@
-"""Search spaces: one YAML a family of autoencoders, and presets that say how much a sweep may spend.
+"""Search spaces: one YAML an architecture, and presets that say how much a sweep may spend.
 
-A family's file says *what* is searched::
+An architecture's file says *what* is searched::
 
     autoencoder: vae_paper
     space:
@@ -14,8 +14,9 @@ A family's file says *what* is searched::
     start:                                               # tried first, as they are; what is left out is sampled
       - {learning_rate: 1.0e-3, loss.weighting: rarity}
 
-A preset's (smoke, quick, full) says *how much* is spent, and fits every family: ``train`` (epochs, samples an epoch),
-``objective`` and ``sweep`` options. A family's file may have these three sections too; they win over the preset's.
+A preset's (smoke, quick, full) says *how much* is spent, and fits every architecture: ``train`` (epochs, samples an
+epoch), ``objective`` and ``sweep`` options. An architecture's file may have these three sections too; they win over the
+preset's.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class SearchSpace:
 
     Attributes:
         name: Name of the file it came from, without extension.
-        autoencoder: The family.
+        autoencoder: The architecture.
         parameters: Dotted TrainConfig key -> a constant or Sampled.
         objective: What a trial is evaluated by.
         sweep: How to search and how much to spend.
@@ -141,16 +142,22 @@ class SearchSpace:
 
 
 def search_space(name_or_yaml: str | Path, preset: str | None = None) -> dict[str, Any]:
-    """The search space of a family, ready for Ray Tune.
+    """The search space of an architecture, ready for Ray Tune.
 
     ``tune.run(trainable, config={**search_space("vae_paper"), "dataset": path})``
 
     Args:
-        name_or_yaml: A family (``vae_paper``) or a YAML file.
+        name_or_yaml: An architecture (``vae_paper``) or a YAML file.
         preset: How much a trial may spend: ``smoke``, ``quick`` (default) or ``full``.
 
     Raises:
         ConfigError, UnknownNameError: in one line, naming file and key.
+
+    Examples:
+        >>> from heist_encoders.tuning import search_space
+        >>> space = search_space("vae_paper", preset="smoke")
+        >>> space["autoencoder"], type(space["learning_rate"]).__name__
+        ('vae_paper', 'Float')
     """
     return load_space(name_or_yaml, preset).param_space()
 
@@ -159,7 +166,7 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
     """Read and validate a search space, with the sweep options that ``search_space`` leaves out.
 
     Args:
-        name_or_yaml: A family (``vae_paper``) or a YAML file.
+        name_or_yaml: An architecture (``vae_paper``) or a YAML file.
         preset: ``smoke``, ``quick`` or ``full``; by default the one that the file names, else ``quick``.
 
     Raises:
@@ -168,7 +175,7 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
     path = _find(name_or_yaml)
     data = read_yaml(path)
     if path.stem in PRESETS and "autoencoder" not in data:
-        raise ConfigError(f"{path.name} is a preset: give a family too, as in: vae_paper --preset {path.stem}")
+        raise ConfigError(f"{path.name} is a preset: give an architecture too, as in: vae_paper --preset {path.stem}")
     known = ("autoencoder", "preset", "space", "start", *SECTIONS)
     _check_keys(data, known, str(path))
     if "autoencoder" not in data:
@@ -201,7 +208,7 @@ def space_of(param_space: Mapping[str, Any], preset: str | None = None) -> Searc
     """
     rest = {key: value for key, value in param_space.items() if key not in ("autoencoder", "objective", "dataset")}
     if not isinstance(param_space.get("autoencoder"), str):
-        raise ConfigError("space: missing key 'autoencoder'; a sweep searches one family")
+        raise ConfigError("space: missing key 'autoencoder'; a sweep searches one architecture")
     sections = load_preset(preset or "quick")
     space = SearchSpace(
         name=param_space["autoencoder"],
@@ -305,7 +312,7 @@ def _check_start(space: SearchSpace, where: str) -> None:
 
 
 def _check(space: SearchSpace, where: str) -> None:
-    """Every constant, every choice and both ends of every range must be accepted by TrainConfig and the family."""
+    """TrainConfig and the architecture must accept every constant, every choice and both ends of every range."""
     from heist_encoders.autoencoders.registry import autoencoder_class, autoencoder_names
 
     if space.autoencoder not in autoencoder_names():
@@ -326,11 +333,11 @@ def _check(space: SearchSpace, where: str) -> None:
             _check_value(space.autoencoder, params_class, key, value.otherwise, where)
 
 
-def _check_value(family: str, params_class: type[Config], key: str, value: Any, where: str) -> None:
+def _check_value(architecture: str, params_class: type[Config], key: str, value: Any, where: str) -> None:
     if key.startswith("params."):
-        params_class.from_dict(sampling.nested({key.removeprefix("params."): value}), where=f"{where}: {family}")
+        params_class.from_dict(sampling.nested({key.removeprefix("params."): value}), where=f"{where}: {architecture}")
     else:
-        TrainConfig.from_dict({"autoencoder": family, **sampling.nested({key: value})}, where=where)
+        TrainConfig.from_dict({"autoencoder": architecture, **sampling.nested({key: value})}, where=where)
 
 
 def _check_conditions(space: SearchSpace, key: str, value: Sampled, where: str) -> None:
@@ -350,7 +357,7 @@ def _check_conditions(space: SearchSpace, key: str, value: Sampled, where: str) 
 
 
 def default_of(space: SearchSpace, key: str) -> Any:
-    """The value of a dotted TrainConfig key when a configuration of the space's family leaves it out."""
+    """The value of a dotted TrainConfig key when a configuration of the space's architecture leaves it out."""
     node: Any = TrainConfig.from_dict({"autoencoder": space.autoencoder}).to_dict()
     for part in key.split("."):
         node = node[part]

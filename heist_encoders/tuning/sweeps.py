@@ -1,4 +1,4 @@
-"""A sweep: many trials of one family under Ray Tune, resumable, with a table at the end."""
+"""A sweep: many trials of one architecture under Ray Tune, resumable, with a table at the end."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def sweep(
 
     The same space, options and seed give the same configurations (``search="random"``), each trial trains from the
     same seed, and on the CPU to the same weights. Which trials ASHA stops depends on the order in which they come to a
-    rung: with ``max_concurrent=1`` or ``scheduler="none"`` the winner is a function of the seed. A time budget, and a
-    limit on latency that a trial comes near, depend on the machine.
+    rung: with ``max_concurrent=1`` or ``scheduler="none"`` the best trial is a function of the seed. A time budget, and
+    a limit on latency that a trial comes near, depend on the machine.
 
     Args:
-        space: A family (``vae_paper``), a YAML file, a SearchSpace, or what ``search_space`` returns (also changed, or
-            a ``param_space`` of your own with Tune's sampling).
+        space: An architecture (``vae_paper``), a YAML file, a SearchSpace, or what ``search_space`` returns (also
+            changed, or a ``param_space`` of your own with Tune's sampling).
         dataset: A dataset, its path or its URI; on a cluster a place that all nodes see.
         out: The sweep's folder: Tune's experiment, ``sweep.json``, and ``results.json`` and ``.csv`` at the end.
         preset: ``smoke``, ``quick`` or ``full``; see ``load_space``.

@@ -23,7 +23,7 @@ PROBE_BATCH = 64
 READ = tuple(name for name in METRICS if name != "test_loss")
 """Figures that a trial reports of what its probes read."""
 STATISTICS_FRAMES = 1024
-"""Frames behind mean and deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
+"""Frames behind mean and standard deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
 
 Report = Callable[[dict[str, Any], "Path | None"], None]
 """Takes the figures and the folder of a checkpoint, if there is one."""

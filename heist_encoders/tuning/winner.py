@@ -18,12 +18,12 @@ def promote_winner(
     """Make a trial of a sweep, by default the best one within the limits, an artifact of the zoo.
 
     Promoting the same trial under the same name again changes nothing. Reads JSON and safetensors only, so it works
-    for an interrupted sweep and for one whose Tune state is damaged. Mean and deviation of the encodings are taken
-    anew from the sweep's dataset, where it still lies at its path.
+    for an interrupted sweep and for one whose Tune state is damaged. Mean and standard deviation of the encodings
+    are taken anew from the sweep's dataset, where it still lies at its path.
 
     Args:
         sweep: The sweep's folder or result.
-        name: The artifact's name; ``<family>-<name of the folder>`` by default.
+        name: The artifact's name; ``<architecture>-<name of the folder>`` by default.
         rank: Which row of the results, from 1.
         overwrite: Replace an artifact of that name.
 
@@ -98,7 +98,7 @@ def _promoted_before(name: str, provenance: dict[str, Any]) -> Artifact | None:
 
 
 def _with_full_statistics(artifact: Artifact, plan: dict[str, Any]) -> Artifact:
-    """The artifact with mean and deviation over the whole dataset, unchanged if that can't be opened any more."""
+    """The artifact with mean and standard deviation over the whole dataset, unchanged if that can't be opened."""
     from heist_encoders.data.dataset import open_dataset
     from heist_encoders.zoo import save_artifact
 

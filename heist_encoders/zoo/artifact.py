@@ -1,7 +1,7 @@
 """Artifacts: folders that hold one trained autoencoder, without pickle.
 
 An artifact has four files: ``config.json`` (what it is, and the SHA-256 of the other three), ``model.safetensors``
-(the weights, with mean and deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (the card).
+(the weights, with mean and standard deviation of the encodings), ``metrics.json`` (figures) and ``README.md`` (card).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pydantic
 from numpy.typing import NDArray
 
 from heist_encoders.config import Config
+from heist_encoders.deprecation import warn_of_old_name
 from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
@@ -65,7 +66,7 @@ class Artifact:
     Attributes:
         path: its folder.
         name: its name in the zoo.
-        family: the registered name of its autoencoder, ``vae_alex`` for example.
+        architecture: the registered name of its autoencoder, ``vae_alex`` for example.
         params: the parameters that the autoencoder is built with.
         encoding_shape: shape of one encoding.
         distribution_mode: mode of the game that it was trained on.
@@ -80,7 +81,7 @@ class Artifact:
 
     path: Path
     name: str
-    family: str
+    architecture: str
     params: dict[str, Any]
     encoding_shape: tuple[int, ...]
     distribution_mode: str
@@ -91,6 +92,12 @@ class Artifact:
     training: dict[str, Any]
     metrics: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The old name of ``architecture``."""
+        warn_of_old_name("Artifact.family", "Artifact.architecture")
+        return self.architecture
 
     @property
     def card(self) -> str:
@@ -117,7 +124,7 @@ class Artifact:
 
         Raises:
             ArtifactError: if the weights do not fit the autoencoder.
-            UnknownNameError: if its family is not registered in this process.
+            UnknownNameError: if its architecture is not registered in this process.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -127,18 +134,20 @@ class Artifact:
 
         with one_thread():  # weights that are overwritten anyway must not start threads that a fork would miss
             try:
-                model = create_autoencoder(self.family, self.params)
+                model = create_autoencoder(self.architecture, self.params)
                 state = load_file(self.path / WEIGHTS, device="cpu")
                 for key in (MEAN_KEY, STD_KEY):
                     state.pop(key, None)
                 model.load_state_dict(state)
             except (RuntimeError, SafetensorError) as error:
                 reason = " ".join(str(error).split())
-                raise ArtifactError(f"the weights in {self.path} are not those of a {self.family}: {reason}") from None
+                raise ArtifactError(
+                    f"the weights in {self.path} are not those of a {self.architecture}: {reason}"
+                ) from None
             if tuple(model.encoding_shape) != self.encoding_shape:
                 raise ArtifactError(
-                    f"{self.path}: {self.family} gives encodings of shape {tuple(model.encoding_shape)}, but {CONFIG} "
-                    f"says {self.encoding_shape}; save it again with save_artifact"
+                    f"{self.path}: {self.architecture} gives encodings of shape {tuple(model.encoding_shape)}, but "
+                    f"{CONFIG} says {self.encoding_shape}; save it again with save_artifact"
                 )
         return model.eval().to(device)
 
@@ -214,12 +223,12 @@ def save_artifact(
         folder: where to write; its parents are made.
         result: a trained autoencoder, or what ``train`` returned.
         name: the artifact's name.
-        dataset: the dataset that it was trained on: its train split gives mean and deviation of the encodings.
+        dataset: the dataset that it was trained on: its train split gives mean and standard deviation of the encodings.
         training: how it was trained (configuration, samples, seconds, ...), kept as it is.
         metrics: figures of an evaluation.
         provenance: where it comes from.
         half: store matrices and kernels as float16, rounded to 11 significant bits, which halves the file. They are
-            float32 again when loaded. The encodings' mean and deviation are those of the rounded weights.
+            float32 again when loaded. The encodings' mean and standard deviation are those of the rounded weights.
 
     Raises:
         ConfigError: for a name that can't be printed on one line.
@@ -379,7 +388,7 @@ def _open(path: Path, *, check: bool) -> Artifact:
     return Artifact(
         path=path.resolve(),
         name=config.name,
-        family=config.family,
+        architecture=config.family,
         params=config.params,
         encoding_shape=tuple(config.encoding_shape),
         distribution_mode=config.distribution_mode,

@@ -135,7 +135,8 @@ class _ByHash:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _ByHash):
             return NotImplemented
-        return (self.artifact.sha256, self.artifact.family) == (other.artifact.sha256, other.artifact.family)
+        mine, theirs = self.artifact, other.artifact
+        return (mine.sha256, mine.architecture) == (theirs.sha256, theirs.architecture)
 
 
 def _compiled(artifact: Artifact, precision: str, threads: int) -> Any:

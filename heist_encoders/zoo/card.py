@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from heist_encoders.zoo.names import PIXELS_ID, env_id_of, family_of
+from heist_encoders.zoo.names import PIXELS_ID, architecture_of, env_id_of
 
 LICENSE: Final = "mit"
 """Identifier of the licence on cards, unless another is named: this package's own."""
@@ -78,8 +78,8 @@ def make_card(
     background = "with" if config["use_backgrounds"] else "without"
     env_id, env_option = env_id_of(name), option
     if uri:
-        family = family_of(config["family"])
-        option, env_id, env_option = "", env_id_of(family) if family else PIXELS_ID, f', encoder="{uri}"'
+        known = architecture_of(config["family"])
+        option, env_id, env_option = "", env_id_of(known) if known else PIXELS_ID, f', encoder="{uri}"'
     probes = metrics.get("probes") or {}
     figures = {
         "miou": ("mIoU of the semantic map read by a probe", probes.get("miou")),

@@ -53,6 +53,14 @@ class Encoder:
         backend: ``torch`` or ``openvino``.
         precision: ``float32`` or ``bfloat16``, of the arithmetic; encodings are float32 always.
         threads: CPU threads of the OpenVINO backend.
+
+    Examples:
+        >>> encoder = heist_encoders.load_encoder("vae_paper", distribution_mode="memory")
+        >>> frames = heist_encoders.open_dataset("data/heist").frames("test")[:4]
+        >>> encoder.encode(frames).shape == (4, *encoder.shape)
+        True
+        >>> encoder.reconstruct(frames).shape
+        (4, 64, 64, 3)
     """
 
     def __init__(self, artifact: Artifact, options: EncoderOptions | None = None) -> None:
@@ -119,7 +127,7 @@ class Encoder:
         return _in_batches(self._encode, frames)
 
     def normalize(self, encodings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (..., *shape) -> the same with the train split's mean 0 and deviation 1."""
+        """float32 (..., *shape) -> the same with mean 0 and standard deviation 1 over the train split."""
         normalized: NDArray[np.float32] = (encodings - self.mean) / self.std
         return normalized
 
@@ -181,14 +189,19 @@ def load_encoder(
     """Load an encoder.
 
     Args:
-        name_or_path_or_uri: a family's name or id, a name of the user's, an artifact's folder or URI, an artifact, or
-            an ``Encoder.reference``.
-        distribution_mode: the mode it must be trained on; None: a family's ``memory`` artifact, any other as it is.
+        name_or_path_or_uri: an architecture's name or id, a name of the user's, an artifact's folder or URI, an
+            artifact, or an ``Encoder.reference``.
+        distribution_mode: the mode it must be trained on; None: ``memory`` for an architecture, any other as it is.
         options: ``device``, ``backend``, ``precision``, ``threads``: see ``EncoderOptions``.
 
     Raises:
         UnknownNameError, ArtifactError: see ``find_artifact``.
         ConfigError, MissingDependencyError, ResourceError: if an option is unknown, or cannot be met on this machine.
+
+    Examples:
+        >>> encoder = heist_encoders.load_encoder("grid", distribution_mode="easy", backend="torch", device="cpu")
+        >>> encoder
+        Encoder('grid', shape=(14, 9, 9), backend='torch', device='cpu')
     """
     checked = EncoderOptions.resolve(**options)
     return Encoder(find_artifact(name_or_path_or_uri, distribution_mode), checked)

@@ -12,7 +12,7 @@ from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.paths import home, is_uri, user_folders
 from heist_encoders.zoo.artifact import CONFIG, PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
-from heist_encoders.zoo.names import check_name, families, family_of, key_of
+from heist_encoders.zoo.names import architecture_of, architectures, check_name, key_of
 from heist_encoders.zoo.remote import cache
 
 PACKAGED = Path(__file__).parent / "packaged"
@@ -37,15 +37,21 @@ def find_artifact(
     """Find and verify an artifact.
 
     Args:
-        reference: a family's name or id (always the packaged artifact), a name of the user's, a path, a URI
+        reference: an architecture's name or id (always the packaged artifact), a name of the user's, a path, a URI
             (``hf://user/name``, ``file://``, ``s3://``, ``gs://``, whatever pyarrow opens), an artifact, or an
             ``Artifact.reference``.
-        distribution_mode: the mode that the artifact must be of; None takes the family's ``memory`` artifact, and
+        distribution_mode: the mode that the artifact must be of; None takes the architecture's ``memory`` artifact, and
             any other whatever its mode.
 
     Raises:
         UnknownNameError: if nothing answers to the name; offers the nearest names.
         ArtifactError: if it is damaged, or of another mode than asked for.
+
+    Examples:
+        >>> from heist_encoders.zoo import find_artifact
+        >>> artifact = find_artifact("auto-grid-v0", "easy")
+        >>> artifact.name, artifact.distribution_mode, len(artifact.sha256)
+        ('grid', 'easy', 64)
     """
     if distribution_mode is not None and distribution_mode not in DISTRIBUTION_MODES:
         raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
@@ -53,7 +59,7 @@ def find_artifact(
         artifact = _find_again(reference)
     elif isinstance(reference, Artifact):
         artifact = reference
-    elif isinstance(reference, str) and (family := family_of(reference)):
+    elif isinstance(reference, str) and (family := architecture_of(reference)):
         return _packaged(family, distribution_mode)
     else:
         artifact = _find(reference)
@@ -84,13 +90,13 @@ def _find(reference: str | Path) -> Artifact:
             return load_artifact(path)
         is_path = os.sep in reference or reference.startswith((".", "~")) or Path(reference).exists()
         if not is_path and Path(reference).suffix not in PICKLES:
-            raise unknown_name("encoder", reference, [*families(), *user_folders()])
+            raise unknown_name("encoder", reference, [*architectures(), *user_folders()])
     return load_artifact(reference)
 
 
 def is_place(reference: str) -> bool:
     """Whether ``find_artifact`` takes ``reference`` for a path on this machine, and for no name or URI."""
-    return not (is_uri(reference) or family_of(reference) or key_of(reference) in map(key_of, user_folders()))
+    return not (is_uri(reference) or architecture_of(reference) or key_of(reference) in map(key_of, user_folders()))
 
 
 def _find_again(reference: Mapping[str, str]) -> Artifact:
@@ -105,14 +111,14 @@ def _find_again(reference: Mapping[str, str]) -> Artifact:
     except KeyError as error:
         raise ArtifactError(f"an encoder's reference needs name, uri and sha256; {error} is missing") from None
     candidates = [uri] if not is_uri(uri) and Path(uri).exists() else []
-    family = family_of(name)
-    if family:
-        candidates += [str(PACKAGED / family / mode) for mode in packaged_modes(family)]
+    architecture = architecture_of(name)
+    if architecture:
+        candidates += [str(PACKAGED / architecture / mode) for mode in packaged_modes(architecture)]
     elif not is_uri(name):
         candidates.append(name)
     for candidate in candidates:
         try:
-            artifact = load_artifact(candidate) if family and candidate != uri else _find(candidate)
+            artifact = load_artifact(candidate) if architecture and candidate != uri else _find(candidate)
         except HeistEncodersError:
             continue
         if artifact.sha256 == sha256:
@@ -143,7 +149,7 @@ def _in_cache(sha256: str) -> Artifact | None:
 
 def list_artifacts() -> list[Artifact]:
     """All artifacts, packaged first. Weights are not hashed; a damaged one of the user's is left out with a warning."""
-    found = [read_artifact(PACKAGED / family / mode) for family in families() for mode in packaged_modes(family)]
+    found = [read_artifact(PACKAGED / family / mode) for family in architectures() for mode in packaged_modes(family)]
     for path in user_folders().values():
         try:
             found.append(read_artifact(path))
@@ -163,13 +169,19 @@ def promote(
 
     Args:
         source: an artifact, its folder, name or URI.
-        name: its name in the zoo; a family's name is refused.
+        name: its name in the zoo; an architecture's name is refused.
         provenance: added to the artifact's own.
         overwrite: replace an artifact of that name.
 
     Raises:
         ConfigError: if the name cannot be used.
         ArtifactError: if the source is damaged or the name is taken.
+
+    Examples:
+        >>> from heist_encoders.zoo import promote
+        >>> artifact = promote("conv_maxpool", "my-copy", overwrite=True)
+        >>> heist_encoders.load_encoder("my-copy").name
+        'my-copy'
     """
     check_name(name)
     artifact = find_artifact(source)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         (["play", "--out", "x.avi"], ".gif or .mp4"),
         (["play", "--encoder", "pixels", "--policy", "orcle", "--out", "x.gif"], "did you mean 'oracle'"),
         (["bench", "--encoders", "vae_papr"], "did you mean 'vae_paper'"),
-        (["run", "--out", "x", "--families", "vae_papr"], "did you mean 'vae_paper'"),
+        (["run", "--out", "x", "--architectures", "vae_papr"], "did you mean 'vae_paper'"),
         (["run", "--out", "x", "--mode", "esy"], "did you mean 'easy'"),
         (["run", "--out", "x", "--size", "10"], "--size"),
     ],

@@ -15,7 +15,7 @@ from tests.cli.helpers import finish, start
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 OPTIONS = (
-    "--size", 512, "--families", "conv_maxpool", "--seconds-per-family", 2, "--train-frames", 256,
+    "--size", 512, "--architectures", "conv_maxpool", "--seconds-per-architecture", 2, "--train-frames", 256,
     "--policy-frames", 512, "--ppo-steps", 2048, "--json",
 )  # fmt: skip
 

@@ -51,6 +51,17 @@ def test_the_old_name_of_a_flag(cli: Cli) -> None:
     assert "--via is now called --placement" in done.err
 
 
+def test_the_old_names_of_flags_of_run(cli: Cli, tmp_path: Path) -> None:
+    assert "famil" not in cli.ok("run", "--help").out
+    done = cli("run", "--out", tmp_path / "x", "--families", "vae_papr", "--seconds-per-family", 2)
+    *notes, error = done.err.splitlines()
+    assert [line.split(";")[0] for line in notes] == [
+        "--families is now called --architectures",
+        "--seconds-per-family is now called --seconds-per-architecture",
+    ]
+    assert "did you mean 'vae_paper'" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

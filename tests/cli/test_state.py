@@ -13,7 +13,7 @@ from heist_encoders.pipeline.state import RunOptions, open_state
 
 
 def _options(**changes: object) -> RunOptions:
-    return RunOptions.from_dict({"families": ["vae_paper"], **changes})
+    return RunOptions.from_dict({"architectures": ["vae_paper"], **changes})
 
 
 def test_a_finished_stage_is_known_after_reopening(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_finished_stage_is_known_after_reopening(tmp_path: Path) -> None:
         ({"mode": "memory"}, "mode easy, but memory"),
         ({"ppo_steps": 7}, "ppo-steps 0, but 7"),
         ({"policy_frames": 7}, "policy-frames 120000, but 7"),
-        ({"families": ["vae_paper", "vae_alex"]}, "families vae_paper, but vae_paper,vae_alex"),
+        ({"architectures": ["vae_paper", "vae_alex"]}, "architectures vae_paper, but vae_paper,vae_alex"),
     ],
 )
 def test_other_options_are_refused(tmp_path: Path, changes: dict[str, object], expected: str) -> None:
@@ -77,7 +77,7 @@ def test_forgetting_takes_what_was_made_from_it(tmp_path: Path) -> None:
 
 
 def test_plan_has_every_stage_once() -> None:
-    stages = plan(_options(families=["vae_paper", "conv_unpool"]))
+    stages = plan(_options(architectures=["vae_paper", "conv_unpool"]))
     keys = [stage.key for stage in stages]
     assert keys == [
         "data", "sweep:vae_paper", "sweep:conv_unpool", "evaluate:vae_paper", "evaluate:conv_unpool", "train", "policy",
@@ -92,6 +92,21 @@ def test_a_run_on_defaults_is_planned_for_twelve_minutes() -> None:
     from heist_encoders.autoencoders import autoencoder_names
     from heist_encoders.tuning import space_names
 
-    families = [name for name in autoencoder_names() if name in space_names()]
-    assert len(families) >= 8
-    assert sum(stage.seconds for stage in plan(_options(families=families[:8]))) < 12 * 60
+    architectures = [name for name in autoencoder_names() if name in space_names()]
+    assert len(architectures) >= 8
+    assert sum(stage.seconds for stage in plan(_options(architectures=architectures[:8]))) < 12 * 60
+
+
+def test_a_run_of_the_last_version_goes_on(tmp_path: Path) -> None:
+    """Its file has the old names of two options."""
+    with open_state(tmp_path / "run", _options()) as state:
+        state.finish("data", {"hash": "abc"}, 1.0)
+    path = tmp_path / "run" / "run.json"
+    data = json.loads(path.read_text())
+    for old, new in RunOptions.renamed.items():
+        data["options"][old] = data["options"].pop(new)
+    path.write_text(json.dumps(data))
+    with pytest.warns(DeprecationWarning, match="'families' is now called 'architectures'"):
+        options = RunOptions.from_dict({"families": ["vae_paper"]})
+    with open_state(tmp_path / "run", options) as state:
+        assert state.result("data") == {"hash": "abc"}

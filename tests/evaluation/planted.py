@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.evaluation.probing import Questions
+from heist_encoders.evaluation.probing import ProbeData
 from heist_encoders.tasks.base import SIDES
 from heist_encoders.tasks.heist.elements import COLORS, ELEMENTS
 from heist_encoders.tasks.registry import task_of
@@ -14,7 +14,7 @@ TARGETS = task_of("heist").probe_targets()
 Floats = NDArray[np.float32]
 
 
-def make_questions(count: int, rng: np.random.Generator) -> Questions:
+def make_questions(count: int, rng: np.random.Generator) -> ProbeData:
     """Random labels of Heist, as every target of its task loads them; no maps."""
     visible = (rng.random((count, len(ELEMENTS))) < 0.3).astype(np.float32)
     centres = rng.uniform(2, 62, (count, len(ELEMENTS), 2))
@@ -26,10 +26,10 @@ def make_questions(count: int, rng: np.random.Generator) -> Questions:
             labels[f"{element}_{side}"] = centres[:, i, axis] + shift
     for i, color in enumerate(COLORS):
         labels[f"held_{color}"] = progress >= 2 * i + 1
-    return Questions({target.name: target.load(labels) for target in TARGETS}, None)
+    return ProbeData({target.name: target.load(labels) for target in TARGETS}, None)
 
 
-def planted(questions: Questions, rng: np.random.Generator) -> Floats:
+def planted(questions: ProbeData, rng: np.random.Generator) -> Floats:
     """Encodings float32 (N, D) that hold every answer, mixed by a fixed rotation."""
     answers = np.concatenate(
         [answers.values * (2 if name == "position" else 1) for name, answers in questions.answers.items()], axis=1

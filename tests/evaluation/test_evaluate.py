@@ -19,7 +19,7 @@ from heist_encoders.evaluation.encoding import TrueState
 from heist_encoders.evaluation.entries import Entry, find_evaluations
 from heist_encoders.evaluation.evaluate import evaluate
 from heist_encoders.evaluation.examples import Examples
-from heist_encoders.evaluation.probing import ProbeResult, probe, questions
+from heist_encoders.evaluation.probing import ProbeResult, probe, probe_data
 from heist_encoders.evaluation.references import majority, raw_pixels, reference_rows, untrained_encoder
 from heist_encoders.evaluation.sections import all_references
 from heist_encoders.policies.planner import fit_planner
@@ -247,7 +247,8 @@ def test_majority_by_hand(small_dataset: Any) -> None:
     most = small_dataset.labels("train")["progress"].mode()[0]
     assert found["subgoal_accuracy"] == pytest.approx((progress == most).mean(), abs=1e-6)
     asked = [
-        questions(small_dataset, split, np.arange(len(small_dataset.frames(split)))).maps for split in ("train", "test")
+        probe_data(small_dataset, split, np.arange(len(small_dataset.frames(split)))).maps
+        for split in ("train", "test")
     ]
     assert asked[0] is not None
     assert asked[1] is not None

@@ -10,13 +10,13 @@ import torch
 
 from heist_encoders.evaluation import probing
 from heist_encoders.evaluation.probes import Standardiser, binary_loss, train_probe
-from heist_encoders.evaluation.probing import ProbeResult, Questions, probe_encodings, sample_rows
+from heist_encoders.evaluation.probing import ProbeData, ProbeResult, probe_encodings, sample_rows
 from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.tasks.targets import Answers
 from tests.evaluation.planted import TARGETS, make_questions, noise, planted
 
 
-def probe(x: Any, train: Questions, x_test: Any, test: Questions, **options: Any) -> ProbeResult:
+def probe(x: Any, train: ProbeData, x_test: Any, test: ProbeData, **options: Any) -> ProbeResult:
     return probe_encodings(x, train, x_test, test, targets=TARGETS, **options)
 
 
@@ -46,11 +46,11 @@ def test_noise_tells_nothing() -> None:
 def test_linear_probe_cannot_read_xor_but_the_mlp_can() -> None:
     rng = np.random.default_rng(1)
 
-    def make(count: int) -> tuple[Any, Questions]:
+    def make(count: int) -> tuple[Any, ProbeData]:
         a, b = rng.integers(0, 2, (2, count))
         asked = np.repeat((a ^ b)[:, None], len(ELEMENTS), 1).astype(np.float32)
         x = np.stack([a, b], 1) + 0.05 * rng.standard_normal((count, 2))
-        return x.astype(np.float32), Questions({"presence": Answers(asked, np.ones_like(asked))}, None)
+        return x.astype(np.float32), ProbeData({"presence": Answers(asked, np.ones_like(asked))}, None)
 
     (x, train), (x_test, test) = make(3000), make(500)
     found = probe_encodings(x, train, x_test, test, targets=TARGETS[:1], fast=True)

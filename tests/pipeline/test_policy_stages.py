@@ -41,7 +41,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(stages, "PROBE_FRAMES", 128)
     monkeypatch.setattr(policy_stages, "LEVELS", 12)
     options = RunOptions.from_dict(
-        {"families": ["compact"], "size": 1024, "train_frames": 200, "policy_frames": 300, "seed": 3}
+        {"architectures": ["compact"], "size": 1024, "train_frames": 200, "policy_frames": 300, "seed": 3}
     )
     out = tmp_path / "small"
     with open_state(out, options) as state:

@@ -170,7 +170,7 @@ def test_unknown_names(tmp_path: Path) -> None:
         search_space("vae_papr")
     with pytest.raises(ConfigError, match="no such config file"):
         search_space(tmp_path / "none.yaml")
-    with pytest.raises(ConfigError, match="is a preset: give a family too"):
+    with pytest.raises(ConfigError, match="is a preset: give an architecture too"):
         search_space("quick")
     with pytest.raises(ConfigError, match="unknown autoencoder 'vae_papr'; did you mean 'vae_paper'"):
         search_space(write(tmp_path, "autoencoder: vae_papr\n"))

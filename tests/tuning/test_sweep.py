@@ -223,7 +223,7 @@ def test_tune_run(ray_local: None, small_dataset: Any, tmp_path: Path) -> None:
     assert trial.last_result["objective"] == trial.last_result["miou"]
     best = analysis.get_best_checkpoint(trial, metric="objective", mode="max")
     with best.as_directory() as folder:
-        assert load_artifact(Path(folder) / "artifact").family == "conv_maxpool"
+        assert load_artifact(Path(folder) / "artifact").architecture == "conv_maxpool"
 
 
 def test_optuna_and_a_space_of_tune(ray_local: None, small_dataset: Any, tmp_path: Path) -> None:

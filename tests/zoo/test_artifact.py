@@ -97,7 +97,7 @@ def test_what_was_given_is_kept(tmp_path: Path) -> None:
         tmp_path / "mine", metrics={"f1": np.float32(0.5), "bad": float("nan")}, provenance={"trial": 3}
     )
     assert load_artifact(artifact.path) == artifact
-    assert (artifact.name, artifact.family, artifact.distribution_mode) == ("mine", "vae_alex", "memory")
+    assert (artifact.name, artifact.architecture, artifact.distribution_mode) == ("mine", "vae_alex", "memory")
     assert artifact.metrics == {"f1": 0.5, "bad": None}
     assert artifact.provenance == {"trial": 3}
     assert artifact.dataset_hash == "0" * 64

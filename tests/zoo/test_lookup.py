@@ -13,7 +13,7 @@ from heist_encoders.autoencoders import autoencoder_class, autoencoder_names
 from heist_encoders.errors import ArtifactError, ConfigError, HeistEncodersError, UnknownNameError
 from heist_encoders.zoo import find_artifact, list_artifacts, lookup, promote
 from heist_encoders.zoo.artifact import Artifact
-from heist_encoders.zoo.names import env_id_of, families, family_of
+from heist_encoders.zoo.names import architecture_of, architectures, env_id_of
 from tests.zoo.making import make_artifact
 
 
@@ -24,13 +24,13 @@ def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "packaged"
 
 
-def test_families_are_those_of_the_registry() -> None:
-    assert families() == {name: autoencoder_class(name).env_id for name in autoencoder_names()}
+def test_architectures_are_those_of_the_registry() -> None:
+    assert architectures() == {name: autoencoder_class(name).env_id for name in autoencoder_names()}
 
 
 @pytest.mark.parametrize("name", ["conv_unpool", "conv-unpool", "auto-unpool", "auto-unpool-v0", "Conv_Unpool"])
 def test_a_family_has_several_spellings(name: str) -> None:
-    assert family_of(name) == "conv_unpool"
+    assert architecture_of(name) == "conv_unpool"
     assert env_id_of(name) == "auto-unpool-v0"
 
 

@@ -1,7 +1,7 @@
 """Where in a cell, and how turned, a played agent is found: an empirical table keyed by the closed neighbours.
 
-The packaged table is made by ``experiments/pose_table.py`` from played frames. Poses drawn from it can't be told from
-played ones by a classifier, unlike uniform offsets (see that script's output).
+The packaged table is made by ``experiments/pose_table.py`` from played frames. A classifier can't distinguish poses
+drawn from it from played ones, unlike uniform offsets (see that script's output).
 """
 
 from __future__ import annotations
