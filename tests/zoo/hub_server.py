@@ -76,6 +76,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def do_HEAD(self) -> None:
             hub.requests.append(f"{self.command} {self.path}")
+            if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/main\?expand=xetEnabled", self.path):
+                return self.send(200, {"id": found[1], "xetEnabled": False})
             found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
             if not found or found[1] not in hub.repositories:
                 return self.refuse(401, "RepoNotFound")
