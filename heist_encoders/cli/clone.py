@@ -21,7 +21,7 @@ EPILOG = examples(
 
 
 def clone(
-    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="Name or folder of an encoder.")],
+    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="Name, folder or URI of an encoder.")],
     out: Annotated[
         Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where the policy goes: a new folder.")
     ],

@@ -38,7 +38,7 @@ def play_games(
     Args:
         encoder: name, path or URI of an artifact; None: that of a policy artifact, else ``vae_paper``.
         pixels: show the frames alone.
-        policy: ``random``, ``oracle`` (where the game has one), a policy's name or folder, or the folder of a PPO
+        policy: ``random``, ``oracle`` (where the game has one), a policy's name, folder or URI, or the folder of a PPO
             training.
         mode: distribution mode, None: the encoder's.
         game: one of Procgen's games.

@@ -21,6 +21,8 @@ DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "
 TRIALS_PER_FAMILY = 2
 PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
 """What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
+SEEDS = 2
+"""Seeds of the probes in an evaluation: they run side by side, and their standard deviation says how sure a lead is."""
 PATIENT = 1_000
 """Epochs before the first probe within a trial, more than any takes."""
 MAX_LATENCY_MS = 15.0
@@ -187,7 +189,7 @@ def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
     artifact = load_artifact(made["artifact"])
     with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
         metrics = evaluate(
-            artifact, job.dataset(), out=folder, progress=listen, seed=job.options.seed, seeds=1, plan_samples=0,
+            artifact, job.dataset(), out=folder, progress=listen, seed=job.options.seed, seeds=SEEDS, plan_samples=0,
             probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
         )  # fmt: skip
     update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
@@ -197,6 +199,7 @@ def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
         "folder": str(folder),
         "sha256": made["sha256"],
         "miou": probes.get("miou"),
+        "std": (probes.get("std") or {}).get("miou"),
         "plan_accuracy": probes.get("plan_accuracy"),
         "presence_f1": probes.get("presence_f1"),
     }
@@ -213,7 +216,8 @@ def evaluation_intact(job: Job, result: _Result) -> bool:
 
 def evaluation_outcome(result: _Result) -> str:
     """A line about what can be read from a winner's encodings."""
-    return f"  {result['name']}: mIoU {result['miou']:.3f}, presence F1 {result['presence_f1']:.3f}"
+    spread = f" ± {result['std']:.3f}" if result.get("std") is not None else ""
+    return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}, presence F1 {result['presence_f1']:.3f}"
 
 
 def best_winner(job: Job) -> dict[str, Any]:
@@ -304,7 +308,7 @@ def make_report(job: Job) -> dict[str, Any]:
     with torch_threads(1):
         references = reference_rows(
             job.dataset(), [best["family"]], params={best["family"]: load_artifact(best["artifact"]).params},
-            seed=options.seed, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+            seed=options.seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
         )  # fmt: skip
     path = write_report(
         entries,
