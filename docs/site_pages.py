@@ -37,8 +37,8 @@ SUBPACKAGES: Mapping[str, tuple[str, ...]] = {
     "rllib": ("export.export_policy",),
     "policies": (
         "artifact.load_policy", "artifact.save_policy", "artifact.find_policy", "artifact.policy_names",
-        "policy.Policy", "policy.PolicyPlayer", "clone.clone", "evaluate.play_levels", "evaluate.Evaluation",
-        "play.play_episodes", "play.Player", "play.RandomPlayer", "play.OraclePlayer", "heads.HeadConfig",
+        "policy.Policy", "policy.PolicyRunner", "clone.clone", "evaluate.play_levels", "evaluate.Evaluation",
+        "play.play_episodes", "play.Player", "play.RandomPolicy", "play.OraclePolicy", "heads.HeadConfig",
         "planner.PlannerConfig", "planner.Planner", "planner.plan_accuracy",
     ),
     "tasks": (

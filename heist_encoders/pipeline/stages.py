@@ -26,7 +26,7 @@ PATIENT = 1_000
 MAX_LATENCY_MS = 15.0
 """Three times a sweep's usual limit: here it is measured while all cores are busy, on whatever machine this is."""
 PPO_LEVELS = 128
-"""Evaluation levels that the policy and the random player are compared on."""
+"""Evaluation levels that the policy and the random policy are compared on."""
 
 _Result = Mapping[str, Any]
 
@@ -233,7 +233,7 @@ def encoder_of(job: Job) -> dict[str, Any]:
 
 
 def make_ppo(job: Job) -> dict[str, Any]:
-    """Train PPO on the best encoder and compare it with the random player on fixed levels."""
+    """Train PPO on the best encoder and compare it with the random policy on fixed levels."""
     from heist_encoders.rllib import evaluate_policy, ppo_config, train_ppo
 
     best = encoder_of(job)
@@ -250,7 +250,7 @@ def make_ppo(job: Job) -> dict[str, Any]:
     trained = train_ppo(config, steps=total, out=folder, callback=listen, checkpoint_seconds=20.0)
     figures = {}
     for number, (player, policy) in enumerate((("policy", trained.checkpoint), ("random", "random"))):
-        job.progress.count(0.9 + 0.05 * number, 1, f"{player} player on {PPO_LEVELS} evaluation levels")
+        job.progress.count(0.9 + 0.05 * number, 1, f"{player} on {PPO_LEVELS} evaluation levels")
         found = evaluate_policy(
             policy, levels=PPO_LEVELS, env_config={"distribution_mode": options.mode}, greedy=False, seed=options.seed
         )
@@ -278,7 +278,7 @@ def ppo_outcome(result: _Result) -> str:
     policy, chance = result["policy"], result["random"]
     return (
         f"  {result['encoder']}: after {result['env_steps']:,} steps return {policy['mean_return']:.2f} on "
-        f"{result['levels']} levels never trained on; a random player has {chance['mean_return']:.2f}"
+        f"{result['levels']} levels never trained on; a random policy has {chance['mean_return']:.2f}"
     )
 
 
