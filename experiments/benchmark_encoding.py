@@ -13,19 +13,7 @@ Run:   python experiments/benchmark_encoding.py --compile    (about 6 minutes; 3
 
 # What came out (2 cores of an Intel Xeon with AMX, load average 1.5, Python 3.11.7, 23 Nov 2026; float32 matrix product
 # 187 GFLOP/s; f32, bf16: float32 and bfloat16; `auto` took OpenVINO for all and was level with it;
-# conv_maxpool's rows are of a run of their own, after it was trained anew):
-#
-# batch 64, one thread, 25 rounds
-#
-# | ms a frame         | MFLOP | plain torch | torch f32   | OpenVINO f32 | torch bf16  | OpenVINO bf16 | differs |
-# | ------------------ | ----- | ----------- | ----------- | ------------ | ----------- | ------------- | ------- |
-# | compact            | 12.9  | 0.165       | 0.141 (1.2) | 0.126 (1.3)  | 0.087 (1.9) | 0.051 (3.2)   | 0.008   |
-# | conv_maxpool       | 12.8  | 1.110       | 0.471 (2.4) | 0.218 (5.1)  | 0.375 (3.0) | 0.104 (10.7)  | 0.006   |
-# | conv_maxpool_big   | 28.6  | 0.250       | 0.217 (1.2) | 0.208 (1.2)  | 0.106 (2.4) | 0.054 (4.7)   | 0.014   |
-# | conv_no_bottleneck | 23.6  | 0.543       | 0.259 (2.1) | 0.204 (2.7)  | 0.160 (3.4) | 0.094 (5.8)   | 0.013   |
-# | conv_unpool        | 36.7  | 1.211       | 0.534 (2.3) | 0.295 (4.1)  | 0.357 (3.4) | 0.101 (12.0)  | 0.020   |
-# | vae_alex           | 29.6  | 0.335       | 0.276 (1.2) | 0.238 (1.4)  | 0.125 (2.7) | 0.063 (5.3)   | 0.008   |
-# | vae_paper          | 29.7  | 0.324       | 0.267 (1.2) | 0.230 (1.4)  | 0.119 (2.7) | 0.061 (5.3)   | 0.009   |
+# conv_maxpool's rows are of a run of their own, after it was trained anew): batch 64 stands in docs/rllib.md;
 #
 # batch 1, one thread, 25 rounds
 #

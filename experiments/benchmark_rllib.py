@@ -15,27 +15,7 @@ Run:   python experiments/benchmark_rllib.py    (about 10 minutes)
 """
 
 # What came out (2 cores of an Intel Xeon with AMX, load average 0.8, Python 3.11.7, 23 Nov 2026; 1 torch thread,
-# 64 games, medians of 5 rounds):
-#
-# Environment steps a second
-# | encoding of b, c, d            | a     | b     | b'    | c     | d     | e      | b/a   | b/d  |
-# |--------------------------------|-------|-------|-------|-------|-------|--------|-------|------|
-# | conv_maxpool openvino float32  | 1,083 | 5,418 | 4,697 | 4,494 | 5,843 | 46,033 | 5.00  | 0.93 |
-# | conv_maxpool openvino bfloat16 | 1,051 | 8,231 | 6,896 | 6,881 | 9,160 | 44,648 | 7.83  | 0.90 |
-# | vae_alex openvino float32      | 573   | 3,024 | 2,874 | 2,790 | 3,244 | 46,364 | 5.28  | 0.93 |
-# | vae_alex openvino bfloat16     | 576   | 8,490 | 7,358 | 6,920 | 9,505 | 46,468 | 14.75 | 0.89 |
-# | conv_unpool openvino float32   | 549   | 2,406 | 2,278 | 2,085 | 2,546 | 44,533 | 4.38  | 0.95 |
-# | conv_unpool openvino bfloat16  | 555   | 5,715 | 5,048 | 4,154 | 6,316 | 46,144 | 10.29 | 0.90 |
-#
-# Milliseconds of a step of b (64 games)
-# | encoding                       | engine | encoding | policy | RLlib | step  | RLlib's share |
-# |--------------------------------|--------|----------|--------|-------|-------|---------------|
-# | conv_maxpool openvino float32  | 2.01   | 7.82     | 0.93   | 1.06  | 11.81 | 9%            |
-# | conv_maxpool openvino bfloat16 | 1.77   | 4.52     | 0.62   | 0.86  | 7.78  | 11%           |
-# | vae_alex openvino float32      | 2.10   | 16.89    | 0.97   | 1.21  | 21.16 | 6%            |
-# | vae_alex openvino bfloat16     | 1.70   | 4.51     | 0.54   | 0.78  | 7.54  | 10%           |
-# | conv_unpool openvino float32   | 2.20   | 21.55    | 1.52   | 1.33  | 26.60 | 5%            |
-# | conv_unpool openvino bfloat16  | 1.89   | 7.13     | 1.04   | 1.14  | 11.20 | 10%           |
+# 64 games, medians of 5 rounds) stands in docs/rllib.md.
 #
 # Bars: b/a >= 8.0, b/d >= 0.8, RLlib below 25%
 # conv_maxpool openvino float32: b/a = 5.00 < 8.0

@@ -7,17 +7,7 @@ Run:   python experiments/generation_faults.py          (about 4 minutes on 2 co
 """
 
 # What came out (22 Nov 2026, --size 24000, 2 shared cores of an Intel Xeon, Python 3.11.7, load average 5.7 from other
-# work; 4 min 12 s):
-#
-# | event                              | what happened                                    | hash     | stray files |
-# |------------------------------------|--------------------------------------------------|----------|-------------|
-# | none (one process, no Ray)         | 25 shards                                        |          | 0           |
-# | kill -9 of a worker                | 4 shards done; the run went on, exit 0           | the same | 0           |
-# | kill -9 of the driver              | 4 shards done; run again: exit 0                 | the same | 0           |
-# | Ctrl-C                             | 4 shards done, exit 130, one line; again: exit 0 | the same | 0           |
-# | kill -9 of a Ray node              | 3 nodes, 4 shards; the run went on, exit 0       | the same | 0           |
-# | full disk (4 MB)                   | 6 shards done, exit 2, one line; again: exit 0   | the same | 0           |
-# | a shard gone, one cut, one altered | 3 found by verify, 3 made again                  | the same | 0           |
+# work; 4 min 12 s) stands in docs/data.md.
 #
 # The line of the full disk: "error: cannot write train-000006.parquet to DIR (No space left on device); make room there
 # and run the same command again".

@@ -6,18 +6,8 @@ Shows: the peak memory of all processes of `heist-encoders generate` together (t
 Run:   python experiments/generation_memory.py          (1,000,000 frames, 0.7 GB of disk, 2 to 5 minutes on 2 cores)
 """
 
-# What came out (23 Nov 2026, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.4):
-#
-# | 1,000,000 frames, 2 workers           | measured                      |
-# |---------------------------------------|-------------------------------|
-# | peak of all processes (Pss)           | 1,530 MB                      |
-# | the same, in each quarter of the run  | 1,523, 1,526, 1,529, 1,530 MB |
-# | of it not backed by files (Anonymous) | 1,391 MB                      |
-# | peak of one worker                    | 547 MB                        |
-# | time, start to end                    | 61 s (16,275 frames/s)        |
-# | on disk                               | 665 MB, 665 bytes a frame     |
-#
-# It does not grow with the number of frames. 350 MB of each worker are the pictures that procgen loads.
+# What came out (23 Nov 2026, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.4) stands in docs/data.md. It
+# does not grow with the number of frames. 350 MB of each worker are the pictures that procgen loads.
 
 from __future__ import annotations
 

@@ -9,22 +9,8 @@ Shows: 1. reading a dataset that was never opened on this machine (nothing decod
 Run:   python experiments/reading.py          (about 3 minutes on 2 cores)
 """
 
-# What came out (23 Nov 2026, 60,000 frames, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.5):
-#
-# | way                                             | frames/s | s to the first batch | MB held | MB mapped |
-# |-------------------------------------------------|----------|----------------------|---------|-----------|
-# | random batches of 128 from cold, first epoch    | 23,716   | 2.2                  | 271     | 775       |
-# | random batches of 128, decoded before           | 195,998  | 0.2                  | 166     | 756       |
-# | torch DataLoader, 2 processes, decoded before   | 37,404   | 0.3                  | 167     | 110       |
-# | Ray Data iter_torch_batches, start of Ray apart | 17,262   | 5.1                  | 255     | 153       |
-# | stream(spec), frames made on the fly, 1 process | 18,204   | 1.6                  | 583     | 130       |
-#
-# | format                                      | bytes a frame | written/s | in order/s | random 128/s    |
-# |---------------------------------------------|---------------|-----------|------------|-----------------|
-# | Parquet, 12,288 fixed bytes, zstd           | 627           | 65,267    | 77,961     | 828             |
-# | Parquet, list of uint8, zstd                | 1,230         | 9,917     | 11,970     | 22              |
-# | npz (zip)                                   | 512           | 9,428     | 72,098     | whole file only |
-# | npy memory map (decoded, for training)      | 12,288        | 211,491   | 153,408    | 363,090         |
+# What came out (23 Nov 2026, 60,000 frames, 2 cores of an Intel Xeon, Python 3.11.7, load average 1.5) stands in
+# docs/data.md.
 #
 # So: fixed bytes in Parquet on disk (small, on any file system, read by anything), decoded once a machine to a memory
 # map. Memory held: 271 MB, of which 166 are Python, torch and the libraries; decoding adds at most 4 x 25 MB whatever

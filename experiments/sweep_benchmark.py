@@ -11,10 +11,8 @@ Shows: best mIoU of the semantic map against wall-clock time of (a) a sweep with
 Run:   python experiments/sweep_benchmark.py --data DIR --family vae_paper --seconds 900       (twice 15 minutes)
 """
 
-# What came out (2026-11-23, 2 quiet cores of a Xeon with AMX, memory mode, 60,000 frames, --seconds 600):
-# |                                | trials | F1 in the sweep | F1 judged anew | linear F1 | oracle's move | numbers |
-# | sweep of this package          | 8      | 0.850           | 0.888          | 0.833     | 0.569         | 256     |
-# | the original's hyperparameters | 1      | 0.040           | 0.047          | 0.027     | 0.714         | 22      |
+# What came out (2026-11-23, 2 quiet cores of a Xeon with AMX, memory mode, 60,000 frames, --seconds 600) stands in
+# docs/tuning.md; F1 within the sweeps was 0.850 and 0.040.
 # The sweep's best was .57 after about 20 s, .72 after 45 s, .82 after 165 s (docs/sweep.png). The best of (b) was its
 # first checkpoint: it keeps the maze, from which the next move is told, and drops the elements.
 # Probes took 3.6% to 7.3% of a trial.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 import pytest
 
 import heist_encoders
+from heist_encoders.autoencoders.built_in import BUILT_IN
 from heist_encoders.constants import GAMES
 
 ROOT = Path(heist_encoders.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+EVALUATION = ROOT / "evaluation"
 OUTSIDE = [module for module in MODULES if not module.startswith("tasks/")]
 
 
@@ -47,6 +50,16 @@ def test_no_module_outside_tasks_names_a_game(module: str) -> None:
     assert named_games(tree) == []
     games = [f"heist_encoders.tasks.{game}" for game in GAMES]
     assert [name for name in imported(tree) if name.startswith(tuple(games))] == []
+
+
+@pytest.mark.parametrize("path", [*EVALUATION.rglob("*.py"), *EVALUATION.rglob("*.jinja")], ids=lambda path: path.name)
+def test_evaluation_names_no_architecture(path: Path) -> None:
+    """What a report says of one architecture stands in its class (``BaseAutoencoder.note``)."""
+    if path.suffix == ".py":
+        said = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    else:
+        said = set(re.findall(r"\w+", path.read_text()))
+    assert not said & set(BUILT_IN)
 
 
 def test_constants_name_each_game_once() -> None:

@@ -106,6 +106,14 @@ def disk() -> Check:
     return Check("Disk", "ok", summary, "", details)
 
 
+def _working(name: str, package: str, code: str, timeout: float, summary: str) -> Check:
+    """Whether code runs, which fills in the summary; a package that fails is to be installed again."""
+    found, trouble = _probe(code, timeout)
+    if found is None:
+        return Check(name, "problem", trouble, f"reinstall it: pip install --force-reinstall {package}")
+    return Check(name, "ok", summary.format(**found), "", found)
+
+
 def procgen(timeout: float) -> Check:
     """Import procgen's library and play one step."""
     code = (
@@ -118,10 +126,7 @@ def procgen(timeout: float) -> Check:
         "frame = engine.observe().frames[0]\n"
         "result = dict(wheel=wheel, shape=list(frame.shape), mean=float(frame.mean()))"
     )
-    found, trouble = _probe(code, timeout)
-    if found is None:
-        return Check("procgen", "problem", trouble, "reinstall it: pip install --force-reinstall heist-encoders")
-    return Check("procgen", "ok", f"{found['wheel']}, Heist plays", "", found)
+    return _working("procgen", "heist-encoders", code, timeout, "{wheel}, Heist plays")
 
 
 def torch(timeout: float) -> Check:
@@ -132,10 +137,7 @@ def torch(timeout: float) -> Check:
         "result = dict(version=torch.__version__, threads=torch.get_num_threads(), "
         "capability=torch.backends.cpu.get_cpu_capability())"
     )
-    found, trouble = _probe(code, timeout)
-    if found is None:
-        return Check("torch", "problem", trouble, "reinstall it: pip install --force-reinstall torch")
-    return Check("torch", "ok", f"{found['version']}, {found['threads']} threads, {found['capability']}", "", found)
+    return _working("torch", "torch", code, timeout, "{version}, {threads} threads, {capability}")
 
 
 def gpu(timeout: float) -> Check:

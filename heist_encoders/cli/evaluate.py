@@ -25,10 +25,7 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out",
-            parser=given_path,
-            metavar="DIR",
-            help="Where figures and pictures go. Default: into your artifact.",
+            "--out", parser=given_path, metavar="DIR", help="Where figures and pictures go. Default: into the artifact."
         ),
     ] = None,
     seed: Seed = 0,

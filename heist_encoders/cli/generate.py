@@ -35,7 +35,7 @@ def generate(
         typer.Option(
             "--mode",
             metavar="MODE",
-            callback=lambda mode: mode if mode is None else check_mode(mode),
+            callback=check_mode,
             help="Distribution mode: 'easy', 'hard' or 'memory'. Default: memory for Heist, hard for other games.",
         ),
     ] = None,
@@ -43,7 +43,7 @@ def generate(
         str | None,
         typer.Option(
             metavar="NAME",
-            callback=lambda balance: balance if balance is None else check_balance(balance),
+            callback=check_balance,
             help="'elements': equally many frames of each element (games with labelled elements); 'natural': frames "
             "of games that are played; 'basic': the original project's random walk. Default: elements, or natural for "
             "games without.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -25,9 +25,12 @@ def examples(*lines: str) -> str:
     return "\n\n".join(("Examples:", *lines))
 
 
-def check_mode(mode: str) -> str:
-    """Raise UnknownNameError unless ``mode`` is a distribution mode."""
-    if mode not in DISTRIBUTION_MODES:
+_Name = TypeVar("_Name", str, str | None)
+
+
+def check_mode(mode: _Name) -> _Name:
+    """Raise UnknownNameError unless ``mode`` is a distribution mode, or None: not given."""
+    if mode is not None and mode not in DISTRIBUTION_MODES:
         raise unknown_name("distribution mode", mode, DISTRIBUTION_MODES)
     return mode
 
@@ -39,9 +42,9 @@ def check_game(game: str) -> str:
     return game
 
 
-def check_balance(balance: str) -> str:
-    """Raise UnknownNameError unless ``balance`` is a way of balancing a dataset."""
-    if balance not in BALANCES:
+def check_balance(balance: _Name) -> _Name:
+    """Raise UnknownNameError unless ``balance`` is a way of balancing a dataset, or None: not given."""
+    if balance is not None and balance not in BALANCES:
         raise unknown_name("balance", balance, BALANCES)
     return balance
 
@@ -87,6 +90,15 @@ Mode = Annotated[
         "--mode",
         metavar="MODE",
         help="Distribution mode: 'memory' (big maze, 8x8 cells in view), 'easy' or 'hard' (the whole maze in view).",
+        callback=check_mode,
+    ),
+]
+OwnMode = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="'memory', 'easy' or 'hard'. Default: the encoder's or policy's own.",
         callback=check_mode,
     ),
 ]

@@ -12,10 +12,10 @@ from heist_encoders.cli.options import (
     Game,
     Greedy,
     JsonFlag,
+    OwnMode,
     Sample,
     Seed,
     check_folder,
-    check_mode,
     examples,
     given_path,
     note_sample,
@@ -41,10 +41,7 @@ def play(
             help="Name or folder of an encoder, or 'pixels' for none. Default: the policy's own, else vae_paper.",
         ),
     ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option("--mode", metavar="MODE", help="'memory', 'easy' or 'hard'. Default: the encoder's own."),
-    ] = None,
+    mode: OwnMode = None,
     policy: Annotated[
         str,
         typer.Option(
@@ -78,8 +75,6 @@ def play(
     Levels come from the evaluation range, which nothing is trained on, unless --level-seed says otherwise.
     """
     note_sample(sample)
-    if mode is not None:
-        check_mode(mode)
     if out is not None:
         if out.suffix not in (".gif", ".mp4"):
             raise ConfigError(f"--out {out}: expected a name that ends in .gif or .mp4")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,14 @@ import numpy.typing as npt
 from heist_encoders.evaluation.files import temporary_sibling
 from heist_encoders.evaluation.frames import Frames
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 History = Sequence[Mapping[str, Any]]
 """One mapping an epoch, as ``EpochReport`` has them: epoch, train_loss, test_loss, mse, kl, ..."""
+
+
+_LOSSES = {"train_loss": "train", "test_loss": "test", "mse": "MSE, all pixels"}
 
 
 def font(size: int) -> Any:
@@ -82,31 +88,29 @@ def write_losses(path: Path, history: History) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def loss_graph(path: Path, history: History, title: str) -> None:
-    """Plot train and test loss (and the reconstruction's MSE, if told) per epoch, log scale, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+def loss_figure(
+    history: History, names: Sequence[str] = ("train_loss", "test_loss", "mse"), *, width: int = 360, height: int = 230
+) -> Figure:
+    """A chart of losses per epoch, counted from 1; the axis is logarithmic if all are positive.
+
+    Args:
+        names: of the losses; those that no epoch has are left out. width, height: CSS pixels.
+    """
+    from heist_encoders.evaluation.charts import lines
 
     arrays = history_arrays(history)
-    epochs = np.arange(1, len(history) + 1, dtype=np.float64)
-    figure = Figure(figsize=(7, 4.2), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    lines = (("train_loss", "train loss", "#0072B2", "-"), ("test_loss", "test loss", "#D55E00", "-"))
-    for name, label, color, style in (*lines, ("mse", "MSE, all pixels", "#009E73", "--")):
-        if name in arrays and np.isfinite(arrays[name]).any():
-            axes.plot(epochs, arrays[name], style, color=color, label=label, marker="." if len(epochs) < 40 else "")
-    values = [arrays[n][np.isfinite(arrays[n])] for n in ("train_loss", "test_loss") if n in arrays]
-    if values and min((v.min() for v in values if v.size), default=0) > 0:
-        axes.set_yscale("log")
-    axes.set(xlabel="epoch", ylabel="loss", title=title)
-    axes.set_xlim(0.5, len(history) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    if axes.lines:
-        axes.legend(frameon=False)
+    shown = {name: arrays[name] for name in names if name in arrays and np.isfinite(arrays[name]).any()}
+    log = all(np.nanmin(values) > 0 for values in shown.values())
+    epochs = list(range(1, len(history) + 1))
+    series = {_LOSSES.get(name, name): (epochs, values.tolist()) for name, values in shown.items()}
+    figure = lines(series, x_label="epoch", y_label="loss", log=log, width=width, height=height)
+    figure.axes[0].set_xlim(0.5, len(history) + 0.5)
+    return figure
+
+
+def loss_graph(path: Path, history: History, title: str) -> None:
+    """Plot train and test loss (and the reconstruction's MSE, if told) per epoch as a PNG."""
+    figure = loss_figure(history, width=672, height=403)
+    figure.axes[0].set_title(title)
     with temporary_sibling(path) as temporary:
-        figure.savefig(temporary)
+        figure.savefig(temporary, dpi=120, facecolor="white")

@@ -8,12 +8,11 @@ from typing import Any
 
 from heist_encoders.errors import ConfigError
 from heist_encoders.evaluation import sections
-from heist_encoders.evaluation.entries import read_entry
+from heist_encoders.evaluation.charts import COLORS
+from heist_encoders.evaluation.entries import Entry, read_entry
 from heist_encoders.evaluation.files import write_text
-from heist_encoders.evaluation.markup import figure, text
-from heist_encoders.evaluation.policy_section import policy_section
-from heist_encoders.evaluation.style import CSS
-from heist_encoders.evaluation.sweep_sections import sweep_section
+from heist_encoders.evaluation.markup import figure, templates
+from heist_encoders.evaluation.sweep_sections import sweep_sections
 from heist_encoders.paths import user_path
 
 
@@ -37,7 +36,9 @@ def write_report(
         dataset: a ``Dataset``, or a mapping of what to tell about it (any keys, plain values).
         sweeps: name of a sweep -> a ``SweepResult``; or its trials alone, a DataFrame or a sequence of mappings with
             plain values, best first, which are shown without plots.
-        policy: what ``policy_section`` takes.
+        policy: what a policy on one of the encoders achieves: ``name``, ``encoder``, ``class`` (a sentence), ``policy``
+            and ``random`` (``Evaluation.to_dict`` of each), and ``video`` (``path``, ``level_seed``, ``num_keys``,
+            ``length``) or None.
         ppo: ``{"curves": {label: {"steps": [...], "returns": [...]}}, "table": [mappings], "text": "..."}``, each key
             optional.
         title: the headline.
@@ -52,36 +53,34 @@ def write_report(
     if not found and not sweeps:
         raise ConfigError("a report needs at least one evaluated artifact; run heist-encoders evaluate first")
     found.sort(key=lambda e: -(figure(e.metrics, "probes", "miou") or 0.0))
-    of_entries = (
-        [
-            sections.introduction(found, title),
-            sections.scenes(found),
-            sections.leaderboard(found, sections.all_references(found, references)),
-            sections.trade_offs(found),
-            sections.other_probes(found, sections.all_references(found, references)),
-            sections.reconstructions_and_cost(found),
-            sections.training_curves(found),
-        ]
-        if found
-        else [f"<h1>{text(title)}</h1>"]
-    )
-    parts = [
-        *of_entries,
-        policy_section(policy),
-        sections.ppo_section(ppo),
-        sweep_section(sweeps),
-        sections.dataset_section(dataset),
-        sections.definitions(),
-    ]
-    page = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(title)}</title><style>{CSS}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main></body></html>\n"
+    template = templates().get_template("report.html.jinja")
+    page = template.render(
+        title=title,
+        **_of_entries(found, sections.all_references(found, references)),
+        policy=policy,
+        film=sections.film((policy or {}).get("video")),
+        ppo=sections.ppo(ppo) if ppo else None,
+        sweeps=sweep_sections(sweeps or {}),
+        dataset=None if dataset is None else sections.about(dataset),
     )
     out_html = user_path(out_html)
     if out_html.is_dir():
         raise ConfigError(f"{out_html} is a folder, expected the name of an .html file to write")
     write_text(out_html, page)
     return out_html
+
+
+def _of_entries(entries: Sequence[Entry], references: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """What the templates show of the evaluated artifacts, best first."""
+    families = sorted({entry.family for entry in entries})
+    colors = {family: COLORS[i % len(COLORS)] for i, family in enumerate(families)}
+    if not entries:
+        return {"ranking": None}
+    return {
+        "facts": sections.facts(entries),
+        "scenes": sections.scenes(entries),
+        "ranking": sections.ranking(entries, references, colors),
+        "trade_offs": sections.trade_offs(entries, colors),
+        "costs": sections.costs(entries),
+        "training": sections.training_curves(entries),
+    }

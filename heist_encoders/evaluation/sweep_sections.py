@@ -7,46 +7,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heist_encoders.evaluation import charts
-from heist_encoders.evaluation.markup import figure, number, table, text
+from heist_encoders.evaluation.markup import figure, number, records, table
 
 _MOST_AXES = 10
 
 
-def sweep_section(sweeps: Mapping[str, Any] | None) -> str:
-    """The trials of each sweep, with their plots, folded away if there are several.
+def sweep_sections(sweeps: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trials of each sweep, as a table and in plots.
 
     Args:
         sweeps: name -> a ``SweepResult``; or only its trials, best first: a DataFrame or a sequence of mappings.
+
+    Returns:
+        For each ``name``, ``count`` of trials, ``table``, and ``plots``: chart, caption.
     """
-    if not sweeps:
-        return ""
-    parts = []
+    found = []
     for name, sweep in sweeps.items():
-        rows = _rows(getattr(sweep, "table", sweep))
-        plots = _plots(str(name), rows, sweep.plan) if hasattr(sweep, "plan") else ""
-        parts.append(
-            f"<details{' open' if len(sweeps) == 1 else ''}><summary>{text(name)}: {len(rows)} trials</summary>"
-            f"{plots}{table(rows)}</details>"
-        )
-    return f'<section id="sweeps"><h2>Sweeps</h2><p>All trials of each sweep.</p>{"".join(parts)}</section>'
+        rows = records(getattr(sweep, "table", sweep))
+        plots = _plots(str(name), rows, sweep.plan) if hasattr(sweep, "plan") else []
+        found.append({"name": name, "count": len(rows), "table": table(rows), "plots": plots})
+    return found
 
 
-def _rows(rows: Any) -> list[dict[str, Any]]:
-    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
-        rows = rows.to_dict("records")
-    return [dict(row) for row in rows]
-
-
-def _plots(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
+def _plots(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Both plots over the trials that got as far as a figure."""
     metric = plan["objective"]["metric"]
     reported = [row for row in rows if figure(row, metric) is not None and (figure(row, "epoch") or 0) > 0]
     if len(reported) < 2:
-        return ""
-    return _cost(name, reported, plan) + _parallel(name, reported, plan)
+        return []
+    return [plot for plot in (_cost(name, reported, plan), _parallel(name, reported, plan)) if plot]
 
 
-def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
+def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> tuple[str, str] | None:
     """The metric against latency, the area a trial's latent dimension."""
     metric, limit = plan["objective"]["metric"], plan["objective"]["max_latency_ms"]
     points = []
@@ -57,28 +49,26 @@ def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any])
             color = "#D55E00" if not row["feasible"] else "#0072B2" if row["status"] == "done" else "#56B4E9"
             points.append((said, latency, value, size, color))
     if not points:
-        return ""
+        return None
     chart = charts.bubbles(
         points,
         x_label="milliseconds a frame, one CPU thread",
         y_label=metric,
-        size_label="area: latent dimension",
-        title=f"{metric} of {name} against latency and size",
         limit=limit,
     )
-    return (
-        f"<figure>{chart}<figcaption>Dark blue: trained to the end; light blue: stopped early; orange: over a limit "
-        f"({plan['objective']['max_latent_dimension']:,} dimensions, {limit:g} ms).</figcaption></figure>"
+    return charts.svg(chart, f"{metric} of {name} against latency and size"), (
+        "The larger a circle, the larger the latent dimension. Dark blue: trained to the end; light blue: stopped "
+        f"early; orange: over a limit ({plan['objective']['max_latent_dimension']:,} dimensions, {limit:g} ms)."
     )
 
 
-def _parallel(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
+def _parallel(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> tuple[str, str] | None:
     """Parallel coordinates of the searched values and the metric; the best trial drawn last."""
     metric = plan["objective"]["metric"]
     rows = list(reversed(rows))
     varied = [key for key in plan["searched"] if len({str(row.get(key)) for row in rows}) > 1][:_MOST_AXES]
     if not varied:
-        return ""
+        return None
     columns: dict[str, list[float | str]] = {
         key.removeprefix("params.").removeprefix("loss."): [_value(row.get(key)) for row in rows] for key in varied
     }
@@ -87,14 +77,10 @@ def _parallel(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, A
     shares = [(value - low) / (high - low) if high > low else 1.0 for value in values]
     if metric == "test_loss":
         shares = [1 - share for share in shares]
-    chart = charts.parallel(
-        {**columns, metric: list(values)}, [_shade(share) for share in shares], title=f"What {name} tried"
-    )
-    best = number(figure(rows[-1], metric), ".3f")
-    return (
-        f"<figure>{chart}<figcaption>A line a trial, from what was searched (left) to {text(metric)} (right); from "
-        f"orange, the worst, to blue. The thick one is the best trial ({best}). Only values that varied.</figcaption>"
-        "</figure>"
+    chart = charts.parallel({**columns, metric: list(values)}, [charts.shade(share) for share in shares])
+    return charts.svg(chart, f"What {name} tried"), (
+        f"A line a trial, from what was searched (left) to {metric} (right); from orange, the worst, to blue. The "
+        f"thick one is the best trial ({number(figure(rows[-1], metric), '.3f')}). Only values that varied."
     )
 
 
@@ -103,11 +89,3 @@ def _value(value: Any) -> float | str:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return "×".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _shade(share: float) -> str:
-    """The colour of a line: orange for 0, grey for one half, blue for 1."""
-    low, middle, high = (217, 95, 14), (172, 168, 164), (0, 80, 160)
-    ends, share = ((low, middle), share * 2) if share < 0.5 else ((middle, high), share * 2 - 1)
-    r, g, b = (round(x + (y - x) * share) for x, y in zip(*ends, strict=True))
-    return f"rgb({r},{g},{b})"

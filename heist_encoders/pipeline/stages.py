@@ -288,8 +288,9 @@ def make_report(job: Job) -> dict[str, Any]:
     from heist_encoders.evaluation.report import write_report
     from heist_encoders.training.hardware import torch_threads
     from heist_encoders.tuning.results import load_result
+    from heist_encoders.zoo import load_artifact
 
-    options = job.options
+    options, best = job.options, best_winner(job)
     entries = []
     sweeps = {}
     for architecture in options.architectures:
@@ -299,9 +300,12 @@ def make_report(job: Job) -> dict[str, Any]:
     longer, policy, ppo = (job.state.result(stage) for stage in ("train", "policy", "ppo"))
     if longer is not None:
         entries.append(longer["folder"])
-    job.progress.count(0, 1, "what raw pixels and an untrained encoder would tell the probes")
+    job.progress.count(0, 1, "what probes read from raw pixels and an untrained encoder")
     with torch_threads(1):
-        references = reference_rows(job.dataset(), [best_winner(job)["family"]], seed=options.seed, fast=True)
+        references = reference_rows(
+            job.dataset(), [best["family"]], params={best["family"]: load_artifact(best["artifact"]).params},
+            seed=options.seed, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+        )  # fmt: skip
     path = write_report(
         entries,
         job.out / REPORT,

@@ -35,7 +35,7 @@ def test_version(cli: Cli) -> None:
 def test_imports_stay_light(module: str) -> None:
     code = (
         f"import sys, {module}\n"
-        "heavy = ('torch', 'ray', 'procgen', 'gym3', 'pyarrow', 'pandas', 'matplotlib', 'openvino')\n"
+        "heavy = ('torch', 'ray', 'procgen', 'gym3', 'pyarrow', 'pandas', 'matplotlib', 'jinja2', 'openvino')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -21,7 +21,8 @@ def quick_maps() -> Iterator[None]:
     """For tests of what is done with figures, not of the figures: map probes see 640 frames."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probing, "FAST_MAPS", _FEW)
-        patch.setattr(semantic_probe, "MapProbeSettings", lambda: _FEW)
+        for module in (probing, semantic_probe):
+            patch.setattr(module, "MapProbeSettings", lambda: _FEW)
         yield
 
 

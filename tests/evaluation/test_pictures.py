@@ -58,7 +58,7 @@ def test_the_axis_of_a_loss_graph_begins_at_the_first_epoch(
 ) -> None:
     figures: list[Any] = []
     save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *given: (figures.append(self), save(self, *given))[1])
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))[1])
     history = [{"epoch": i, "train_loss": 0.1, "test_loss": 0.2} for i in range(epochs)]
     pictures.loss_graph(tmp_path / "loss.png", history, "a title")
     axes = figures[0].axes[0]

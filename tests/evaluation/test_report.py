@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,11 +13,9 @@ import pandas as pd
 import pytest
 
 from heist_encoders.errors import ArtifactError, ConfigError
-from heist_encoders.evaluation.charts import lines, scatter
 from heist_encoders.evaluation.entries import read_entry
-from heist_encoders.evaluation.evaluate import evaluate
 from heist_encoders.evaluation.report import write_report
-from heist_encoders.evaluation.sections import verdict
+from heist_encoders.evaluation.sections import facts, verdict
 from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo.artifact import Artifact, load_artifact, update_metrics
 from tests.evaluation.made import HISTORY, make_artifact
@@ -25,7 +24,7 @@ from tests.evaluation.made import HISTORY, make_artifact
 class Page(HTMLParser):
     """Collects tags, attributes and text; counts what was opened and not closed."""
 
-    VOID = ("meta", "img", "br", "circle", "line", "polyline", "link", "input", "hr")
+    VOID = ("meta", "img", "br", "link", "input", "hr")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -52,8 +51,7 @@ def test_report_is_whole_and_complete_in_itself(
     evaluated: tuple[Artifact, dict[str, Any]], small_dataset: Any, tmp_path: Path
 ) -> None:
     artifact, metrics = evaluated
-    second = make_artifact(tmp_path / "second", small_dataset, "conv_no_bottleneck", "<b>evil</b>")
-    other = evaluate(second, small_dataset, seeds=1, plan_samples=0, pictures=False)
+    other = {**metrics, "name": "<b>evil</b>", "family": "conv_no_bottleneck"}
     path = write_report(
         [load_artifact(artifact.path), other],
         tmp_path / "deep" / "report.html",
@@ -69,7 +67,10 @@ def test_report_is_whole_and_complete_in_itself(
         assert text in page.text
     assert small_dataset.hash in page.text
     # Nothing is fetched from anywhere: every source is a data URI, and there is no address in the file at all.
-    assert not [value for _, name, value in page.attributes if name in ("href", "srcset", "data", "action")]
+    assert not [value for _, name, value in page.attributes if name in ("srcset", "data", "action")]
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
+    assert {value for _, name, value in page.attributes if name == "href"} <= {f"#{value}" for value in ids}
     sources = [value for _, name, value in page.attributes if name == "src"]
     assert len(sources) == 2 * 4  # two artifacts, a strip of pictures for each of four rows
     assert all(value is not None and value.startswith("data:image/png;base64,") for value in sources)
@@ -81,6 +82,8 @@ def test_report_is_whole_and_complete_in_itself(
         "scenes", "leaderboard", "tradeoffs", "probes", "cost", "training", "ppo", "sweeps", "dataset", "definitions",
     }  # fmt: skip
     assert metrics["name"] in page.text
+    assert "frame: tiny" in [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
+    assert len(re.findall(r'<svg [^>]*role="img"[^>]*>\s*<title>[^<]', source)) == source.count("<svg") == 6
 
 
 def test_report_ranks_by_miou(tmp_path: Path) -> None:
@@ -128,19 +131,79 @@ def test_entry_leaves_out_the_evaluation_of_other_weights(small_dataset: Any, tm
             assert read_entry(source).metrics["name"] == name
 
 
+def test_the_scenes_come_first_then_the_leaderboard_then_the_cost(
+    evaluated: tuple[Artifact, dict[str, Any]], tmp_path: Path
+) -> None:
+    source = write_report([evaluated[0]], tmp_path / "r.html").read_text()
+    assert re.findall(r'<section id="(\w+)"', source)[:3] == ["scenes", "leaderboard", "tradeoffs"]
+    scene = Page(source[source.index('<section id="scenes"') : source.index('<section id="leaderboard"')]).text
+    rows = [scene.index(row) for row in ("\nframe", "reconstruction", "read from the encoding", "wrong there")]
+    assert rows[0] > 0
+    strips = re.findall(r'alt="([^"]+): tiny"', source)
+    assert strips == ["frame", "reconstruction", "read from the encoding", "wrong there"]
+
+
+def test_every_wide_thing_scrolls_in_a_box_of_its_own(
+    evaluated: tuple[Artifact, dict[str, Any]], tmp_path: Path
+) -> None:
+    curves = {"easy": {"steps": [0, 100], "returns": [0.0, 1.0]}}
+    ppo = {"curves": curves, "table": [{"player": "policy"}]}
+    path = write_report([evaluated[0]], tmp_path / "r.html", ppo=ppo, sweeps={"a": [{"trial": 1}]})
+    source = path.read_text()
+    wide = re.findall(r'<div class="wide">\s*<(table|svg|div class="strip")', source)
+    assert wide.count("table") == source.count("<table")
+    assert wide.count("svg") == source.count("<svg") > 3
+    assert ".wide { overflow-x: auto;" in source
+
+
+def test_the_same_report_twice_is_the_same_file(evaluated: tuple[Artifact, dict[str, Any]], tmp_path: Path) -> None:
+    pages = [write_report([evaluated[0]], tmp_path / f"{i}.html").read_bytes() for i in range(2)]
+    assert pages[0] == pages[1]
+
+
+def test_references_of_evaluations_are_rows(tmp_path: Path) -> None:
+    found = {"untrained": {"miou": 0.2}, "true_state": {"miou": 0.99}, "raw_pixels": {"miou": 0.9}}
+    entry = {"name": "mine", "family": "grid", "probes": {"miou": 0.8}, "references": found}
+    source = write_report([entry], tmp_path / "r.html").read_text()
+    assert re.findall(r'<tr class="reference"><td class="name"><b>([^<]+)', source) == [
+        "true state", "raw pixels", "grid, untrained",
+    ]  # fmt: skip
+
+
+def test_a_class_that_is_missed_wholly_counts_as_missed() -> None:
+    entries = [
+        read_entry({"name": name, "family": "grid", "probes": {"miou": 0.5, "iou": {"floor": 1.0, "key_red": iou}}})
+        for name, iou in (("a", 0.0), ("b", 0.4), ("c", 0.9))
+    ]
+    assert facts(entries)[-1] == ("key", "missed most often: IoU under 0.5 in 2 of 3")
+
+
+def test_a_policy_beside_a_random_player(tmp_path: Path) -> None:
+    part = {
+        "num_levels": 4, "return_mean": 7.5, "return_interval": [5, 10], "success_rate": 0.75, "length_mean": 1234.5,
+    }  # fmt: skip
+    chance = {**part, "return_mean": 2.5, "success_rate": 0.25, "by_num_keys": {}}
+    (tmp_path / "film.gif").write_bytes(b"GIF89a")
+    policy = {
+        "name": "mine", "encoder": "grid", "class": "A <planner>.", "random": chance,
+        "policy": {**part, "greedy": True, "by_num_keys": {"1": {**part, "num_levels": 1}}},
+        "video": {"path": str(tmp_path / "film.gif"), "level_seed": 5, "num_keys": 2, "length": 30},
+    }  # fmt: skip
+    path = write_report([{"name": "x", "family": "grid"}], tmp_path / "r.html", policy=policy)
+    text = " ".join(Page(path.read_text()).text.split())
+    assert "A <planner>. Policy mine on encodings of grid, by its most probable actions" in text
+    assert "all levels47.50 (5.00 to 10.00) 75.0%1,234 2.50 (5.00 to 10.00) 25.0%" in text
+    assert "1 key17.50 75.0%1,234 – –" in text
+    assert "solved in 30 steps" in text
+    assert "data:image/gif;base64,R0lGODlh" in path.read_text()
+    policy["video"] = None
+    assert "No video" in write_report([{"name": "x", "family": "y"}], path, policy=policy).read_text()
+
+
 def test_verdict() -> None:
     scores = dict(zip(ELEMENTS, (0.95, 0.9, 0.89, 0.5, 0.49, None, 0.0), strict=True))
-    assert verdict({"iou": scores}) == (
-        "<b>Read:</b> blue key (0.95), green key (0.90). <b>Half read:</b> red key (0.89), blue door (0.50). "
-        "<b>Lost:</b> green door (0.49), exit (0.00)."
-    )
-
-
-def test_charts_survive_odd_values() -> None:
-    one = scatter([("<a>", 5.0, 0.5, "#000")], x_label="x", y_label="y", title="t")
-    assert "&lt;a&gt;" in one
-    assert one.count("<circle") == 1
-    curve = lines({"a": ([0, 1, 2], [1.0, float("nan"), 0.1]), "b": ([1], [0.0])}, x_label="x", y_label="y", title="t",
-                  log=True)  # fmt: skip
-    assert "nan" not in curve
-    assert curve.count("<polyline") == 2
+    assert verdict({"iou": scores}) == {
+        "Read": ["blue key (0.95)", "green key (0.90)"],
+        "Half read": ["red key (0.89)", "blue door (0.50)"],
+        "Missed": ["green door (0.49)", "exit (0.00)"],
+    }
