@@ -2,9 +2,9 @@
 
 Shows: best mIoU of the semantic map against wall-clock time of (a) a sweep with ASHA
        over the architecture's packaged search space, as many trials at once as there are cores, one thread each, and
-       (b) one training with the original's hyperparameters, with a thread a core: plain mean squared error, no weight on
-       elements, the original's sizes, Adam at 1e-3. What wins is all that the package adds, not the search alone: the
-       first trial of (a) is the search space's start point, whose loss uses the labels' boxes.
+       (b) one training with the original's hyperparameters, with a thread a core: plain mean squared error, no weight
+       on elements, the original's sizes, Adam at 1e-3. What wins is all that the package adds, not the search alone:
+       the first trial of (a) is the search space's start point, whose loss uses the labels' boxes.
        Both are Tune trials of this package, with the same probes at growing intervals. The budget of (b) counts
        training alone: its start and its probes come on top. At the end both best trials are evaluated anew by probes on
        more frames and with another seed, since the best of many trials is partly luck.
