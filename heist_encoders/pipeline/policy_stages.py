@@ -1,4 +1,4 @@
-"""The stages after the sweeps: the best winner is trained for longer, and a policy learns on it from the oracle."""
+"""The stages after the sweeps: the best encoder is trained for longer, and a policy learns on it from the oracle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Result = Mapping[str, Any]
 
 
 def make_training(job: Job) -> dict[str, Any]:
-    """Train the best winner's configuration on frames of which none is seen twice, promote and evaluate it."""
+    """Train the best encoder's configuration on frames of which none is seen twice, promote and evaluate it."""
     from heist_encoders.data.stream import FrameStream
     from heist_encoders.training.config import TrainConfig
     from heist_encoders.training.report import read_record

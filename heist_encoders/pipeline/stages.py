@@ -139,7 +139,7 @@ def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> dict[st
 
 
 def artifact_intact(job: Job, result: _Result) -> bool:
-    """Whether the winner is in the zoo with the same weights."""
+    """Whether the encoder is in the zoo with the same weights."""
     from heist_encoders.zoo import load_artifact
 
     try:
@@ -212,12 +212,12 @@ def evaluation_intact(job: Job, result: _Result) -> bool:
 
 
 def evaluation_outcome(result: _Result) -> str:
-    """A line about what can be read from a winner's encodings."""
+    """A line about what can be read from an encoder's encodings."""
     return f"  {result['name']}: mIoU {result['miou']:.3f}, presence F1 {result['presence_f1']:.3f}"
 
 
 def best_winner(job: Job) -> dict[str, Any]:
-    """The result of the sweep whose winner has the highest mIoU in the evaluation."""
+    """The result of the sweep whose best trial has the highest mIoU in the evaluation."""
 
     def miou(architecture: str) -> float:
         value = result_of(job, f"evaluate:{architecture}").get("miou")
@@ -227,7 +227,7 @@ def best_winner(job: Job) -> dict[str, Any]:
 
 
 def encoder_of(job: Job) -> dict[str, Any]:
-    """Name, artifact and hash of what policies are trained on: the best winner, after its longer training if it had
+    """Name, artifact and hash of what policies are trained on: the best encoder, after its longer training if it had
     one."""
     return job.state.result("train") or best_winner(job)
 
