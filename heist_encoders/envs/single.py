@@ -47,7 +47,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     @property
     def engine(self) -> Engine:
-        """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
+        """The game engine, for policies that read its states, as the oracle does. Not to be stepped."""
         return self._games.engine
 
     @property

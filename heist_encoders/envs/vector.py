@@ -73,7 +73,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
 
     @property
     def engine(self) -> Engine:
-        """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
+        """The game engine, for policies that read its states, as the oracle does. Not to be stepped."""
         return self._games.engine
 
     @property
