@@ -42,6 +42,10 @@ def push_to_hub(
         UnknownNameError, ArtifactError: if the artifact isn't found or is damaged, or the hub refuses or can't be
             reached.
         MissingDependencyError: without ``huggingface_hub``.
+
+    Examples:
+        >>> heist_encoders.push_to_hub("grid", "me/grid", distribution_mode="easy")  # doctest: +SKIP
+        'hf://me/grid@29bd440f63fa62f1d3d0d3ec1be778a06a8aa062'
     """
     repository = check_repository(repository)
     uri = f"{SCHEME}{repository}"
