@@ -42,6 +42,12 @@ def push_to_hub(
         UnknownNameError, ArtifactError: if the artifact isn't found or is damaged, or the hub refuses or can't be
             reached.
         MissingDependencyError: without ``huggingface_hub``.
+
+    Examples:
+        >>> heist_encoders.push_to_hub("conv_maxpool", "me/maxpool")
+        'hf://me/maxpool@...'
+        >>> heist_encoders.load_encoder("hf://me/maxpool").name
+        'conv_maxpool'
     """
     repository = check_repository(repository)
     uri = f"{SCHEME}{repository}"
