@@ -24,6 +24,7 @@ from heist_encoders.data.dataset import Dataset
 ROOT = Path(heist_encoders.__file__).parent
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 NEED_RAY = {"data/generate.py"}
+NEED_HUB = {"policies/hub.py"}
 MODULES = [
     pytest.param(name, marks=[pytest.mark.ray] if name in NEED_RAY else [])
     for name in sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if ">>> " in path.read_text())
@@ -46,6 +47,8 @@ def reader(small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_examples_of_docstrings(name: str, reader: dict[str, Any], request: pytest.FixtureRequest) -> None:
     if name in NEED_RAY:
         request.getfixturevalue("ray_local")
+    if name in NEED_HUB:
+        request.getfixturevalue("hub")
     module = importlib.import_module("heist_encoders." + name.removesuffix(".py").replace("/", "."))
     found = [test for test in doctest.DocTestFinder().find(module, globs=reader) if test.examples]
     assert found
