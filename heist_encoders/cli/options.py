@@ -123,3 +123,7 @@ Greedy = Annotated[
     typer.Option("--greedy", help="Take a policy's most probable actions. Default: sample, which solves more levels."),
 ]
 Sample = Annotated[bool, typer.Option("--sample", hidden=True)]
+ShowConfig = Annotated[
+    bool,
+    typer.Option("--show-config", help="Print all options as YAML, with nothing left open, and stop; writes nothing."),
+]

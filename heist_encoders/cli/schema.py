@@ -23,14 +23,18 @@ def flags_of(
 
     Args:
         schema: the configuration.
-        names: field -> flag, where the flag is not the field's name with dashes.
+        names: field -> flag, where the flag is not the field's name with dashes; several flags, the one to recommend
+            first, stand apart by blanks. A field that is a parameter of the command gets no flag besides.
         defaults: show the fields' defaults in the help; False where something else than the schema sets them.
     """
     named = names or {}
     # A schema's own fields before those of its bases, which are of more general interest.
-    fields = sorted(schema.model_fields, key=lambda name: name not in inspect.get_annotations(schema))
+    all_fields = sorted(schema.model_fields, key=lambda name: name not in inspect.get_annotations(schema))
 
     def decorate(command: Callable[..., Any]) -> Any:
+        written_out = inspect.signature(command).parameters
+        fields = [name for name in all_fields if name not in written_out]
+
         @functools.wraps(command)
         def run(**values: Any) -> Any:
             given = {name: values.pop(name) for name in fields}
@@ -67,7 +71,7 @@ def _flag(name: str, schema: type[Config], flag: str, defaults: bool) -> Any:
     text = " ".join((field.description or "").split()).replace("``", "'")
     shown = ("yes" if default else "no") if isinstance(default, bool) else str(default)
     option = typer.Option(
-        flag,
+        *flag.split(),
         help=f"{text[:1].upper()}{text[1:]}.",
         show_default=shown if defaults and default not in (None, ()) else False,
     )
