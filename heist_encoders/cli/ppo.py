@@ -21,6 +21,7 @@ from heist_encoders.cli.options import (
     check_new_policy,
     examples,
     given_path,
+    needed,
     note_sample,
 )
 from heist_encoders.cli.schema import flags_of
@@ -78,7 +79,7 @@ def train(
             "--out",
             parser=given_path,
             metavar="DIR",
-            help="Where learning curve and checkpoints go. Needed for training.",
+            help="Where learning curve and checkpoints go. Needed, but for --show-config.",
             show_default=False,
         ),
     ] = None,
@@ -117,9 +118,7 @@ def train(
     if show_config:
         print(options.to_yaml(), end="")
         return
-    if out is None:
-        raise ConfigError("missing option '--out'; expected a folder for learning curve and checkpoints")
-    check_folder(out)
+    out = check_folder(needed(out, "--out"))
     output.set_resume_hint("run the same command again to go on at the last checkpoint")
 
     from heist_encoders.rllib import ppo_config

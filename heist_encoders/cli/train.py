@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Address, JsonFlag, check_folder, examples, given_path
+from heist_encoders.cli.options import Address, JsonFlag, ShowConfig, check_folder, examples, given_path, needed
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
@@ -16,6 +16,7 @@ EPILOG = examples(
     "heist-encoders train my.yaml --data data/memory --out runs/two --max-seconds 600",
     "heist-encoders train vae_paper --stream data --data data/memory --out runs/three",
     "heist-encoders train runs/one/artifact --data data/memory --out runs/again",
+    "heist-encoders train vae_paper --max-epochs 20 --show-config > my.yaml",
     "heist-encoders evaluate runs/one/artifact --data data/memory",
 )
 
@@ -39,11 +40,16 @@ def train(
             "may be left out.",
         ),
     ] = None,
-    *,
     out: Annotated[
-        Path,
-        typer.Option("--out", parser=given_path, metavar="DIR", help="Where checkpoints, logs and the artifact go."),
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            metavar="DIR",
+            help="Where checkpoints, logs and the artifact go. Needed, but for --show-config.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <architecture>-<folder>.")
     ] = None,
@@ -79,6 +85,7 @@ def train(
         ),
     ] = 1,
     address: Address = None,
+    show_config: ShowConfig = False,
     json: JsonFlag = False,
 ) -> None:
     """Train an autoencoder on a dataset, or on an endless stream of fresh frames.
@@ -87,7 +94,6 @@ def train(
 
     A checkpoint is kept after each epoch: killed half-way, run it again and it goes on from there.
     """
-    check_folder(out)
     output.set_resume_hint("run the same command again to go on at the last finished epoch")
     settings: dict[str, Any] = {
         key: value
@@ -97,6 +103,10 @@ def train(
         if value is not None
     }  # fmt: skip
     loaded, epochs = load_config(config, settings)
+    if show_config:
+        print(loaded.to_yaml(), end="")
+        return
+    out = check_folder(needed(out, "--out"))
 
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.training.train import train as train_autoencoder
