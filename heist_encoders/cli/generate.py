@@ -74,10 +74,10 @@ def generate(
         bool, typer.Option("--backgrounds/--no-backgrounds", help="Draw Procgen's background pictures.")
     ] = False,
     frames_per_level: Annotated[
-        int | None, typer.Option("--frames-per-level", min=1, help="Frames drawn from one level.")
+        int | None, typer.Option("--frames-per-level", min=1, help="Frames drawn from one level. Default: 16.")
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option("--test-fraction", min=0.0, max=0.9, help="Share of the test split.")
+        float | None, typer.Option("--test-fraction", min=0.0, max=0.9, help="Share of the test split. Default: 0.1.")
     ] = None,
     workers: Workers = None,
     address: Address = None,

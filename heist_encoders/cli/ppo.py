@@ -244,7 +244,9 @@ def evaluate(
     ] = None,
     policy_option: Annotated[
         str | None,
-        typer.Option("--policy", metavar="POLICY", help="The same; 'best' is the packaged policy of the mode."),
+        typer.Option(
+            "--policy", metavar="POLICY", help="The same; 'best' is the packaged policy of the mode. Default: POLICY."
+        ),
     ] = None,
     levels: Annotated[
         str,
@@ -381,7 +383,12 @@ def export(
         typer.Option("--encoder", metavar="NAME", help="The encoder. Default: the one that the checkpoint names."),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", metavar="MODE", help="Its mode, where there are several of the name.")
+        str | None,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="Its mode, where there are several of the name. Default: that of the training.",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The policy's name. Default: the folder's.")] = None,
     json: JsonFlag = False,

@@ -36,8 +36,8 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="A dataset's folder or URI, as written by 'heist-encoders generate'. With --stream it only tests, and "
-            "may be left out.",
+            help="A dataset's folder or URI, as written by 'heist-encoders generate'. Needed, but for --stream, with "
+            "which it only tests.",
         ),
     ] = None,
     out: Annotated[
@@ -53,13 +53,13 @@ def train(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <architecture>-<folder>.")
     ] = None,
-    max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Instead of the config's.")] = None,
+    max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Default: the config's.")] = None,
     max_seconds: Annotated[
-        float | None, typer.Option("--max-seconds", min=1, help="Stop after so many seconds.")
+        float | None, typer.Option("--max-seconds", min=1, help="Stop after so many seconds. Default: the config's.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the config's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: the config's.")] = None,
     device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="'auto', 'cpu' or 'cuda', instead of the config's.")
+        str | None, typer.Option("--device", metavar="NAME", help="'auto', 'cpu' or 'cuda'. Default: the config's.")
     ] = None,
     stream: Annotated[
         str | None,
@@ -68,7 +68,7 @@ def train(
             metavar="SPEC",
             help="Train on frames that are drawn while it trains, each seen once: a YAML file with the options of a "
             "dataset (distribution_mode, balance, seed, size: the frames of an epoch, ...), or 'data' for those of "
-            "--data.",
+            "--data. Default: no stream.",
         ),
     ] = None,
     stream_workers: Annotated[

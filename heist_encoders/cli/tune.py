@@ -24,7 +24,7 @@ EPILOG = examples(
 FLAGS = {"num_samples": "--samples", "time_budget_s": "--seconds", "max_concurrent": "--concurrent"}
 
 
-@flags_of(SweepOptions, names=FLAGS, defaults=False)
+@flags_of(SweepOptions, names=FLAGS, default="as the search space says")
 def tune(
     space: Annotated[
         str,
@@ -53,7 +53,10 @@ def tune(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="How much to spend: 'smoke' (a minute), 'quick', 'full' (hours)."),
+        typer.Option(
+            metavar="NAME",
+            help="How much to spend: 'smoke' (a minute), 'quick', 'full' (hours). Default: the space's, else quick.",
+        ),
     ] = None,
     given: Any = None,
     address: Address = None,
