@@ -91,6 +91,8 @@ def generate(
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.generate import generate as generate_dataset
     from heist_encoders.data.manifest import DatasetSpec
+    from heist_encoders.data.shards import look
+    from heist_encoders.data.storage import Storage
     from heist_encoders.tasks.registry import task_of
 
     task = task_of(game)
@@ -116,6 +118,11 @@ def generate(
     if "://" not in out:
         check_folder(out)
     output.set_resume_hint("run the same command again: finished shards are kept")
+    kept = sum(shard.rows for shard in look(spec, Storage(out)).shards.values())
+    if kept:
+        output.note(
+            f"going on: {kept:,} of {size:,} frames are there" if kept < size else "all frames are there already"
+        )
     with Reporter([f"generate {size:,} frames"]) as progress:
         progress.start(0)
         dataset = generate_dataset(spec, out, workers=workers, address=address, progress=progress.count)

@@ -197,7 +197,7 @@ def _train_seeds(options: PPORunOptions, out: Path, address: str | None, json: b
     text = f"interquartile mean of {count} seeds: {summary['return_iqm']:.2f}"
     if summary["return_interval"]:
         low, high = summary["return_interval"]
-        text += f", 95% bootstrap interval {low:.2f} to {high:.2f} ({summary['method']})"
+        text += f", 95% bootstrap interval {low:.2f} to {high:.2f}"
     print(text)
 
 

@@ -116,7 +116,15 @@ def train(
     with Reporter([f"train {loaded.autoencoder}"], [max_seconds]) as progress:
         progress.start(0)
 
+        heard: list[int] = []
+
+        def hear(epoch: int) -> None:
+            if not heard and epoch:
+                progress.say(f"going on at epoch {epoch + 1}")
+            heard.append(epoch)
+
         def after_epoch(report: Any) -> bool:
+            hear(report.epoch)
             progress.say(
                 f"epoch {report.epoch + 1}: train {report.train_loss:.5f}, test {report.test_loss:.5f}, "
                 f"mse {report.mse:.5f}, {report.samples:,} frames, {report.samples_per_second:,.0f} frames/s"
@@ -125,6 +133,7 @@ def train(
             return epochs is not None and report.epoch + 1 >= epochs
 
         def within_epoch(state: Any) -> None:
+            hear(state.epoch)
             detail = f"epoch {state.epoch + 1}, {state.samples:,} frames, loss {state.loss:.5f}"
             progress.count(state.seconds, state.seconds + state.seconds_left, detail)
 

@@ -11,6 +11,7 @@ import typer
 from heist_encoders.cli import output
 from heist_encoders.cli.options import Address, JsonFlag, ShowConfig, check_folder, examples, given_path, needed
 from heist_encoders.cli.schema import flags_of
+from heist_encoders.errors import ConfigError
 from heist_encoders.tuning.options import SweepOptions
 
 EPILOG = examples(
@@ -89,6 +90,8 @@ def tune(
 
     seconds = options.time_budget_s
     dataset = open_dataset(data)
+    if resume:
+        _say_where(out)
     with Reporter([f"sweep {space}"], [seconds]) as progress:
         progress.start(0)
         result = sweep(
@@ -109,3 +112,18 @@ def tune(
     rows = result.table[columns + result.plan["searched"]]
     output.print_table(tuple(rows.columns), rows.itertuples(index=False, name=None), title=f"{result.path}")
     output.note(f"Next: heist-encoders promote {out}")
+
+
+def _say_where(out: Path) -> None:
+    """Say how far the sweep is that goes on."""
+    from heist_encoders.tuning import load_result
+
+    try:
+        known = load_result(out)
+    except ConfigError:
+        return  # none there: it begins
+    done = int((known.table["status"] != "unfinished").sum())
+    if known.finished:
+        output.note("the sweep is finished already")
+    else:
+        output.note(f"going on after {done} finished trials, {len(known.table) - done} go on from their checkpoints")

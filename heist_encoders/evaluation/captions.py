@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,9 +34,14 @@ def captioned(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """
     from PIL import Image, ImageDraw
 
-    from heist_encoders.evaluation.pictures import font
-
     image = Image.new("RGB", (picture.shape[1], picture.shape[0] + BAR), "white")
     image.paste(Image.fromarray(picture), (0, BAR))
-    ImageDraw.Draw(image).text((4, 3), text, fill="black", font=font(13))
+    ImageDraw.Draw(image).text((4, 3), text, fill="black", font=_letters())
     return np.asarray(image)
+
+
+@functools.cache
+def _letters() -> Any:
+    from heist_encoders.evaluation.pictures import font
+
+    return font(13)
