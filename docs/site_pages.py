@@ -37,9 +37,9 @@ SUBPACKAGES: Mapping[str, tuple[str, ...]] = {
     "rllib": ("export.export_policy",),
     "policies": (
         "artifact.load_policy", "artifact.save_policy", "artifact.find_policy", "artifact.policy_names",
-        "policy.Policy", "policy.PolicyPlayer", "clone.clone", "evaluate.play_levels", "evaluate.Evaluation",
-        "play.play_episodes", "play.Player", "play.RandomPlayer", "play.OraclePlayer", "heads.HeadConfig",
-        "planner.PlannerConfig", "planner.Planner", "planner.plan_accuracy",
+        "policy.Policy", "policy.PolicyRunner", "clone.clone", "dagger.dagger", "evaluate.play_levels",
+        "evaluate.Evaluation", "play.play_episodes", "play.StepInput", "play.BatchPolicy", "play.RandomPolicy",
+        "play.OraclePolicy", "heads.HeadConfig", "planner.PlannerConfig", "planner.Planner", "planner.plan_accuracy",
     ),
     "tasks": (
         "base.Task", "base.Labeller", "base.Oracle", "base.Rows", "registry.task_of", "targets.ProbeTarget",

@@ -1,4 +1,4 @@
-"""Clone the shortest-path player: a policy head learns its moves on a frozen encoding, without Ray.
+"""Clone the shortest-path oracle: a policy head learns its moves on a frozen encoding, without Ray.
 
 python examples/clone_policy.py
 """

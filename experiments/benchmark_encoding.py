@@ -102,7 +102,7 @@ def ways_of(artifact: Any, batch: int, with_compile: bool) -> tuple[dict[str, Wa
             if backend == "auto":
                 notes[f"{backend} {precision}"] = encoder.backend
         if with_compile:
-            torch._dynamo.reset()  # else it gives up after a few families
+            torch._dynamo.reset()  # else it gives up after a few architectures
             name = f"torch.compile {precision}"
             ways[name] = compiled(artifact.load_model(), precision == "bfloat16")
             start = time.perf_counter()
@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 1])
-    parser.add_argument("--families", nargs="+", help="default: all packaged ones")
+    parser.add_argument("--architectures", "--families", nargs="+", help="default: all packaged ones")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; needs a C++ compiler")
     options = parser.parse_args()
     os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # to see how long compiling takes
@@ -161,10 +161,10 @@ def main() -> None:
 
     from heist_encoders import load_encoder
     from heist_encoders.zoo.lookup import packaged_modes
-    from heist_encoders.zoo.names import families
+    from heist_encoders.zoo.names import architectures
 
     torch.set_num_threads(1)
-    names = options.families or [name for name in families() if "memory" in packaged_modes(name)]
+    names = options.architectures or [name for name in architectures() if "memory" in packaged_modes(name)]
     print(f"{machine()}; float32 matrix product {matrix_product():.0f} GFLOP/s")
     for batch in options.batches:
         frames = played_frames(batch)

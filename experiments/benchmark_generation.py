@@ -18,7 +18,7 @@ are cut from such pictures at run time.
 #
 # One core makes a frame in 84 us, the engine steps one in 22. Of the 84, 36 are set_state (half of it the engine's
 # drawing), 20 Parquet with zstd, 9 the hash of the content, 6 the levels, which are worked out from their seeds for 63
-# levels at once instead of being asked of the engine, and 5 the choice of cases and poses. Ratios are medians of each
+# levels at once instead of being read from the engine, and 5 the choice of strata and poses. Ratios are medians of each
 # round's own ratio. The factor over the original has the original's own spread: its balanced generator made 2.2 to 3.2
 # samples/s here.
 

@@ -1,6 +1,6 @@
 """How much faster does `train` train than a plain float32 loop over the same model and the same loss on the same CPU?
 
-Shows: samples/s for each of the original's six families with its default configuration.
+Shows: samples/s for each of the original's six architectures with its default configuration.
        - plain: float32, weights and frames in torch's default layout (NCHW), `torch.optim.Adam`, batches read one
          after another from the same memory map. What one writes first.
        - train: `heist_encoders.train` as it is: bfloat16 where the CPU has AMX, channels_last, a fused optimizer that
@@ -14,7 +14,7 @@ Run:   python experiments/benchmark_training.py DATASET      (5 minutes; DATASET
 # What came out (3 rounds of 2,560 samples, batches of 32, one torch thread on one core of a Xeon with AMX, the other
 # core idle, torch 2.13.0+cpu, 2026-11-23; memory mode, 20,000 frames):
 #
-# | family             | plain, samples/s | train, samples/s | train / plain |
+# | architecture       | plain, samples/s | train, samples/s | train / plain |
 # | conv_maxpool       | 848              | 1,684            | 1.99          |
 # | conv_maxpool_big   | 754              | 1,631            | 2.24          |
 # | conv_no_bottleneck | 570              | 1,224            | 2.15          |
@@ -35,10 +35,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_paper", "vae_alex")
+ARCHITECTURES = ("conv_maxpool", "conv_maxpool_big", "conv_no_bottleneck", "conv_unpool", "vae_paper", "vae_alex")
 
 
-def plain_rate(family: str, dataset: Any, samples: int, batch_size: int) -> float:
+def plain_rate(architecture: str, dataset: Any, samples: int, batch_size: int) -> float:
     """Samples/s of the loop that one writes first, start-up left out."""
     import numpy as np
     import torch
@@ -48,8 +48,8 @@ def plain_rate(family: str, dataset: Any, samples: int, batch_size: int) -> floa
     from heist_encoders.training.config import default_config
 
     torch.manual_seed(0)
-    config = default_config(family)
-    model = create_autoencoder(family, config.params)
+    config = default_config(architecture)
+    model = create_autoencoder(architecture, config.params)
     objective = Objective(config.loss, model=model)
     if objective.perceptual is not None:
         objective.perceptual.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -73,13 +73,13 @@ def plain_rate(family: str, dataset: Any, samples: int, batch_size: int) -> floa
     return count / (time.perf_counter() - started)
 
 
-def train_rate(family: str, dataset: Any, samples: int, batch_size: int, compiled: bool) -> tuple[float, float]:
+def train_rate(architecture: str, dataset: Any, samples: int, batch_size: int, compiled: bool) -> tuple[float, float]:
     """Samples/s of the second of two epochs of ``train``, and the seconds that the first one took longer."""
     from heist_encoders.training.config import default_config
     from heist_encoders.training.train import train
 
     config = default_config(
-        family, batch_size=batch_size, epoch_samples=samples, max_epochs=2, test_samples=64, compile=compiled
+        architecture, batch_size=batch_size, epoch_samples=samples, max_epochs=2, test_samples=64, compile=compiled
     )
     first, second = train(config, dataset).history
     return second.samples_per_second, samples / first.samples_per_second - samples / second.samples_per_second
@@ -89,7 +89,7 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
-    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--architectures", "--families", default=",".join(ARCHITECTURES))
     parser.add_argument("--samples", type=int, default=2560, help="a measurement (rounded to whole batches)")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
@@ -103,7 +103,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     dataset = open_dataset(options.dataset)
-    names = options.families.split(",")
+    names = options.architectures.split(",")
     ways = ["plain", "train"] + (["compiled"] if options.compile else [])
     found: dict[tuple[str, str], list[float]] = {(name, way): [] for name in names for way in ways}
     start_up: dict[str, float] = {}
@@ -124,7 +124,7 @@ def main() -> None:
         f"{options.rounds} rounds of {options.samples:,} samples, batches of {options.batch_size}, {options.threads} "
         f"torch threads, torch {torch.__version__}, {_cpu()}, {load}, {now}\n"
     )
-    print("| family | " + " | ".join(f"{way}, samples/s" for way in ways) + " | train / plain |", end="")
+    print("| architecture | " + " | ".join(f"{way}, samples/s" for way in ways) + " | train / plain |", end="")
     print(" compiled / train | start-up, s |" if options.compile else "")
     print("|---" * (len(ways) + 2 + 2 * options.compile) + "|")
     ratios = []

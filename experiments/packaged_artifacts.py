@@ -40,27 +40,12 @@ COMMON = {
     "schedule": "cosine", "epoch_samples": EPOCH, "patience": 100, "threads": 1, "precision": "float32",
     "loss": {"weighting": "rarity"},
 }  # fmt: skip
-_LABELS = {"weighting": "rarity", "semantic_map": 0.3}
-"""Small encodings of the whole frame keep the scene only if a loss asks for it, which takes labels."""
-_FLAT: dict[str, Any] = {"max_samples": 200_000, "precision": "auto", "loss": _LABELS}
-_VAE = {**_FLAT, "learning_rate": 1e-3, "loss": {**_LABELS, "beta": 1e-6}}
 TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "easy"): {"max_samples": 400_000},
     ("grid", "memory"): {"max_samples": 320_000},
     ("grid", "hard"): {"max_samples": 120_000},
-    ("conv_unpool", "easy"): {**_FLAT, "params": {"channels": [16, 16, 32]}},
-    ("vae_paper", "easy"): {**_VAE, "params": {"latent_size": 256}},
-    ("compact", "easy"): _FLAT,
-    ("conv_maxpool_big", "easy"): {
-        **_FLAT, "params": {"hidden_size": 400, "latent_size": 256, "bottleneck_activation": "none"},
-    },
-    ("conv_no_bottleneck", "easy"): {**_FLAT, "params": {"channels": [16, 32, 128, 256]}},
-    ("conv_maxpool", "easy"): {
-        **_FLAT, "params": {"channels": [32, 8], "latent_size": 256, "bottleneck_activation": "none"},
-    },
-    ("vae_alex", "easy"): {**_VAE, "loss": {**_VAE["loss"], "perceptual": 0.1}},
-}  # fmt: skip
-"""(architecture, mode) -> settings over COMMON and the architecture's own. ``grid`` needs no label."""
+}
+"""(architecture, mode) -> settings over COMMON and the architecture's own. No label is used."""
 
 
 REFERENCES = ("grid", "easy")

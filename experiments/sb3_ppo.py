@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> float:
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     torch.set_num_threads(1)
-    # Encodings by the mean and deviation that are stored with the encoder; the 9 actions that matter in Heist.
+    # Encodings by the mean and standard deviation that are stored with the encoder; the 9 actions that matter in Heist.
     env = DummyVecEnv(
         [lambda: Monitor(gymnasium.make(options.id, actions="moves", normalize=True)) for _ in range(options.envs)]
     )

@@ -65,7 +65,7 @@ def run(dataset: Dataset, out: Path, options: argparse.Namespace, trials: int, *
     """A sweep of ``trials`` trials of equal size, none stopped early; the seconds it took."""
     epochs = 4
     space = {
-        "autoencoder": options.family,
+        "autoencoder": options.architecture,
         "learning_rate": tune.grid_search([1e-3 * (1 + i / 10) for i in range(trials)]),
         "batch_size": 128,
         "max_epochs": epochs,
@@ -82,7 +82,7 @@ def run(dataset: Dataset, out: Path, options: argparse.Namespace, trials: int, *
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True, help="a dataset of heist-encoders generate; 60,000 frames for the bar")
-    parser.add_argument("--family", default="vae_paper")
+    parser.add_argument("--architecture", "--family", default="vae_paper")
     parser.add_argument("--samples", type=int, default=32_768, help="frames that a trial trains on")
     options = parser.parse_args()
     dataset = open_dataset(options.data)
@@ -104,7 +104,7 @@ def main() -> None:
             _, seconds = run(dataset, home / str(len(rows)), options, 2, **how)
             rows.append((name, seconds))
     at_once = rows[-1][1]
-    print(f"{options.family}, {len(dataset):,} frames, {options.samples:,} a trial. {machine()}\n")
+    print(f"{options.architecture}, {len(dataset):,} frames, {options.samples:,} a trial. {machine()}\n")
     print(table(
         ["4 trials at once", "MB"],
         [

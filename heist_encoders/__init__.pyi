@@ -16,6 +16,7 @@ from .data.stream import stream as stream
 from .envs.registration import register_encoder_env as register_encoder_env
 from .evaluation.evaluate import evaluate as evaluate
 from .policies.artifact import load_policy as load_policy
+from .policies.hub import push_to_hub as push_to_hub
 from .training.train import train as train
 from .zoo.encoder import Encoder as Encoder
 from .zoo.encoder import load_encoder as load_encoder

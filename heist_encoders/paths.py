@@ -13,6 +13,11 @@ def home() -> Path:
     return Path(os.environ.get("HEIST_ENCODERS_HOME") or "~/.heist_encoders").expanduser()
 
 
+def is_uri(place: object) -> bool:
+    """Whether ``place`` is a URI, and no path on this machine and no name."""
+    return isinstance(place, str) and "://" in place
+
+
 def user_path(path: str | Path) -> Path:
     """A path as a user gives it, ``~`` expanded.
 

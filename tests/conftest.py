@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
+    from tests.zoo.hub_server import Hub
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,6 +56,27 @@ def _determinism() -> Iterator[None]:
     torch = sys.modules.get("torch")
     if torch is not None and torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in for the hub, to which its own client goes; empty caches."""
+    from tests.zoo.hub_server import Hub
+
+    folder = tmp_path_factory.mktemp("hub")
+    monkeypatch.setenv("HEIST_ENCODERS_HOME", str(folder / "ours"))
+    monkeypatch.setenv("HF_HOME", str(folder / "theirs"))  # read when it is first imported; later, see below
+    monkeypatch.setenv("HF_TOKEN", "a token")
+    constants = pytest.importorskip("huggingface_hub.constants")
+    server = Hub()
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "theirs" / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,12 @@ from heist_encoders.zoo import find_artifact
 from heist_encoders.zoo.names import architectures
 
 OLD = {
+    "heist_encoders.policies.play": {
+        "OraclePlayer": "OraclePolicy", "Player": "BatchPolicy", "RandomPlayer": "RandomPolicy", "Turn": "StepInput",
+    },
+    "heist_encoders.policies.policy": {"PolicyPlayer": "PolicyRunner"},
     "heist_encoders.zoo.names": {"families": "architectures", "family_of": "architecture_of"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def folder_of(dataset: Dataset) -> Path:
 def test_each_example_has_a_test_and_a_line_in_the_list() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    for path in EXAMPLES.glob("*.py"):
-        assert f'example("{path.stem}")' in here
+    for path in (*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb")):
+        assert f'example("{path.stem}")' in here or path.name in here
         assert f"`{path.name}`" in listed
 
 
@@ -75,3 +75,22 @@ def test_ppo(ray_local: None) -> None:
 
 def test_clone_policy(tmp_path: Path) -> None:
     assert 0 <= example("clone_policy").main(tmp_path / "policy", frames=128, levels=2, encoder="vae_paper") <= 1
+
+
+def test_notebook(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat.read(EXAMPLES / "heist_encoders.ipynb", as_version=4)
+    assert len(notebook.cells) <= 15
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs for cell in codes)  # stored without
+    (budget,) = [cell for cell in codes if "parameters" in cell.metadata.get("tags", ())]
+    assert budget.source.count(" = ") == 6
+    budget.source = (
+        f"FOLDER, SIZE, SECONDS = {str(tmp_path)!r}, 256, 1.0\nMAP_SAMPLES, MOVES, LEVELS, STEPS = 128, 64, 1, 2"
+    )
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    pictures = [cell for cell in codes if any("image/png" in output.get("data", {}) for output in cell.outputs)]
+    assert len(pictures) == 3  # the dataset, the encoder, its map
+    assert "random" in codes[-2].outputs[-1]["data"]["text/plain"]
+    assert "image/gif" in codes[-1].outputs[-1]["data"]

@@ -21,7 +21,7 @@ EPILOG = examples(
 
 
 def clone(
-    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="Name or folder of an encoder.")],
+    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="Name, folder or URI of an encoder.")],
     out: Annotated[
         Path, typer.Option("--out", parser=given_path, metavar="DIR", help="Where the policy goes: a new folder.")
     ],
@@ -51,7 +51,7 @@ def clone(
     Behaviour cloning on frames of all situations; with --dagger-steps, DAgger after it: the policy plays, and learns
     what the oracle would have done in the situations that it gets into.
 
-    Class D: it learns from a shortest-path player, so its figures are no results of learning by reward.
+    Class D: it learns from a shortest-path oracle, so its figures are no results of learning by reward.
     """
     check_new_policy(out)
     if lstm and not dagger_steps:

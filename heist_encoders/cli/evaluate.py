@@ -19,7 +19,7 @@ EPILOG = examples(
 
 def evaluate(
     artifact: Annotated[
-        str, typer.Argument(metavar="ARTIFACT", help="A name ('heist-encoders list' shows them) or a folder.")
+        str, typer.Argument(metavar="ARTIFACT", help="A name ('heist-encoders list' shows them), a folder or a URI.")
     ],
     data: Data,
     out: Annotated[

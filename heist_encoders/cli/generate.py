@@ -56,7 +56,7 @@ def generate(
             metavar="NAME",
             callback=check_balance,
             help="'elements': equally many frames of each element (games with labelled elements); 'natural': frames "
-            "as a player meets them; 'basic': the original project's random walk. Default: elements, or natural for "
+            "of games that are played; 'basic': the original project's random walk. Default: elements, or natural for "
             "games without.",
         ),
     ] = None,

@@ -24,6 +24,7 @@ from heist_encoders.cli import (
     play,
     ppo,
     promote,
+    push,
     repair,
     report,
     run,
@@ -64,6 +65,7 @@ app.command("tune", epilog=tune.EPILOG, rich_help_panel=_ENCODERS)(tune.tune)
 app.command("evaluate", epilog=evaluate.EPILOG, rich_help_panel=_ENCODERS)(evaluate.evaluate)
 app.command("report", epilog=report.EPILOG, rich_help_panel=_ENCODERS)(report.report)
 app.command("promote", epilog=promote.EPILOG, rich_help_panel=_ENCODERS)(promote.promote)
+app.command("push", epilog=push.EPILOG, rich_help_panel=_ENCODERS)(push.push)
 app.command("list", epilog=list.EPILOG, rich_help_panel=_ENCODERS)(list.list_artifacts)
 app.add_typer(ppo.app, name="ppo", rich_help_panel=_MACHINE)
 app.command("clone", epilog=clone.EPILOG, rich_help_panel=_MACHINE)(clone.clone)

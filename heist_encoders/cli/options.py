@@ -9,7 +9,7 @@ import typer
 
 from heist_encoders.constants import BALANCES, DISTRIBUTION_MODES, GAMES
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.paths import user_path
+from heist_encoders.paths import is_uri, user_path
 
 
 def given_path(text: str | Path) -> Path:
@@ -18,6 +18,11 @@ def given_path(text: str | Path) -> Path:
         return user_path(text)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def given_place(text: str) -> str:
+    """Parse a path as ``given_path`` does, and leave a URI as it is."""
+    return text if is_uri(text) else str(given_path(text))
 
 
 def examples(*lines: str) -> str:

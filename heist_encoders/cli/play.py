@@ -38,7 +38,8 @@ def play(
         typer.Option(
             "--encoder",
             metavar="NAME",
-            help="Name or folder of an encoder, or 'pixels' for none. Default: the policy's own, else vae_paper.",
+            help="Name, folder or URI (hf://user/name) of an encoder, or 'pixels' for none. Default: the policy's own, "
+            "else vae_paper.",
         ),
     ] = None,
     mode: OwnMode = None,
@@ -46,8 +47,8 @@ def play(
         str,
         typer.Option(
             metavar="POLICY",
-            help="'random', 'oracle' (shortest path), a policy's name ('best': the packaged one) or folder, or the "
-            "folder of a PPO training.",
+            help="'random', 'oracle' (shortest path), a policy's name ('best': the packaged one), folder or URI, or "
+            "the folder of a PPO training.",
         ),
     ] = "oracle",
     out: Annotated[

@@ -238,7 +238,7 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="POLICY",
-            help="A policy's name or folder, the folder of a PPO training, or 'random', or 'oracle'.",
+            help="A policy's name, folder or URI, the folder of a PPO training, or 'random', or 'oracle'.",
             show_default=False,
         ),
     ] = None,

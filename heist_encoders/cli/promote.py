@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import JsonFlag, examples, given_path
+from heist_encoders.cli.options import JsonFlag, examples, given_place
 
 EPILOG = examples(
     "heist-encoders promote runs/vae_paper",
@@ -19,7 +18,8 @@ EPILOG = examples(
 
 def promote(
     source: Annotated[
-        Path, typer.Argument(parser=given_path, metavar="DIR", help="A sweep's folder, or an artifact's.")
+        str,
+        typer.Argument(parser=given_place, metavar="DIR", help="A sweep's folder, or an artifact's folder or URI."),
     ],
     name: Annotated[
         str | None,

@@ -71,7 +71,7 @@ def run(
     command goes on where it was, and what is done is never done twice.
 
     The default mode is easy: the whole maze is in view, so that a policy without memory can solve it. The policy
-    learns from the moves of a shortest-path player (class D in docs/policies.md). --ppo-steps adds PPO by reward
+    learns from the moves of a shortest-path oracle (class D in docs/policies.md). --ppo-steps adds PPO by reward
     alone, which takes millions of steps.
     """
     if families is not None:

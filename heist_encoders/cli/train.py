@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,12 +117,7 @@ def train(
     with Reporter([f"train {loaded.autoencoder}"], [max_seconds]) as progress:
         progress.start(0)
 
-        heard: list[int] = []
-
-        def hear(epoch: int) -> None:
-            if not heard and epoch:
-                progress.say(f"going on at epoch {epoch + 1}")
-            heard.append(epoch)
+        hear = going_on(progress.say)
 
         def after_epoch(report: Any) -> bool:
             hear(report.epoch)
@@ -163,6 +159,18 @@ def train(
     else:
         print(f"{artifact.path}: test loss {result.test_loss:.5f} after epoch {result.best_epoch + 1}")
         output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data or 'DIR'}")
+
+
+def going_on(say: Callable[[str], None]) -> Callable[[int], None]:
+    """A listener that is told the epoch (from 0) again and again, and says once that a training goes on."""
+    heard: list[int] = []
+
+    def hear(epoch: int) -> None:
+        if not heard and epoch:
+            say(f"going on at epoch {epoch + 1}")
+        heard[:] = [epoch]
+
+    return hear
 
 
 def train_together(config: Any, dataset: Any, epochs: int | None, workers: int, **options: Any) -> Any:

@@ -111,6 +111,8 @@ def tune(
     ]  # fmt: skip
     rows = result.table[columns + result.plan["searched"]]
     output.print_table(tuple(rows.columns), rows.itertuples(index=False, name=None), title=f"{result.path}")
+    if result.lead:
+        output.note(result.lead)
     output.note(f"Next: heist-encoders promote {out}")
 
 

@@ -1,1 +1,1 @@
-"""heist-encoders."""
+"""Datasets: their spec and sampling strategies, generation, shards, reading, streams, verify and repair."""

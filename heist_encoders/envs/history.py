@@ -1,4 +1,4 @@
-"""Observations with a memory: stacked encodings, the previous action and reward. For what one frame does not show.
+"""Observation histories: stacked encodings, the previous action and reward. For what one frame does not show.
 
 gymnasium's own ``FrameStackObservation`` stacks for single environments; there is no vector version of it, and none
 with actions and rewards. An observation here is one flat row, so that any model takes it:

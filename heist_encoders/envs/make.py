@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heist_encoders.envs.options import EnvConfig, resolve_options
+from heist_encoders.envs.options import EnvConfig, limited, resolve_options
 from heist_encoders.envs.single import HeistEnv
 from heist_encoders.envs.vector import HeistVectorEnv
 
@@ -41,6 +41,7 @@ def make_vector_env(
     *,
     num_envs: int,
     frames_in_info: bool = False,
+    max_episode_steps: int | None = None,
     **options: Any,
 ) -> HeistVectorEnv:
     """``num_envs`` games as one gymnasium vector environment: one engine batch, one encoder call a step.
@@ -49,6 +50,8 @@ def make_vector_env(
         encoder: as in ``make_env``.
         num_envs: number of games.
         frames_in_info: put the frames into ``info["frame"]``; it costs a copy.
+        max_episode_steps: truncate episodes after so many steps, as gymnasium does for single environments; None or -1:
+            at the game's own limit.
         options: as in ``make_env``, but for the render_mode ``human``.
 
     Raises:
@@ -62,4 +65,6 @@ def make_vector_env(
         ((4, 64, 64, 3), dtype('uint8'))
     """
     resolved = resolve_options(encoder, EnvConfig.resolve(**options))
+    if max_episode_steps not in (None, -1):
+        resolved = limited(resolved, max_episode_steps)
     return HeistVectorEnv(num_envs, resolved, frames_in_info=frames_in_info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,8 +90,8 @@ class GameOptions(EncoderOptions, StartOptions):
 class EnvConfig(GameOptions):
     """The options of ``gymnasium.make`` and ``make_env``, and of RLlib's ``env_config``, as the user gives them."""
 
-    render_mode: Annotated[str | None, one_of(("rgb_array", "human"))] = None
-    """``rgb_array`` or ``human``: the frame and, beside it, its reconstruction"""
+    render_mode: Annotated[str | None, one_of(("rgb_array", "rgb_array_list", "human"))] = None
+    """``rgb_array``, ``rgb_array_list`` or ``human``: the frame and, beside it, its reconstruction"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class EnvOptions:
         start_level: first level of the set.
         num_actions: 15 or 9.
         normalize: bring encodings to mean 0 and standard deviation 1 with the artifact's stored statistics.
-        render_mode: None, ``rgb_array`` or ``human``.
+        render_mode: None, ``rgb_array``, ``rgb_array_list`` or ``human``.
         encoder: turns frames into observations; None shows the frames themselves.
         starts: where episodes of training begin, and their time limit.
     """
@@ -227,11 +227,19 @@ def _default_mode(game: str, artifact: Artifact | None) -> str:
     return task_of(game).default_mode
 
 
-def check_num_envs(num_envs: Any) -> int:
-    """A number of games as int, or a ConfigError."""
-    if isinstance(num_envs, bool) or not hasattr(num_envs, "__index__") or num_envs < 1:
-        raise ConfigError(f"num_envs = {num_envs!r}: expected a whole number, at least 1")
-    return int(num_envs)
+def check_count(name: str, number: Any) -> int:
+    """The number called ``name`` as int, or a ConfigError unless it is whole and at least 1."""
+    if isinstance(number, bool) or not hasattr(number, "__index__") or number < 1:
+        raise ConfigError(f"{name} = {number!r}: expected a whole number, at least 1")
+    return int(number)
+
+
+def limited(options: EnvOptions, max_episode_steps: int) -> EnvOptions:
+    """Options with a time limit of at most ``max_episode_steps``, or a ConfigError."""
+    limit = min(
+        check_count("max_episode_steps", max_episode_steps), options.starts.time_limit or GAMES[options.game].time_limit
+    )
+    return replace(options, starts=options.starts.model_copy(update={"time_limit": limit}))
 
 
 def check_action_array(actions: Any, num_envs: int, num_actions: int) -> Any:

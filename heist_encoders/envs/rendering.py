@@ -17,8 +17,8 @@ FPS: Final = 15
 
 
 def render_modes() -> list[str]:
-    """``rgb_array``, and ``human`` where pygame is installed to open a window."""
-    return ["rgb_array", *(["human"] if importlib.util.find_spec("pygame") else [])]
+    """``rgb_array``, ``rgb_array_list``, and ``human`` where pygame is installed to open a window."""
+    return ["rgb_array", "rgb_array_list", *(["human"] if importlib.util.find_spec("pygame") else [])]
 
 
 def draw(frames: NDArray[np.uint8], encoder: Encoder | None) -> NDArray[np.uint8]:
@@ -36,6 +36,28 @@ def draw(frames: NDArray[np.uint8], encoder: Encoder | None) -> NDArray[np.uint8
         shown = np.concatenate([frames, encoder.reconstruct(frames)], axis=2)  # (N, 64, 128, 3)
     large: NDArray[np.uint8] = shown.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
     return large
+
+
+class Film:
+    """What games showed since their episode began or the pictures were last taken: render_mode ``rgb_array_list``.
+
+    It keeps frames, 12 kB a step, and draws when asked; gymnasium's ``RenderCollection`` would keep 1.5 MB a step.
+    """
+
+    def __init__(self, num: int) -> None:
+        self._frames: list[list[NDArray[np.uint8]]] = [[] for _ in range(num)]
+
+    def add(self, frames: NDArray[np.uint8], shown: NDArray[np.bool_], opened: NDArray[np.bool_]) -> None:
+        """Keep uint8 (N, 64, 64, 3), which is not copied, of the games ``shown``; those ``opened`` begin anew."""
+        for index in np.flatnonzero(shown):
+            if opened[index]:
+                self._frames[index].clear()
+            self._frames[index].append(frames[index])
+
+    def take(self, encoder: Encoder | None) -> tuple[list[NDArray[np.uint8]], ...]:
+        """For each game its pictures, as ``draw`` makes them, oldest first. They are kept no longer."""
+        taken, self._frames = self._frames, [[] for _ in self._frames]
+        return tuple(list(draw(np.stack(frames), encoder)) if frames else [] for frames in taken)
 
 
 class Window:

@@ -15,7 +15,7 @@ from heist_encoders.envs.games import Games
 from heist_encoders.envs.observations import make_observer
 from heist_encoders.envs.openings import Openings
 from heist_encoders.envs.options import EnvOptions, check_reset_options
-from heist_encoders.envs.rendering import FPS, Window, draw, render_modes
+from heist_encoders.envs.rendering import FPS, Film, Window, draw, render_modes
 from heist_encoders.envs.situations import SITUATION, asked_for
 from heist_encoders.errors import ConfigError
 
@@ -33,6 +33,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.metadata = {"render_modes": render_modes(), "render_fps": FPS}
         self.render_mode = options.render_mode
         self._window = Window(f"{options.game} ({options.distribution_mode})") if self.render_mode == "human" else None
+        self._film = Film(1) if self.render_mode == "rgb_array_list" else None
         self._observer = make_observer(options, 1)
         self.observation_space = self._observer.space
         self.action_space = options.action_space
@@ -46,7 +47,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     @property
     def engine(self) -> Engine:
-        """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
+        """The game engine, for policies that read its states, as the oracle does. Not to be stepped."""
         return self._games.engine
 
     @property
@@ -96,7 +97,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
             levels, placed = {0: asked.level_seed}, asked.placed(0)
         changed = self._games.open(levels, placed)
         observation = self._observer.observe(self._games.frames, changed)[0]
-        self._show()
+        self._show(opened=True)
         return observation, self._info() | self._openings.info(placed.get(0))
 
     def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
@@ -125,10 +126,13 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
     def render(self) -> Any:
         """The frame and, beside it, its reconstruction: uint8 (512, 1024, 3), or (512, 512, 3) of a pixel environment.
 
+        With ``rgb_array_list`` a list of such pictures, one for each reset and step since the last reset or ``render``.
         None without a render_mode, and in ``human`` mode, where every reset and step shows it.
         """
         if self.render_mode == "rgb_array":
             return draw(self._games.frames, self.options.encoder)[0]
+        if self._film is not None:
+            return self._film.take(self.options.encoder)[0]
         self._show()
         return None
 
@@ -138,7 +142,9 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         if self._window is not None:
             self._window.close()
 
-    def _show(self) -> None:
+    def _show(self, *, opened: bool = False) -> None:
+        if self._film is not None:
+            self._film.add(self._games.frames, np.ones(1, np.bool_), np.array([opened]))
         if self._window is not None:
             self._window.show(draw(self._games.frames, self.options.encoder)[0])
 

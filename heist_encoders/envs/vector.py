@@ -19,10 +19,10 @@ from heist_encoders.envs.openings import Openings
 from heist_encoders.envs.options import (
     EnvOptions,
     check_action_array,
-    check_num_envs,
+    check_count,
     check_reset_options,
 )
-from heist_encoders.envs.rendering import FPS, draw
+from heist_encoders.envs.rendering import FPS, Film, draw
 from heist_encoders.envs.situations import SITUATION, asked_for_each
 from heist_encoders.errors import ConfigError
 from heist_encoders.tasks.starts import Placed
@@ -42,7 +42,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["rgb_array"],
+        "render_modes": ["rgb_array", "rgb_array_list"],
         "render_fps": FPS,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
@@ -52,9 +52,10 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         if options.render_mode == "human":
             raise ConfigError("a vector environment has no window; use render_mode='rgb_array' or a single environment")
         self.options = options
-        self.num_envs = check_num_envs(num_envs)
+        self.num_envs = check_count("num_envs", num_envs)
         self.render_mode = options.render_mode
         self._frames_in_info = frames_in_info
+        self._film = Film(self.num_envs) if self.render_mode == "rgb_array_list" else None
         self._observer = make_observer(options, self.num_envs)
         self.single_observation_space = self._observer.space
         self.single_action_space = options.action_space
@@ -72,7 +73,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
 
     @property
     def engine(self) -> Engine:
-        """The game engine, for players that read its states, as the oracle does. Not to be stepped."""
+        """The game engine, for policies that read its states, as the oracle does. Not to be stepped."""
         return self._games.engine
 
     @property
@@ -119,6 +120,8 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             for i, situation in asked.items():
                 placed |= situation.placed(i)
         changed = self._games.open(levels, placed)
+        if self._film is not None:
+            self._film.add(self._games.frames, mask, mask)
         return self._observer.observe(self._games.frames, changed), self._infos(mask, placed, mask)
 
     def step(
@@ -145,11 +148,16 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         step = games.step(checked, levels, placed)
         self._openings.end(games.done, games.level_completes)
         observations = self._observer.observe(games.frames, step.changed)
-        infos = self._infos(np.ones(self.num_envs, dtype=np.bool_), placed, opened)
+        every = np.ones(self.num_envs, dtype=np.bool_)
+        if self._film is not None:
+            self._film.add(games.frames, every, opened)
+        infos = self._infos(every, placed, opened)
         return observations, step.rewards.astype(np.float64), step.terminated, step.truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
-        """A picture of each game, as ``HeistEnv.render`` draws it; None without a render_mode."""
+        """A picture of each game, or a list of them, as ``HeistEnv.render`` gives it; None without a render_mode."""
+        if self._film is not None:
+            return self._film.take(self.options.encoder)
         if self.render_mode is None:
             return None
         return tuple(draw(self._games.frames, self.options.encoder))

@@ -62,8 +62,8 @@ def evaluate(
         artifact: an artifact, or its name, path or URI.
         dataset: of the artifact's game and mode.
         out: folder for ``metrics.json`` and the pictures. None: the figures go into the artifact (its card shows them)
-            and the pictures into its folder ``evaluation``; of a packaged artifact, which is never changed, into
-            ``evaluations/<name>-<mode>`` in the user's folder.
+            and the pictures into its folder ``evaluation``; of a packaged artifact, or the copy of one from elsewhere,
+            neither of which is ever changed, into ``evaluations/<name>-<mode>`` in the user's folder.
         seed: of the probes.
         seeds: they are trained for so many seeds, from ``seed`` on; the figures are means, ``std`` holds the standard
             deviations.
@@ -130,12 +130,13 @@ def evaluate(
     say("probes")
     found: ProbeResult | None = None
     if can_probe(labelled):
-        found = probe(
-            model, labelled, seed=seed, seeds=seeds, plan_samples=plan_samples, train_limit=probe_frames,
-            map_samples=map_samples, wanted=wanted, device=device,
-        )  # fmt: skip
+        settings: dict[str, Any] = {
+            "seed": seed, "seeds": seeds, "plan_samples": plan_samples, "train_limit": probe_frames,
+            "map_samples": map_samples, "wanted": wanted, "device": device,
+        }  # fmt: skip
+        found = probe(model, labelled, **settings)
         metrics["probes"] = found.to_dict()
-        metrics["references"] = _references(artifact, labelled, seed, device, plan_samples if references else None)
+        metrics["references"] = _references(artifact, labelled, settings if references else None)
     say("speed")
     metrics["speed"] = speeds(model)
     metrics["seconds"] = round(time.perf_counter() - started, 1)
@@ -183,11 +184,14 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
     """
     from heist_encoders.paths import home, user_path
     from heist_encoders.zoo.lookup import PACKAGED
+    from heist_encoders.zoo.remote import cache
 
     if out is not None:
         folder = user_path(out)
     elif artifact.path.is_relative_to(PACKAGED.resolve()):
         folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}"
+    elif artifact.path.is_relative_to(cache().resolve()):  # many may have one name
+        folder = home() / "evaluations" / f"{artifact.name}-{artifact.distribution_mode}-{artifact.sha256[:12]}"
     else:
         folder = artifact.path / "evaluation"
     if folder.exists() and not folder.is_dir():
@@ -260,20 +264,17 @@ def mean_loss(
 
 
 def _references(
-    artifact: Artifact, dataset: LabelledFrames, seed: int, device: str, plan_samples: int | None
+    artifact: Artifact, dataset: LabelledFrames, settings: dict[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    from heist_encoders.evaluation.references import majority, raw_pixels, true_state, untrained_encoder
+    """The reference rows, of the artifact's sizes and with the ``settings`` of its own probes; None: only majority."""
+    from heist_encoders.evaluation.references import majority, reference_rows
 
-    rows = {"majority": majority(dataset)}
-    if plan_samples is not None:
-        untrained = untrained_encoder(
-            artifact.architecture, dataset, params=artifact.params, seed=seed, plan_samples=plan_samples, device=device
-        )
-        rows["untrained"] = untrained.to_dict()
-        rows["raw_pixels"] = raw_pixels(dataset, seed=seed, device=device).to_dict()
-        if (state := true_state(dataset, seed=seed, plan_samples=plan_samples, device=device)) is not None:
-            rows["true_state"] = state.to_dict()
-    return rows
+    if settings is None:
+        return {"majority": majority(dataset)}
+    architecture = artifact.architecture
+    rows = reference_rows(dataset, [architecture], params={architecture: artifact.params}, **settings)
+    keys = {f"{architecture}, untrained": "untrained"}
+    return {keys.get(row["name"], row["name"].split(",")[0].replace(" ", "_")): row for row in rows}
 
 
 def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[str, Any]) -> str:

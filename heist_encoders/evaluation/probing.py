@@ -25,6 +25,8 @@ from heist_encoders.tasks.registry import task_of
 from heist_encoders.tasks.targets import Answers, ProbeTarget, Rows
 from heist_encoders.training.hardware import torch_threads
 
+TRAIN_LIMIT = 20_000
+"""Frames of the train split that probes are trained on, unless another number is asked for."""
 FAST_TRAIN, FAST_TEST = 4_000, 1_000
 """Frames that ``fast=True`` uses."""
 FAST_MAPS = MapProbeSettings(samples=4_000, max_passes=4)
@@ -138,7 +140,7 @@ def probe(
     *,
     seed: int = 0,
     seeds: int = 1,
-    train_limit: int = 20_000,
+    train_limit: int = TRAIN_LIMIT,
     test_limit: int = 5_000,
     plan_samples: int = 0,
     map_samples: int | None = None,

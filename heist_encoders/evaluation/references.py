@@ -12,6 +12,7 @@ from heist_encoders.errors import DatasetError
 from heist_encoders.evaluation.encoding import TrueState
 from heist_encoders.evaluation.frames import Frames, LabelledFrames
 from heist_encoders.evaluation.probing import (
+    TRAIN_LIMIT,
     ProbeResult,
     can_probe,
     probe,
@@ -60,7 +61,7 @@ def majority(dataset: LabelledFrames, *, limit: int = 5_000) -> dict[str, Any]:
 def raw_pixels(
     dataset: LabelledFrames, *, seed: int = 0, train_limit: int = PIXEL_TRAIN, **options: Any
 ) -> ProbeResult:
-    """Probes on the frame itself, uint8 (3, 64, 64), by default of 5,000 train frames only.
+    """Probes on the frame itself, uint8 (3, 64, 64), by default of 5,000 train frames only. No plan accuracy.
 
     ``options`` are ``probe``'s.
     """
@@ -119,7 +120,8 @@ def reference_rows(
         architectures: a row for an untrained encoder of each.
         params: their parameters, by architecture; the defaults where there are none.
         seed: of probes and encoders.
-        options: of ``probe``.
+        options: of ``probe``: give those of the encoders beside which the rows shall stand. Only raw pixels are read
+            from no more than 5,000 frames; their ``name`` says so where the other rows have more.
 
     Returns:
         Dictionaries with ``name`` and the figures of ``ProbeResult.to_dict``.
@@ -129,8 +131,11 @@ def reference_rows(
         row = untrained_encoder(architecture, dataset, params=(params or {}).get(architecture), seed=seed, **options)
         rows.append({"name": f"{architecture}, untrained", "family": architecture, **row.to_dict()})
     # No plan accuracy of pixels: to plan on 64 x 64 places takes fifty times as long as on 9 x 9.
-    pixels = raw_pixels(dataset, seed=seed, **{"train_limit": PIXEL_TRAIN, **options, "plan_samples": 0})
-    rows.append({"name": "raw pixels", **pixels.to_dict()})
+    asked = options.get("train_limit", TRAIN_LIMIT)
+    pixels = raw_pixels(dataset, seed=seed, **{**options, "train_limit": min(asked, PIXEL_TRAIN), "plan_samples": 0})
+    fewer = pixels.train_samples < min(asked, len(dataset.frames("train"))) and not pixels.fast
+    name = f"raw pixels, {pixels.train_samples:,} frames" if fewer else "raw pixels"
+    rows.append({"name": name, **pixels.to_dict()})
     if (state := true_state(dataset, seed=seed, **options)) is not None:
         rows.append({"name": "true state", **state.to_dict()})
     return rows

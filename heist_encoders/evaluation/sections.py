@@ -74,12 +74,17 @@ def facts(entries: Sequence[Entry]) -> list[tuple[str, str]]:
 def all_references(
     entries: Sequence[Entry], given: Sequence[Mapping[str, Any]] | None
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Reference rows by name: those given, then those that the evaluations brought, each name once."""
+    """Reference rows by name: those given, then those that the evaluations brought.
+
+    A name comes once; an untrained encoder that reads differently, being of other sizes, has its artifact's.
+    """
     rows: dict[str, Mapping[str, Any]] = {str(row.get("name", "reference")): row for row in given or ()}
     for entry in entries:
         for key, row in (entry.metrics.get("references") or {}).items():
-            name = key.replace("_", " ")
-            rows.setdefault(f"{entry.family}, {name}" if key == "untrained" else name, row)
+            name = f"{entry.family}, untrained" if key == "untrained" else str(row.get("name") or key.replace("_", " "))
+            if key == "untrained" and name in rows and figure(rows[name], "miou") != figure(row, "miou"):
+                name = f"{entry.name}, untrained"
+            rows.setdefault(name, row)
     return sorted(rows.items(), key=lambda row: -(figure(row[1], "miou") or 0.0))
 
 

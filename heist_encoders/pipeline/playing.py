@@ -13,8 +13,8 @@ from heist_encoders.errors import ConfigError
 from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
-    from heist_encoders.policies.play import Player
-    from heist_encoders.policies.policy import PolicyPlayer
+    from heist_encoders.policies.play import BatchPolicy
+    from heist_encoders.policies.policy import PolicyRunner
 
 
 def play_games(
@@ -38,7 +38,7 @@ def play_games(
     Args:
         encoder: name, path or URI of an artifact; None: that of a policy artifact, else ``vae_paper``.
         pixels: show the frames alone.
-        policy: ``random``, ``oracle`` (where the game has one), a policy's name or folder, or the folder of a PPO
+        policy: ``random``, ``oracle`` (where the game has one), a policy's name, folder or URI, or the folder of a PPO
             training.
         mode: distribution mode, None: the encoder's.
         game: one of Procgen's games.
@@ -109,16 +109,18 @@ def play_games(
     }
 
 
-def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) -> dict[str, Any]:
+def _episode(env: Any, player: BatchPolicy, level: int, max_steps: int, show: Any) -> dict[str, Any]:
     from heist_encoders.evaluation.captions import caption
-    from heist_encoders.policies.play import Turn
+    from heist_encoders.policies.play import StepInput
 
     _, info = env.reset(options={"level_seed": level})
     player.start([0])
     total, reward, length, terminated, truncated = 0.0, 0.0, 0, False, False
     while length < max_steps and not (terminated or truncated):
-        turn = Turn(np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.unwrapped.engine)
-        action = int(player.act(turn)[0])
+        seen = StepInput(
+            np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.unwrapped.engine
+        )
+        action = int(player.act(seen)[0])
         show(info["frame"], caption(length, total, action))
         _, reward, terminated, truncated, info = env.step(action)
         total += reward
@@ -133,24 +135,24 @@ def _episode(env: Any, player: Player, level: int, max_steps: int, show: Any) ->
     }
 
 
-def _policy(policy: str, mode: str | None, greedy: bool, seed: int) -> PolicyPlayer | None:
-    """The player of a policy artifact; None if ``policy`` is something else."""
+def _policy(policy: str, mode: str | None, greedy: bool, seed: int) -> PolicyRunner | None:
+    """The runner of a policy artifact; None if ``policy`` is something else."""
     from heist_encoders.policies.artifact import is_policy, load_policy
-    from heist_encoders.policies.policy import PolicyPlayer
+    from heist_encoders.policies.policy import PolicyRunner
 
     if policy in ("random", "oracle") or not is_policy(policy):
         return None
-    return PolicyPlayer(load_policy(policy, distribution_mode=mode), greedy=greedy, seed=seed)
+    return PolicyRunner(load_policy(policy, distribution_mode=mode), greedy=greedy, seed=seed)
 
 
-def _player(policy: str, mode: str, greedy: bool, seed: int) -> Player:
-    from heist_encoders.policies.play import OraclePlayer, RandomPlayer
+def _player(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
+    from heist_encoders.policies.play import OraclePolicy, RandomPolicy
     from heist_encoders.rllib.player import RLlibPlayer
 
     if policy == "random":
-        return RandomPlayer("moves", seed)
+        return RandomPolicy("moves", seed)
     if policy == "oracle":
-        return OraclePlayer()
+        return OraclePolicy()
     import torch
 
     from heist_encoders.errors import unknown_name

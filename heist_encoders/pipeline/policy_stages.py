@@ -1,4 +1,4 @@
-"""The stages after the sweeps: the best winner is trained for longer, and a policy learns on it from the oracle."""
+"""The stages after the sweeps: the best encoder is trained for longer, and a policy learns on it from the oracle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TRAINING, POLICY, VIDEO = "training", "policy", "policy.mp4"
 LEVELS = 128
-"""Evaluation levels that the policy and the random player are compared on."""
+"""Evaluation levels that the policy and the random policy are compared on."""
 VIDEO_KEYS = 3
 """Keys of the level in the video, if the policy solves one that has so many."""
 
@@ -25,7 +25,7 @@ _Result = Mapping[str, Any]
 
 
 def make_training(job: Job) -> dict[str, Any]:
-    """Train the best winner's configuration on frames of which none is seen twice, promote and evaluate it."""
+    """Train the best encoder's configuration on frames of which none is seen twice, promote and evaluate it."""
     from heist_encoders.data.stream import FrameStream
     from heist_encoders.training.config import TrainConfig
     from heist_encoders.training.report import read_record
@@ -116,11 +116,11 @@ def make_policy(job: Job) -> dict[str, Any]:
         played = {}
         players: tuple[Policy | str, ...] = (policy, "random")
         for number, player in enumerate(players):
-            who = "random player" if player == "random" else "policy"
+            who = "random policy" if player == "random" else "policy"
             job.progress.count(0.85 + 0.05 * number, 1, f"{who} on {LEVELS} evaluation levels")
             played[who] = play_levels(player, options.mode, EVALUATION_LEVELS[:LEVELS], seed=options.seed)
         figures = {who: found.to_dict() for who, found in played.items()}
-        policy.metrics = {"evaluation": figures["policy"], "random_player": figures["random player"]}
+        policy.metrics = {"evaluation": figures["policy"], "random_player": figures["random policy"]}
         folders = (job.out / POLICY, policies_home() / name)
         for folder in folders:
             save_policy(policy, folder, replace=True)
@@ -134,7 +134,7 @@ def make_policy(job: Job) -> dict[str, Any]:
         "seconds": policy.training["seconds"],
         "levels": LEVELS,
         "policy": figures["policy"],
-        "random": figures["random player"],
+        "random": figures["random policy"],
         "video": video,
     }
 
@@ -208,5 +208,5 @@ def policy_outcome(result: _Result) -> str:
     low, high = policy["return_interval"]
     return (
         f"  {result['name']}: return {policy['return_mean']:.2f} ({low:.2f} to {high:.2f}) on {result['levels']} "
-        f"levels never trained on, a random player's {chance['return_mean']:.2f}. {result['class']}"
+        f"levels never trained on, a random policy's {chance['return_mean']:.2f}. {result['class']}"
     )

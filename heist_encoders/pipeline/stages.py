@@ -21,12 +21,14 @@ DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "
 TRIALS_PER_FAMILY = 2
 PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
 """What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
+SEEDS = 2
+"""Seeds of the probes in an evaluation: they run side by side, and their standard deviation says how sure a lead is."""
 PATIENT = 1_000
 """Epochs before the first probe within a trial, more than any takes."""
 MAX_LATENCY_MS = 15.0
 """Three times a sweep's usual limit: here it is measured while all cores are busy, on whatever machine this is."""
 PPO_LEVELS = 128
-"""Evaluation levels that the policy and the random player are compared on."""
+"""Evaluation levels that the policy and the random policy are compared on."""
 
 _Result = Mapping[str, Any]
 
@@ -139,7 +141,7 @@ def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> dict[st
 
 
 def artifact_intact(job: Job, result: _Result) -> bool:
-    """Whether the winner is in the zoo with the same weights."""
+    """Whether the encoder is in the zoo with the same weights."""
     from heist_encoders.zoo import load_artifact
 
     try:
@@ -187,7 +189,7 @@ def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
     artifact = load_artifact(made["artifact"])
     with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
         metrics = evaluate(
-            artifact, job.dataset(), out=folder, progress=listen, seed=job.options.seed, seeds=1, plan_samples=0,
+            artifact, job.dataset(), out=folder, progress=listen, seed=job.options.seed, seeds=SEEDS, plan_samples=0,
             probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
         )  # fmt: skip
     update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
@@ -197,6 +199,7 @@ def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
         "folder": str(folder),
         "sha256": made["sha256"],
         "miou": probes.get("miou"),
+        "std": (probes.get("std") or {}).get("miou"),
         "plan_accuracy": probes.get("plan_accuracy"),
         "presence_f1": probes.get("presence_f1"),
     }
@@ -212,12 +215,13 @@ def evaluation_intact(job: Job, result: _Result) -> bool:
 
 
 def evaluation_outcome(result: _Result) -> str:
-    """A line about what can be read from a winner's encodings."""
-    return f"  {result['name']}: mIoU {result['miou']:.3f}, presence F1 {result['presence_f1']:.3f}"
+    """A line about what can be read from an encoder's encodings."""
+    spread = f" ± {result['std']:.3f}" if result.get("std") is not None else ""
+    return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}, presence F1 {result['presence_f1']:.3f}"
 
 
 def best_winner(job: Job) -> dict[str, Any]:
-    """The result of the sweep whose winner has the highest mIoU in the evaluation."""
+    """The result of the sweep whose best trial has the highest mIoU in the evaluation."""
 
     def miou(architecture: str) -> float:
         value = result_of(job, f"evaluate:{architecture}").get("miou")
@@ -227,13 +231,13 @@ def best_winner(job: Job) -> dict[str, Any]:
 
 
 def encoder_of(job: Job) -> dict[str, Any]:
-    """Name, artifact and hash of what policies are trained on: the best winner, after its longer training if it had
+    """Name, artifact and hash of what policies are trained on: the best encoder, after its longer training if it had
     one."""
     return job.state.result("train") or best_winner(job)
 
 
 def make_ppo(job: Job) -> dict[str, Any]:
-    """Train PPO on the best encoder and compare it with the random player on fixed levels."""
+    """Train PPO on the best encoder and compare it with the random policy on fixed levels."""
     from heist_encoders.rllib import evaluate_policy, ppo_config, train_ppo
 
     best = encoder_of(job)
@@ -250,7 +254,7 @@ def make_ppo(job: Job) -> dict[str, Any]:
     trained = train_ppo(config, steps=total, out=folder, callback=listen, checkpoint_seconds=20.0)
     figures = {}
     for number, (player, policy) in enumerate((("policy", trained.checkpoint), ("random", "random"))):
-        job.progress.count(0.9 + 0.05 * number, 1, f"{player} player on {PPO_LEVELS} evaluation levels")
+        job.progress.count(0.9 + 0.05 * number, 1, f"{player} on {PPO_LEVELS} evaluation levels")
         found = evaluate_policy(
             policy, levels=PPO_LEVELS, env_config={"distribution_mode": options.mode}, greedy=False, seed=options.seed
         )
@@ -278,7 +282,7 @@ def ppo_outcome(result: _Result) -> str:
     policy, chance = result["policy"], result["random"]
     return (
         f"  {result['encoder']}: after {result['env_steps']:,} steps return {policy['mean_return']:.2f} on "
-        f"{result['levels']} levels never trained on; a random player has {chance['mean_return']:.2f}"
+        f"{result['levels']} levels never trained on; a random policy has {chance['mean_return']:.2f}"
     )
 
 
@@ -305,7 +309,7 @@ def make_report(job: Job) -> dict[str, Any]:
     with torch_threads(1):
         references = reference_rows(
             job.dataset(), [best["family"]], params={best["family"]: load_artifact(best["artifact"]).params},
-            seed=options.seed, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+            seed=options.seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
         )  # fmt: skip
     path = write_report(
         entries,

@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from heist_encoders.zoo import Artifact
 
 
-def promote_any(source: Path, name: str | None = None, *, overwrite: bool = False) -> Artifact:
+def promote_any(source: str | Path, name: str | None = None, *, overwrite: bool = False) -> Artifact:
     """Promote a sweep's winner or an artifact's folder; a sweep's default name is ``<architecture>-<folder>``.
 
     Raises:
         ArtifactError, ConfigError: as ``zoo.promote`` and ``tuning.promote_winner`` do, or if ``source`` is neither.
     """
+    from heist_encoders.paths import is_uri
     from heist_encoders.tuning import promote_winner
     from heist_encoders.zoo import load_artifact, promote
 
-    if not source.exists() or not source.is_dir() or (source / "config.json").is_file():
+    if is_uri(source) or not Path(source).is_dir() or (Path(source) / "config.json").is_file():
         artifact = load_artifact(source)
         return promote(artifact, name or artifact.name, overwrite=overwrite)
     return promote_winner(source, name, overwrite=overwrite)

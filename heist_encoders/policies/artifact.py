@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
@@ -18,16 +18,21 @@ from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
-from heist_encoders.paths import home, user_path
+from heist_encoders.paths import home, is_uri, user_path
 from heist_encoders.policies.card import make_card
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.policy import ACTIONS, Policy
 from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, Artifact, check_files, read_config
+from heist_encoders.zoo.card import LICENSE
 from heist_encoders.zoo.files import whole_folder
 from heist_encoders.zoo.lookup import find_artifact
+from heist_encoders.zoo.names import check_label
+from heist_encoders.zoo.remote import local_folder
 
 FORMAT_VERSION: Final = 1
 WEIGHTS: Final = "policy.safetensors"
+ENCODER: Final = "encoder"
+"""Sub-folder of a policy's folder in which its encoder may lie, for machines whose zoo has none such."""
 PACKAGED: Final = Path(__file__).parent / "packaged"
 _DEFAULT_MODE = "memory"
 
@@ -35,7 +40,7 @@ _DEFAULT_MODE = "memory"
 class EncoderReference(Config):
     """Which encoder a policy needs: its name in the zoo and the SHA-256 of its weights."""
 
-    name: str
+    name: Annotated[str, pydantic.AfterValidator(check_label)]
     sha256: str
 
 
@@ -43,7 +48,7 @@ class PolicyConfig(Config):
     """The content of ``config.json``."""
 
     format_version: int
-    name: str
+    name: Annotated[str, pydantic.AfterValidator(check_label)]
     head: HeadConfig
     encoding_shape: list[pydantic.PositiveInt]
     actions: Literal["moves", "all"]
@@ -56,7 +61,15 @@ class PolicyConfig(Config):
     files: dict[str, str]
 
 
-def save_policy(policy: Policy, folder: str | Path, *, name: str | None = None, replace: bool = False) -> Path:
+def save_policy(
+    policy: Policy,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    replace: bool = False,
+    uri: str | None = None,
+    license: str = LICENSE,
+) -> Path:
     """Write a policy: whole or not at all.
 
     Args:
@@ -64,11 +77,13 @@ def save_policy(policy: Policy, folder: str | Path, *, name: str | None = None, 
         folder: where; its parents are made.
         name: the policy's name; None: as it is.
         replace: whether a policy that lies there may be replaced.
+        uri, license: of the card, see ``make_card``.
 
     Returns:
         The folder.
 
     Raises:
+        ConfigError: for a name that can't be printed on one line.
         ArtifactError: if the folder is taken, holds something else or cannot be written.
     """
     from safetensors.torch import save_file
@@ -80,7 +95,7 @@ def save_policy(policy: Policy, folder: str | Path, *, name: str | None = None, 
     artifact = policy.artifact
     config = {
         "format_version": FORMAT_VERSION,
-        "name": name or policy.name,
+        "name": check_label(name or policy.name),
         "head": policy.head.config.to_dict(),
         "encoding_shape": list(policy.head.shape),
         "actions": actions,
@@ -95,21 +110,23 @@ def save_policy(policy: Policy, folder: str | Path, *, name: str | None = None, 
     with whole_folder(folder, replace=replace) as temporary:
         save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
         (temporary / METRICS).write_text(to_json(policy.metrics), encoding="utf-8")
-        (temporary / CARD).write_text(make_card(config, plain(policy.metrics)), encoding="utf-8")
+        card = make_card(config, plain(policy.metrics), uri=uri, license=license)
+        (temporary / CARD).write_text(card, encoding="utf-8")
         files = {file: sha256_of(temporary / file) for file in sorted((CARD, METRICS, WEIGHTS))}
         (temporary / CONFIG).write_text(to_json({**config, "files": files}), encoding="utf-8")
     return folder
 
 
 def find_policy(name_or_path: str | Path, distribution_mode: str | None = None) -> Path:
-    """The folder of a policy: a packaged one's, the user's of that name, or a path.
+    """The folder of a policy: a packaged one's, the user's of that name, that of a path, or a URI's copy.
 
     Args:
-        name_or_path: a name, or a folder.
+        name_or_path: a name, a folder, or a URI as in ``zoo.load_artifact``.
         distribution_mode: which packaged policy of the name; None: the one of memory mode, or the only one.
 
     Raises:
         UnknownNameError: if nothing answers to the name or mode.
+        ArtifactError: if the URI can't be opened or holds no policy.
     """
     if distribution_mode is not None and distribution_mode not in DISTRIBUTION_MODES:
         raise unknown_name("distribution_mode", distribution_mode, DISTRIBUTION_MODES)
@@ -122,7 +139,7 @@ def find_policy(name_or_path: str | Path, distribution_mode: str | None = None) 
         if mode not in modes:
             raise ArtifactError(f"no packaged policy {given!r} of distribution_mode {mode!r}; packaged: {modes}")
         return PACKAGED / given / mode
-    path = user_path(name_or_path)
+    path = local_folder(name_or_path, lambda folder: _read(folder).files)
     if isinstance(name_or_path, str) and "/" not in given and not path.exists():
         raise unknown_name("policy", given, [*policy_names(), "<folder of a policy>"])
     return path
@@ -135,8 +152,8 @@ def policy_names() -> list[str]:
 
 
 def is_policy(name_or_path: str | Path) -> bool:
-    """Whether this is the name of a policy, or a folder that holds one."""
-    if isinstance(name_or_path, str) and name_or_path in policy_names():
+    """Whether this is the name of a policy, or a folder that holds one. A URI, which isn't opened, counts as one."""
+    if isinstance(name_or_path, str) and (is_uri(name_or_path) or name_or_path in policy_names()):
         return True
     return (Path(name_or_path).expanduser() / WEIGHTS).is_file()
 
@@ -156,9 +173,10 @@ def load_policy(
     """Open and verify a policy, and find its encoder.
 
     Args:
-        name_or_path: a policy's name or folder.
+        name_or_path: a policy's name, folder or URI.
         distribution_mode: the mode that it must be of; None takes it as it is.
-        encoder: where its encoder lies, if it is not in the zoo. Its weights must be those that the policy needs.
+        encoder: where its encoder lies, if it is neither in the zoo nor in the sub-folder ``encoder`` of the folder or
+            URI. Its weights must be those that the policy needs.
         backend: of the encoder, see ``Policy``.
         device: of the encoder and the head.
 
@@ -178,7 +196,7 @@ def load_policy(
     from heist_encoders.autoencoders.threads import one_thread
 
     path = find_policy(name_or_path, distribution_mode)
-    config = read_config(path, PolicyConfig, {WEIGHTS, METRICS, CARD}, FORMAT_VERSION, "policy", "save_policy")
+    config = _read(path)
     check_files(path, config.files)
     if distribution_mode not in (None, config.distribution_mode):
         raise ArtifactError(
@@ -190,14 +208,14 @@ def load_policy(
         with one_thread():
             head = HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions])
             head.load_state_dict(load_file(path / WEIGHTS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {reason}") from None
     if not isinstance(metrics, Mapping):
         raise ArtifactError(f"{path / METRICS} holds {type(metrics).__name__}, expected figures by name")
     return Policy(
         head,
-        _encoder(config, path, encoder),
+        _encoder(config, f"{name_or_path}/{ENCODER}" if is_uri(name_or_path) else str(path / ENCODER), encoder),
         normalize=config.normalize,
         name=config.name,
         training=config.training,
@@ -207,20 +225,25 @@ def load_policy(
     )
 
 
-def _encoder(config: PolicyConfig, path: Path, given: str | Path | Artifact | None) -> Artifact:
-    """The encoder with the weights that a policy needs."""
+def _read(folder: Path) -> PolicyConfig:
+    return read_config(folder, PolicyConfig, {WEIGHTS, METRICS, CARD}, FORMAT_VERSION, "policy", "save_policy")
+
+
+def _encoder(config: PolicyConfig, place: str, given: str | Path | Artifact | None) -> Artifact:
+    """The encoder with the weights that a policy needs: the one given, one of the zoo, or that at ``place``."""
     wanted = config.encoder
     try:
         if given is None:
-            artifact = find_artifact({"name": wanted.name, "uri": str(path / "encoder"), "sha256": wanted.sha256})
+            artifact = find_artifact({"name": wanted.name, "uri": place, "sha256": wanted.sha256})
         else:
             artifact = find_artifact(given, config.distribution_mode)
     except HeistEncodersError as error:
         if given is not None:
             raise
+        there = f" nor at {place} ({error})" if is_uri(place) else ""
         raise ArtifactError(
             f"policy {config.name!r} needs encoder {wanted.name!r} with weights {wanted.sha256[:12]}..., which is not "
-            "in the zoo of this machine; give its folder (encoder=...)"
+            f"in the zoo of this machine{there}; give its folder (encoder=...)"
         ) from error
     if artifact.sha256 != wanted.sha256:
         raise ArtifactError(
@@ -229,7 +252,7 @@ def _encoder(config: PolicyConfig, path: Path, given: str | Path | Artifact | No
         )
     if tuple(config.encoding_shape) != tuple(artifact.encoding_shape):
         raise ArtifactError(
-            f"{path}: the policy takes encodings {tuple(config.encoding_shape)}, its encoder gives "
+            f"{config.name}: the policy takes encodings {tuple(config.encoding_shape)}, its encoder gives "
             f"{tuple(artifact.encoding_shape)}; save it again"
         )
     return artifact

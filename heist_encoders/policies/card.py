@@ -1,9 +1,12 @@
-"""The card of a policy: what it is, how good it is, how it was made, how to use it. Plain Markdown."""
+"""The card of a policy: what it is, how good it is, how it was made, how to use it. Markdown with YAML metadata."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from heist_encoders.zoo.card import LICENSE, metadata
 
 CLASSES = {
     "A": "encoder trained without labels, policy by reward alone",
@@ -32,18 +35,23 @@ def class_sentence(training: Mapping[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def make_card(
+    config: Mapping[str, Any], metrics: Mapping[str, Any], *, uri: str | None = None, license: str = LICENSE
+) -> str:
     """The text of ``README.md``.
 
     Args:
         config: content of ``config.json`` (without ``files``).
         metrics: content of ``metrics.json``.
+        uri: where others load it from; None: by its name or folder.
+        license: identifier of its licence.
     """
     name, mode = config["name"], config["distribution_mode"]
     head, training = config["head"], config["training"]
     kind = {"planner": "a planning head", "mlp": "an MLP"}[head["kind"]] + (" and an LSTM" if head["lstm"] else "")
     taught = class_sentence(training)
     lines = [
+        *metadata(config, "reinforcement-learning", [head["kind"]], _figures(metrics.get("evaluation")), license),
         f"# {name}",
         "",
         f"A policy for Procgen's {config['game']} ({mode} mode): {kind} on encodings of `{config['encoder']['name']}`.",
@@ -64,12 +72,22 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         "```python",
         "from heist_encoders.policies.artifact import load_policy",
         "",
-        f'policy = load_policy("{name}", distribution_mode="{mode}")  # or this folder',
+        f'policy = load_policy({json.dumps(uri or name)}, distribution_mode="{mode}")  # or this folder',
         "actions = policy.act(frames)  # uint8 (N, 64, 64, 3) -> int64 (N,)",
         "```",
         "",
     ]
     return "\n".join(lines)
+
+
+def _figures(found: Any) -> dict[str, tuple[str, Any]]:
+    """The figures for the metadata, as ``zoo.card.metadata`` takes them."""
+    if not isinstance(found, Mapping) or "return_mean" not in found:
+        return {}
+    return {
+        "mean_reward": ("mean return over whole episodes", found["return_mean"]),
+        "success_rate": ("success rate", found.get("success_rate")),
+    }
 
 
 def _evaluation(found: Any) -> list[str]:

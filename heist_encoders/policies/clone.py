@@ -48,7 +48,7 @@ def clone(
         mode: distribution mode, ``easy``, ``hard`` or ``memory``.
         frames: labelled frames to draw: balanced situations from the training levels, also off the oracle's path.
         samples: rows to learn from in all; None: each frame once. Each frame is encoded once.
-        head: what to train, without memory; None: the planner for spatial encodings, else an MLP.
+        head: what to train, not recurrent; None: the planner for spatial encodings, else an MLP.
         batch_size: rows a step of the optimizer.
         lr: its highest learning rate, see ``fit_head``.
         seed: of the frames, the initial weights and the order.
@@ -63,7 +63,7 @@ def clone(
 
     Raises:
         UnknownNameError, ArtifactError: for an encoder that does not exist (for this mode).
-        ConfigError: for a head with memory, or numbers out of range.
+        ConfigError: for a recurrent head, or values out of range.
     """
     if frames < 1 or (samples is not None and samples < 1):
         raise ConfigError(f"frames = {frames}, samples = {samples}: expected at least 1")

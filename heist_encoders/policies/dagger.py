@@ -3,7 +3,7 @@
 Frames that are drawn one by one show every situation equally often, but a policy that errs in a corridor walks up and
 down in it for the rest of the episode. Here the policy plays, the oracle says at every step what it would do, and the
 policy learns that (Ross et al. 2011, "A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
-Learning"). Episodes have an order, so that a head with a memory learns as well.
+Learning"). Episodes have an order, so that a recurrent head learns as well.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
         encodings: float16 (games, steps, *shape), normalised.
         moves: float32 (games, steps, 9), a distribution over the oracle's moves; zeros where it has none.
         first: bool (games, steps), True on the first frame of an episode.
-        state: of the memory before the first step, two float32 (games, units); None for a head without one.
+        state: of a recurrent head before the first step, two float32 (games, units); None for a head without one.
     """
 
     encodings: NDArray[np.float16]
@@ -47,7 +47,7 @@ class Chunk(NamedTuple):
 
 
 class Trainee:
-    """Plays a policy in many games of the training levels and asks the oracle at every step.
+    """Plays a policy in many games of the training levels and queries the oracle at every step.
 
     Args:
         policy: plays; what it learns meanwhile counts at once.
@@ -106,9 +106,9 @@ class Trainee:
                 part[torch.from_numpy(self._first)] = 0
         logits, _, self._state = head(torch.from_numpy(np.ascontiguousarray(encoded)), self._state)
         actions = choose(logits.numpy(), self._rng)
-        told = choose(np.log(np.maximum(moves, 1e-9)), self._rng)
+        oracle = choose(np.log(np.maximum(moves, 1e-9)), self._rng)
         theirs = (self._rng.random(self._games) < oracle_share) & (moves.sum(axis=1) > 0)
-        actions = np.where(theirs, told, actions)
+        actions = np.where(theirs, oracle, actions)
         self._lengths += 1
         late = self._lengths >= self._max_steps
         self._engine.act(np.where(late, RESET, actions))
@@ -150,12 +150,12 @@ def dagger(
         policy: to begin with, for instance from ``clone``; stays as it is. Its encoder is not trained.
         steps: that all games together are played; the oracle labels each of them.
         games: played at the same time, levels of the training range from their true starts.
-        chunk: steps of each game between two updates, and through which a memory is trained.
+        chunk: steps of each game between two updates, and through which a recurrent head is trained.
         max_steps: an episode that takes longer is left for another level.
         oracle_share: of the steps in which the oracle's move is made at first; it falls to 0 over the first half.
         replay: for each new chunk, so many earlier ones are learned from once more.
         keep: how many earlier chunks are kept for that.
-        batch_size: steps in an update; of a head with a memory, whole chunks of games with as many steps in all.
+        batch_size: steps in an update; of a recurrent head, whole chunks of games with as many steps in all.
         lr: highest learning rate, Adam; it ends at 0 after half a cosine.
         clip: largest norm of the gradient.
         seed: of the levels, the draws and the order.
@@ -166,7 +166,7 @@ def dagger(
         The policy, of class D; its training record counts the labelled steps with those from before.
 
     Raises:
-        ConfigError: for numbers out of range, or a game without an oracle.
+        ConfigError: for values out of range, or a game without an oracle.
     """
     if min(steps, games, chunk, max_steps, keep, batch_size, workers) < 1 or replay < 0 or not 0 <= oracle_share <= 1:
         raise ConfigError(

@@ -12,8 +12,8 @@ import numpy as np
 
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
-from heist_encoders.policies.play import LevelResult, OraclePlayer, Player, RandomPlayer, play_episodes
-from heist_encoders.policies.policy import Policy, PolicyPlayer
+from heist_encoders.policies.play import BatchPolicy, LevelResult, OraclePolicy, RandomPolicy, play_episodes
+from heist_encoders.policies.policy import Policy, PolicyRunner
 
 _NORMAL_95 = 1.959964
 
@@ -23,8 +23,8 @@ class Evaluation:
     """What ``play_levels`` found.
 
     Attributes:
-        player: ``policy``, ``random``, ``oracle``, ...
-        greedy: whether a policy took its most probable actions; None for other players.
+        player: what played: ``policy``, ``random``, ``oracle``, ...
+        greedy: whether a policy took its most probable actions; None for others.
         distribution_mode: of the levels.
         levels: one result a level: seed, number of keys, success, return and length in steps.
         seconds: wall time.
@@ -71,7 +71,7 @@ def _figures(levels: Sequence[LevelResult]) -> dict[str, Any]:
 
 
 def play_levels(
-    policy: Policy | Player | str,
+    policy: Policy | BatchPolicy | str,
     mode: str,
     levels: Sequence[int],
     *,
@@ -83,16 +83,16 @@ def play_levels(
     """Play every level once, a whole episode from its true start.
 
     Args:
-        policy: a policy, a player, ``"random"`` or ``"oracle"``.
+        policy: a policy, a ``BatchPolicy``, ``"random"`` or ``"oracle"``.
         mode: ``easy``, ``hard`` or ``memory``.
         levels: level seeds; ``heist_encoders.constants.EVALUATION_LEVELS`` are never trained on.
         envs: games in a batch.
         greedy: take a policy's most probable actions; else draw from its distribution.
-        seed: of the draws, and of the random player. With the same seed, ``envs`` and levels the result is the same.
+        seed: of the draws, and of the random policy. With the same seed, ``envs`` and levels the result is the same.
         progress: called with the number of levels done and of all.
 
     Raises:
-        UnknownNameError: for a mode or player that does not exist.
+        UnknownNameError: for a mode or policy that does not exist.
         ConfigError: for no level or game, or a policy whose encoder was trained on another mode.
 
     Examples:
@@ -106,7 +106,7 @@ def play_levels(
     if not len(levels) or envs < 1:
         raise ConfigError(f"{len(levels)} levels, envs = {envs}: expected at least one of each")
     options: dict[str, Any] = {"distribution_mode": mode, "game": DEFAULT_GAME}
-    player: Player
+    runner: BatchPolicy
     if isinstance(policy, Policy):
         if policy.distribution_mode != mode:
             raise ConfigError(
@@ -114,18 +114,18 @@ def play_levels(
                 f"mode={policy.distribution_mode!r} or another policy"
             )
         options |= {"game": policy.artifact.game, "use_backgrounds": policy.artifact.use_backgrounds}
-        player = PolicyPlayer(policy, greedy=greedy, seed=seed)
+        runner = PolicyRunner(policy, greedy=greedy, seed=seed)
     elif isinstance(policy, str):
         if policy not in ("random", "oracle"):
-            raise unknown_name("player", policy, ["random", "oracle"])
-        player = RandomPlayer(seed=seed) if policy == "random" else OraclePlayer()
+            raise unknown_name("policy", policy, ["random", "oracle"])
+        runner = RandomPolicy(seed=seed) if policy == "random" else OraclePolicy()
     else:
-        player = policy
+        runner = policy
     started = time.perf_counter()
     seeds = [int(level) for level in levels]
-    results = play_episodes(player, seeds, options, num_games=envs, progress=progress)
+    results = play_episodes(runner, seeds, options, num_games=envs, progress=progress)
     return Evaluation(
-        player=player.name,
+        player=runner.name,
         greedy=greedy if isinstance(policy, Policy) else None,
         distribution_mode=mode,
         levels=tuple(results),

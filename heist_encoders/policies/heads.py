@@ -106,7 +106,7 @@ class HeadPolicy(nn.Module):
         return self.logits(features), self.value(features).squeeze(-1), state
 
     def unroll(self, encodings: Tensor, first: Tensor, state: State) -> Tensor:
-        """Many steps of a head with a memory.
+        """Many steps of a recurrent head.
 
         Args:
             encodings: float32 (B, T, *shape).

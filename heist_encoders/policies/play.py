@@ -1,4 +1,4 @@
-"""Whole episodes: every level of a list once, from its true start to its end, whoever plays.
+"""Whole episodes: every level of a list once, from its true start to its end, whatever policy plays.
 
 RLlib's own evaluation stops at the first K episodes that finish, and in Heist those are the successes: a random policy
 looks perfect at first. Here every listed level counts once, whatever the length of its episode.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import NOOP, NUM_ACTIONS, NUM_MOVES
+from heist_encoders.deprecation import old_names
 from heist_encoders.errors import ConfigError
 from heist_encoders.tasks.registry import task_of
 
@@ -36,14 +37,14 @@ class LevelResult:
     length: int
 
 
-class Turn(NamedTuple):
-    """What a player sees of the games that wait for an action.
+class StepInput(NamedTuple):
+    """What a policy sees of the games that wait for an action.
 
     Attributes:
         games: int (n,), index of each game in the engine.
         frames: uint8 (n, 64, 64, 3).
         rewards: float32 (n,), of the step that led here; meaningless right after a start.
-        engine: the engine that plays them, for players that read its states.
+        engine: the engine that plays them, for policies that read its states.
     """
 
     games: NDArray[np.int64]
@@ -52,7 +53,7 @@ class Turn(NamedTuple):
     engine: Engine
 
 
-class Player(Protocol):
+class BatchPolicy(Protocol):
     """Chooses actions for many games at once."""
 
     name: str
@@ -60,11 +61,11 @@ class Player(Protocol):
     def start(self, games: Sequence[int]) -> None:
         """New episodes have begun in these games: forget what was played there."""
 
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """int (n,): an action for each game of the turn, 0..14."""
+    def act(self, seen: StepInput, /) -> NDArray[np.int64]:
+        """int (n,): an action for each game, 0..14."""
 
 
-class RandomPlayer:
+class RandomPolicy:
     """Uniformly random actions; the same for the same seed."""
 
     name = "random"
@@ -76,13 +77,13 @@ class RandomPlayer:
     def start(self, games: Sequence[int]) -> None:
         """Nothing to forget."""
 
-    def act(self, turn: Turn) -> NDArray[np.int64]:
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
         """Uniform draws."""
-        return self._random.integers(self._num_actions, size=len(turn.games))
+        return self._random.integers(self._num_actions, size=len(seen.games))
 
 
-class OraclePlayer:
-    """The shortest-path player, which reads the game's state: the best that a policy can do.
+class OraclePolicy:
+    """The oracle: shortest paths, read from the game's state. The best that a policy can do.
 
     Plays any game whose task has an oracle.
     """
@@ -95,17 +96,17 @@ class OraclePlayer:
     def start(self, games: Sequence[int]) -> None:
         """Nothing to forget."""
 
-    def act(self, turn: Turn) -> NDArray[np.int64]:
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
         """The next moves of the shortest paths. Raises ConfigError for a game without an oracle."""
-        oracle = self._oracle or task_of(turn.engine.game).oracle()
+        oracle = self._oracle or task_of(seen.engine.game).oracle()
         if oracle is None:
-            raise ConfigError(f"{turn.engine.game} has no oracle; use another player")
+            raise ConfigError(f"{seen.engine.game} has no oracle; use another policy")
         self._oracle = oracle
-        return np.array([oracle.action(turn.engine.get_state(game)) for game in turn.games.tolist()])
+        return np.array([oracle.action(seen.engine.get_state(game)) for game in seen.games.tolist()])
 
 
 def play_episodes(
-    player: Player,
+    policy: BatchPolicy,
     levels: Sequence[int],
     options: Mapping[str, Any],
     *,
@@ -115,7 +116,7 @@ def play_episodes(
     """Play every level once: a batch of games, each of which takes the next level when it has ended one.
 
     Args:
-        player: who plays.
+        policy: what plays.
         levels: level seeds.
         options: ``game``, ``distribution_mode`` and ``use_backgrounds`` of the engine; others are ignored.
         num_games: games in a batch.
@@ -141,7 +142,7 @@ def play_episodes(
                 keys[game] = _num_keys(engine, game)
                 returns[game] = lengths[game] = 0
             if opened:
-                player.start(opened)
+                policy.start(opened)
             before = engine.observe()
             games = np.flatnonzero([level >= 0 and level not in results for level in current])
             actions = np.full(num, NOOP)
@@ -153,7 +154,7 @@ def play_episodes(
                     actions[game] = RESET
                     opened.append(game)
             if len(games):
-                actions[games] = player.act(Turn(games, before.frames[games], before.rewards[games], engine))
+                actions[games] = policy.act(StepInput(games, before.frames[games], before.rewards[games], engine))
             engine.act(actions)
             after = engine.observe()
             returns[games] += after.rewards[games]
@@ -174,3 +175,10 @@ def play_episodes(
 def _num_keys(engine: Engine, game: int) -> int:
     group = task_of(engine.game).level_group(engine, game)
     return -1 if group is None else group
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(
+        __name__,
+        {"Turn": "StepInput", "Player": "BatchPolicy", "RandomPlayer": "RandomPolicy", "OraclePlayer": "OraclePolicy"},
+    )

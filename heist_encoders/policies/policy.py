@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.deprecation import old_names
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.heads import HeadPolicy, State
-from heist_encoders.policies.play import Turn, play_episodes
+from heist_encoders.policies.play import StepInput, play_episodes
 from heist_encoders.zoo.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -117,10 +118,10 @@ class Policy:
             int64 (N,), procgen's actions: 0 to 8, or to 14.
 
         Raises:
-            ConfigError: for a recurrent policy, which needs the episodes: use ``PolicyPlayer``.
+            ConfigError: for a recurrent policy, which needs the order of the steps: use ``PolicyRunner``.
         """
         if self.recurrent:
-            raise ConfigError(f"policy {self.name!r} has a memory: play it with PolicyPlayer(policy)")
+            raise ConfigError(f"policy {self.name!r} is recurrent; run it with PolicyRunner(policy)")
         return choose(self.logits(frames), None if greedy else rng or np.random.default_rng())
 
 
@@ -133,8 +134,8 @@ def choose(logits: NDArray[np.float32], rng: np.random.Generator | None) -> NDAr
     return actions
 
 
-class PolicyPlayer:
-    """Plays a policy in many games at once, and keeps the memory of a recurrent one.
+class PolicyRunner:
+    """Runs a policy in many games at once, and keeps the state of a recurrent one.
 
     Args:
         policy: what to play.
@@ -155,42 +156,42 @@ class PolicyPlayer:
         for game in games:
             self._states.pop(int(game), None)
 
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """int64 (n,): an action for each game of the turn."""
-        games = [int(game) for game in turn.games]
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
+        """int64 (n,): an action for each game."""
+        games = [int(game) for game in seen.games]
         state = None
         if self.policy.recurrent:
             units = self.policy.head.config.lstm
             empty = torch.zeros(units, device=self.policy.device)
             kept = [self._states.get(game, (empty, empty)) for game in games]
             state = torch.stack([h for h, _ in kept]), torch.stack([c for _, c in kept])
-        logits, state = self.policy.step(turn.frames, state)
+        logits, state = self.policy.step(seen.frames, state)
         if state is not None:
             self._states.update({game: (state[0][row], state[1][row]) for row, game in enumerate(games)})
         return choose(logits, self._rng)
 
 
 class Recorder:
-    """A player that keeps the frames that another one sees.
+    """A policy that keeps the frames that another one sees.
 
     Attributes:
         frames: game -> list of uint8 (64, 64, 3), in order.
     """
 
-    def __init__(self, player: PolicyPlayer) -> None:
-        self.name, self.player = player.name, player
+    def __init__(self, runner: PolicyRunner) -> None:
+        self.name, self.runner = runner.name, runner
         self.frames: dict[int, list[NDArray[np.uint8]]] = {}
 
     def start(self, games: Sequence[int]) -> None:
         """New episodes have begun in these games."""
-        self.player.start(games)
+        self.runner.start(games)
         self.frames.update({int(game): [] for game in games})
 
-    def act(self, turn: Turn) -> NDArray[np.int64]:
-        """int64 (n,): the other player's actions."""
-        for game, frame in zip(turn.games.tolist(), turn.frames, strict=True):
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
+        """int64 (n,): the other policy's actions."""
+        for game, frame in zip(seen.games.tolist(), seen.frames, strict=True):
             self.frames[game].append(frame.copy())
-        return self.player.act(turn)
+        return self.runner.act(seen)
 
 
 def solved_game(
@@ -210,7 +211,7 @@ def solved_game(
     """
     if not levels:
         return None
-    recorder = Recorder(PolicyPlayer(policy, seed=seed))
+    recorder = Recorder(PolicyRunner(policy, seed=seed))
     artifact = policy.artifact
     options = {
         "game": artifact.game, "distribution_mode": artifact.distribution_mode,
@@ -220,3 +221,7 @@ def solved_game(
         if result.success and result.length <= max_steps:
             return result.level_seed, np.stack(recorder.frames[game])
     return None
+
+
+if not TYPE_CHECKING:
+    __getattr__ = old_names(__name__, {"PolicyPlayer": "PolicyRunner"})

@@ -1,6 +1,6 @@
 """Encoded Heist for Ray RLlib: registered environments, a preprocessor, a module, PPO and an unbiased evaluation.
 
-Three ways in, which give the policy the same encodings for the same frames:
+Three placements of the encoder, which give the policy the same encodings for the same frames:
 
 * ``placement="env"``: the environment returns encodings. The fastest; frames never leave the env runner.
 * ``placement="preprocessor"``: the environment returns frames, ``EncodeObservations`` (an env-to-module connector)

@@ -19,7 +19,10 @@ import numpy as np
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.envs.options import level_set
 from heist_encoders.errors import ConfigError, HeistEncodersWarning, unknown_name
-from heist_encoders.policies.play import LevelResult, OraclePlayer, Player, RandomPlayer, play_episodes
+from heist_encoders.policies.play import BatchPolicy as Player
+from heist_encoders.policies.play import LevelResult, play_episodes
+from heist_encoders.policies.play import OraclePolicy as OraclePlayer
+from heist_encoders.policies.play import RandomPolicy as RandomPlayer
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.player import RLlibPlayer
 

@@ -14,7 +14,7 @@ from heist_encoders.envs.history import History
 from heist_encoders.envs.options import ACTIONS, EnvConfig
 from heist_encoders.errors import ArtifactError
 from heist_encoders.paths import user_path
-from heist_encoders.policies.play import Turn
+from heist_encoders.policies.play import StepInput as Turn
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.registration import PIXELS, PREFIX

@@ -14,7 +14,7 @@ def check_resources(config: Any) -> None:
         config: an RLlib AlgorithmConfig. The driver itself runs outside of Ray's accounting.
 
     Raises:
-        ResourceError: if there are fewer CPUs or GPUs than asked for: the actors would stay pending for ever.
+        ResourceError: if there are fewer CPUs or GPUs than asked for: the actors would stay pending forever.
     """
     import ray
 

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from heist_encoders.errors import ArtifactError
-from heist_encoders.paths import home
-from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, WEIGHTS, Artifact
+from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, WEIGHTS, Artifact, keep_artifact
 from heist_encoders.zoo.lookup import PACKAGED, add_source, find_artifact
-from heist_encoders.zoo.remote import keep
 
 ACTOR: Final = "heist_encoders.artifacts"
 """Name of the actor, in the namespace of the driver's job."""
@@ -126,7 +124,7 @@ def fetch_shared(reference: Mapping[str, str]) -> Path | None:
             raise ArtifactError(f"the cluster's copy of encoder {reference['name']!r} has no {name}; share it again")
         return bytes(files[name])
 
-    return keep(home() / "cache", files[CONFIG], read, f"the cluster's copy of encoder {reference['name']!r}")
+    return keep_artifact(files[CONFIG], read, f"the cluster's copy of encoder {reference['name']!r}")
 
 
 add_source(fetch_shared)

@@ -55,7 +55,7 @@ class Part(Protocol):
 
 
 class Oracle(Protocol):
-    """A scripted player that reads the game's state."""
+    """A scripted policy that reads the game's state."""
 
     def action(self, blob: bytes) -> int:
         """The next action, 0..14, from what ``Engine.get_state`` returns."""
@@ -143,7 +143,7 @@ class Task(ABC):
         raise DatasetError(f"{self.game} has no sampling strategy 'elements'; use one of: {', '.join(self.strategies)}")
 
     def oracle(self) -> Oracle | None:
-        """A player that solves every level; None if there is none."""
+        """A policy that solves every level; None if there is none."""
         return None
 
     def level_group(self, engine: Engine, index: int) -> int | None:

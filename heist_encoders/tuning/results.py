@@ -25,8 +25,10 @@ ARTIFACT = "artifact"
 TRAINING = "train"
 """Sub-folder of a trial's checkpoint that holds what training needs to go on; absent from a finished trial's."""
 FORMAT_VERSION = 1
+SPREAD = "spread.json"
+"""In a trial's folder: how its metric varies over seeds of the probe (``tuning.spread``)."""
 FIGURES = (
-    "objective", *METRICS, "latent_dimension", "latency_ms", "params",
+    "objective", "std", *METRICS, "latent_dimension", "latency_ms", "params",
     "epoch", "samples", "samples_per_second", "seconds", "probe_share",
 )  # fmt: skip
 """What a trial reports, in the order of the table."""
@@ -41,7 +43,8 @@ class SweepResult:
         table: One row a trial, best objective first: ``rank`` (from 1), ``trial``, ``trial_id``, ``status``
             (``done``, ``stopped`` by the scheduler, ``failed``, ``unfinished``), ``feasible``, ``reason`` (why a
             trial is not feasible, in words, or what it failed with; else empty), the figures of the
-            trial's best checkpoint (``objective``, ``miou``, ...), every searched parameter under its dotted
+            trial's best checkpoint (``objective``, ``miou``, ...; ``std``: standard deviation of the objective over
+            seeds of the probe, of the best trial, if the next is close), every searched parameter under its dotted
             name, ``checkpoint`` (folder relative to ``path``; empty if there is none).
             finished: Whether every trial is done.
         plan: How the sweep was set up (content of ``sweep.json``).
@@ -51,6 +54,24 @@ class SweepResult:
     table: pd.DataFrame
     finished: bool
     plan: dict[str, Any]
+
+    @property
+    def lead(self) -> str:
+        """How far the best trial is ahead of the next within the limits, and whether that says anything, in words.
+
+        Empty if there is no second one, the lead is too large for a doubt, or it was not measured how far seeds of the
+        probe change it.
+        """
+        if not len(self.table):
+            return ""
+        rows = _rows(self.table[self.table["feasible"] & (self.table["checkpoint"] != "")].head(2))
+        if len(rows) < 2 or rows[0]["std"] is None:
+            return ""
+        std = float(rows[0]["std"])
+        ahead = rows[0]["objective"] - rows[1]["objective"]
+        said = f"trial {rows[0]['trial']} is {ahead:.3f} ahead of trial {rows[1]['trial']}"
+        noise = f"the standard deviation over seeds of the probe ({std:.3f})"
+        return f"{said}, beyond {noise}" if ahead > std else f"{said}, within {noise}: either may be the better one"
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -67,6 +88,7 @@ class SweepResult:
             "path": str(self.path),
             "finished": self.finished,
             "best": self.best,
+            "lead": self.lead,
             "trials": _rows(self.table),
         }
 
@@ -162,6 +184,7 @@ def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any]
             break
     else:
         row.update({key: history[-1].get(key) for key in FIGURES})
+    row["std"] = _read_json(folder / SPREAD).get(row["checkpoint"])
     row["feasible"] = bool(history[-1].get("feasible", False))
     row["reason"] = row["reason"] or history[-1].get("reason") or ""
     return row

@@ -19,6 +19,7 @@ from heist_encoders.tuning.plan import existing_sweep, make_plan, place_of
 from heist_encoders.tuning.results import PLAN, SweepResult, load_result
 from heist_encoders.tuning.sampling import nested
 from heist_encoders.tuning.spaces import SearchSpace, load_space, space_of
+from heist_encoders.tuning.spread import with_spread
 
 CHECKPOINTS_KEPT = 3
 MAX_FAILURES = 2
@@ -136,7 +137,7 @@ class _Sweep:
             raise KeyboardInterrupt
         if trials and all(trial.status == "ERROR" for trial in trials):
             raise self._all_failed(trials[0])
-        result = load_result(self.folder, finished=True)
+        result = with_spread(load_result(self.folder, finished=True), self.dataset, self.space.objective)
         result.save()
         if self.progress is not None:
             best = result.best

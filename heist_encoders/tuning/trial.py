@@ -9,11 +9,14 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning.options import METRICS, Objective
 from heist_encoders.tuning.results import ARTIFACT, TRAINING
+
+if TYPE_CHECKING:
+    from heist_encoders.evaluation.probing import ProbeResult
 
 PROBE_BATCH = 64
 """Frames encoded at a time; more would decide how much memory a trial of small batches takes."""
@@ -93,26 +96,11 @@ class Trial:
         self._probe(model, {**_epoch_figures(report), "test_loss": best}, work, complete=False)
 
     def _probe(self, model: Any, figures: dict[str, Any], work: Path | None, *, complete: bool) -> None:
-        from heist_encoders.evaluation.probing import can_probe, probe
+        from heist_encoders.evaluation.probing import can_probe
         from heist_encoders.zoo.artifact import save_artifact
 
         started = time.monotonic()
-        device = next(model.parameters()).device.type
-        frames, read = self.objective.probe_frames, {}
-        # By the test loss there is nothing to read, but the figure that encoders are compared by is worth its seconds.
-        wanted = "miou" if self.objective.metric == "test_loss" else self.objective.metric
-        if can_probe(self.dataset):
-            found = probe(
-                model,
-                self.dataset,
-                train_limit=frames,
-                test_limit=max(256, frames // 2),
-                fast=True,
-                wanted=(wanted,),
-                batch_size=PROBE_BATCH,
-                device=device,
-            )
-            read = found.to_dict()
+        read = read_metric(model, self.dataset, self.objective).to_dict() if can_probe(self.dataset) else {}
         self.probing += time.monotonic() - started
         figures = {**figures, **{name: read[name] or 0.0 for name in READ if name in read and read[name] is not None}}
         out = self.folder / "checkpoint"
@@ -168,6 +156,25 @@ class _Spread:
     def frames(self, split: str) -> Any:
         """uint8 (N, 64, 64, 3) of the train split, whatever ``split``."""
         return self._frames
+
+
+def read_metric(model: Any, dataset: Any, objective: Objective, *, seeds: int = 1) -> ProbeResult:
+    """What probes of ``seeds`` seeds read of the objective's metric from a model's encodings."""
+    from heist_encoders.evaluation.probing import probe
+
+    # By the test loss there is nothing to read, but the figure that encoders are compared by is worth its seconds.
+    wanted = "miou" if objective.metric == "test_loss" else objective.metric
+    return probe(
+        model,
+        dataset,
+        seeds=seeds,
+        train_limit=objective.probe_frames,
+        test_limit=max(256, objective.probe_frames // 2),
+        fast=True,
+        wanted=(wanted,),
+        batch_size=PROBE_BATCH,
+        device=next(model.parameters()).device.type,
+    )
 
 
 def measure_encoder(config: TrainConfig) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import copy
 import functools
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 import numpy as np
 import pydantic
@@ -21,18 +21,21 @@ from numpy.typing import NDArray
 
 from heist_encoders.config import Config
 from heist_encoders.deprecation import warn_of_old_name
-from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import plain, to_json
 from heist_encoders.paths import user_path
-from heist_encoders.zoo.card import make_card
+from heist_encoders.zoo.card import LICENSE, make_card
 from heist_encoders.zoo.files import whole_folder
+from heist_encoders.zoo.names import check_label
+from heist_encoders.zoo.remote import CONFIG as CONFIG
+from heist_encoders.zoo.remote import keep, local_folder
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
 
 FORMAT_VERSION: Final = 1
-CONFIG, WEIGHTS, METRICS, CARD = "config.json", "model.safetensors", "metrics.json", "README.md"
+WEIGHTS, METRICS, CARD = "model.safetensors", "metrics.json", "README.md"
 MEAN_KEY, STD_KEY = "encoding.mean", "encoding.std"
 _STATISTICS_FRAMES = 20_000
 _STATISTICS_BATCH = 64
@@ -43,7 +46,7 @@ class ArtifactConfig(Config):
     """The content of ``config.json``."""
 
     format_version: int
-    name: str
+    name: Annotated[str, pydantic.AfterValidator(check_label)]
     family: str
     params: dict[str, Any]
     encoding_shape: list[pydantic.PositiveInt]
@@ -123,19 +126,20 @@ class Artifact:
             ArtifactError: if the weights do not fit the autoencoder.
             UnknownNameError: if its architecture is not registered in this process.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from heist_encoders.autoencoders.registry import create_autoencoder
         from heist_encoders.autoencoders.threads import one_thread
 
         with one_thread():  # weights that are overwritten anyway must not start threads that a fork would miss
-            model = create_autoencoder(self.architecture, self.params)
-            state = load_file(self.path / WEIGHTS, device="cpu")
-            for key in (MEAN_KEY, STD_KEY):
-                state.pop(key, None)
             try:
+                model = create_autoencoder(self.architecture, self.params)
+                state = load_file(self.path / WEIGHTS, device="cpu")
+                for key in (MEAN_KEY, STD_KEY):
+                    state.pop(key, None)
                 model.load_state_dict(state)
-            except RuntimeError as error:
+            except (RuntimeError, SafetensorError) as error:
                 reason = " ".join(str(error).split())
                 raise ArtifactError(
                     f"the weights in {self.path} are not those of a {self.architecture}: {reason}"
@@ -150,10 +154,15 @@ class Artifact:
 
 @functools.lru_cache(maxsize=64)
 def _statistics(path: Path, sha256: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path / WEIGHTS, framework="np") as file:
-        mean, std = file.get_tensor(MEAN_KEY), file.get_tensor(STD_KEY)
+    try:
+        with safe_open(path / WEIGHTS, framework="np") as file:
+            mean, std = file.get_tensor(MEAN_KEY), file.get_tensor(STD_KEY)
+    except SafetensorError as error:
+        raise ArtifactError(
+            f"{path / WEIGHTS} holds no mean and deviation of the encodings ({error}); save it again with save_artifact"
+        ) from None
     mean.flags.writeable = std.flags.writeable = False
     return mean, std
 
@@ -222,12 +231,14 @@ def save_artifact(
             float32 again when loaded. The encodings' mean and standard deviation are those of the rounded weights.
 
     Raises:
+        ConfigError: for a name that can't be printed on one line.
         ArtifactError: if ``folder`` holds something else or cannot be written.
     """
     import torch
     from safetensors.torch import save_file
     from torch import nn
 
+    check_label(name)
     folder = user_path(folder)
     model: BaseAutoencoder = cast(Any, result if isinstance(result, nn.Module) else result.model)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
@@ -264,12 +275,12 @@ def _tensor(array: NDArray[np.float32]) -> Any:
     return torch.from_numpy(array.copy())
 
 
-def _finish(folder: Path, config: dict[str, Any], metrics: Mapping[str, Any]) -> None:
-    """Write everything but the weights, which lie there already."""
+def _finish(folder: Path, config: dict[str, Any], metrics: Mapping[str, Any], **card: Any) -> None:
+    """Write everything but the weights, which lie there already. ``card`` goes to ``make_card``."""
     metrics = plain(metrics)
     (folder / METRICS).write_text(to_json(metrics), encoding="utf-8")
     weights = sha256_of(folder / WEIGHTS)
-    (folder / CARD).write_text(make_card(config, metrics, weights), encoding="utf-8")
+    (folder / CARD).write_text(make_card(config, metrics, weights, **card), encoding="utf-8")
     files = {name: sha256_of(folder / name) for name in (CARD, METRICS)} | {WEIGHTS: weights}
     (folder / CONFIG).write_text(to_json({**config, "files": dict(sorted(files.items()))}), encoding="utf-8")
 
@@ -282,21 +293,26 @@ def copy_artifact(
     metrics: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     replace: bool = False,
+    uri: str | None = None,
+    license: str = LICENSE,
 ) -> Artifact:
     """Write a copy of ``artifact`` with another name, metrics or provenance; what is None stays as it was.
+
+    Args:
+        uri, license: of the card, see ``make_card``.
 
     Raises:
         ArtifactError: if ``folder`` exists and ``replace`` is False, or cannot be written.
     """
     config = _read_config(artifact.path).to_dict()
     config.pop("files")
-    config["name"] = name or artifact.name
+    config["name"] = check_label(name or artifact.name)
     config["provenance"] = plain({**artifact.provenance, **(provenance or {})})
     with whole_folder(folder, replace=replace) as temporary:
         if folder.resolve() == artifact.path.resolve():  # what lies beside other weights of that name is not of these
             _copy_extras(folder, temporary)
         shutil.copyfile(artifact.path / WEIGHTS, temporary / WEIGHTS)
-        _finish(temporary, config, artifact.metrics if metrics is None else metrics)
+        _finish(temporary, config, artifact.metrics if metrics is None else metrics, uri=uri, license=license)
     return load_artifact(folder)
 
 
@@ -317,10 +333,23 @@ def update_metrics(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
 def load_artifact(path: str | Path) -> Artifact:
     """Open and verify an artifact.
 
+    Args:
+        path: its folder, or a URI (``hf://user/name``, ``file://``, ``s3://``, ``gs://``, whatever pyarrow opens),
+            which is copied into the cache.
+
     Raises:
         ArtifactError: if it is missing, a pickle, or a file of it is missing, truncated or altered.
     """
-    return _open(user_path(path), check=True)
+    return _open(local_folder(path, _listing), check=True)
+
+
+def _listing(folder: Path) -> Mapping[str, str]:
+    return _read_config(folder).files
+
+
+def keep_artifact(config: bytes, read: Callable[[str], bytes], where: str) -> Path:
+    """Copy an artifact into the cache: ``remote.keep`` for encoders."""
+    return keep(config, read, where, _listing)
 
 
 def read_artifact(path: str | Path) -> Artifact:
@@ -354,7 +383,7 @@ def _open(path: Path, *, check: bool) -> Artifact:
         verify(path)
     try:
         metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"cannot read {path / METRICS}: {error}; save the artifact again") from None
     return Artifact(
         path=path.resolve(),
@@ -408,19 +437,19 @@ def read_config(
         raise ArtifactError(f"{path} is no {kind}: {CONFIG} is missing; expected a folder that {writer} wrote")
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{file} is truncated or altered: {error}; copy or save the {kind} again") from None
     found = data.get("format_version") if isinstance(data, dict) else None
     if found != version:
-        raise ArtifactError(f"{file} has format_version {found!r}, expected {version}")
+        raise ArtifactError(f"{file} has format_version {found!r:.40}, expected {version}")
+    listed = data.get("files")
+    if not isinstance(listed, dict) or set(listed) != files:
+        given = sorted(listed)[:5] if isinstance(listed, dict) else type(listed).__name__
+        raise ArtifactError(f"{file} lists the files {given!s:.200}, those of {_a(kind)} are {sorted(files)}")
     try:
-        config = schema.from_dict(data, where=str(file))
-    except ConfigError as error:
-        raise ArtifactError(f"{error}; copy or save the {kind} again") from None
-    listed = set(data["files"])
-    if listed != files:
-        raise ArtifactError(f"{file} lists the files {sorted(listed)}, expected {sorted(files)}")
-    return config
+        return schema.from_dict(data, where=str(file))
+    except HeistEncodersError as error:
+        raise ArtifactError(f"{error!s:.600}; copy or save the {kind} again") from None
 
 
 def _a(noun: str) -> str:

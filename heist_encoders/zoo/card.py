@@ -1,24 +1,73 @@
-"""The card of an artifact: what it is, how good it is, how it was made, how to use it. Plain Markdown."""
+"""The card of an artifact: what it is, how good it is, how it was made, how to use it.
+
+Markdown, headed by the metadata (YAML) that a hub shows and searches.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from heist_encoders.zoo.names import env_id_of
+import yaml
 
+from heist_encoders.zoo.names import PIXELS_ID, architecture_of, env_id_of
+
+LICENSE: Final = "mit"
+"""Identifier of the licence on cards, unless another is named: this package's own."""
 _MAX_FIGURES = 60
 _IDENTITY = ("name", "family", "game", "distribution_mode", "sha256", "dataset_hash", "encoding_shape", "references")
 """Figures of an evaluation that stand elsewhere on the card, or need a report to be read."""
 
 
-def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str) -> str:
+def metadata(
+    config: Mapping[str, Any], pipeline: str, tags: list[str], figures: Mapping[str, tuple[str, Any]], license: str
+) -> list[str]:
+    """The lines of a card's YAML metadata, as hubs read them.
+
+    Args:
+        config: content of ``config.json``, of an encoder or a policy.
+        pipeline: the hub's name of what it does, ``reinforcement-learning`` for example.
+        tags: what to find it by, besides the package, the game and the mode.
+        figures: type of a metric -> its name in words and its value; without a value it is left out.
+        license: its identifier.
+    """
+    game, mode = config["game"], config["distribution_mode"]
+    data: dict[str, Any] = {
+        "library_name": "heist-encoders",
+        "license": license,
+        "pipeline_tag": pipeline,
+        "tags": ["heist-encoders", "reinforcement-learning", "procgen", game, f"{game}-{mode}", *tags],
+    }
+    measured = [
+        {"type": key, "name": name, "value": value} for key, (name, value) in figures.items() if value is not None
+    ]
+    if measured:
+        result = {
+            "task": {"type": pipeline, "name": pipeline.replace("-", " ")},
+            "dataset": {"type": f"procgen-{game}", "name": f"Procgen {game}, {mode} mode"},
+            "metrics": measured,
+        }
+        data["model-index"] = [{"name": config["name"], "results": [result]}]
+    return ["---", yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip(), "---", ""]
+
+
+def make_card(
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    sha256: str,
+    *,
+    uri: str | None = None,
+    license: str = LICENSE,
+) -> str:
     """The text of ``README.md``.
 
     Args:
         config: content of ``config.json`` (without ``files``).
         metrics: content of ``metrics.json``.
         sha256: hexadecimal SHA-256 of the weights.
+        uri: where others load it from; None: by its name or folder.
+        license: identifier of its licence.
     """
     name = config["name"]
     shape = " x ".join(str(size) for size in config["encoding_shape"])
@@ -27,13 +76,24 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
     # An architecture's name alone means its artifact of memory mode.
     option = f', distribution_mode="{mode}"' if name == config["family"] and mode != "memory" else ""
     background = "with" if config["use_backgrounds"] else "without"
+    env_id, env_option = env_id_of(name), option
+    if uri:
+        known = architecture_of(config["family"])
+        option, env_id, env_option = "", env_id_of(known) if known else PIXELS_ID, f', encoder="{uri}"'
+    probes = metrics.get("probes") or {}
+    figures = {
+        "miou": ("mIoU of the semantic map read by a probe", probes.get("miou")),
+        "plan_accuracy": ("plan accuracy of a planning head", probes.get("plan_accuracy")),
+        "f1": ("presence F1 of an MLP probe", probes.get("presence_f1")),
+    }
     lines = [
+        *metadata(config, "image-feature-extraction", ["autoencoder", config["family"]], figures, license),
         f"# {name}",
         "",
         f"An encoder of the architecture `{config['family']}`: frames of Procgen's {config['game']} "
         f"({mode} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
         "",
-        *_kept(metrics.get("probes", {})),
+        *_kept(probes),
         *_table("Figures", _without(metrics), empty="Not evaluated yet: `heist-encoders evaluate`."),
         *_table("Parameters", config["params"], empty="The defaults."),
         *_table("Training", config["training"], empty="Unknown."),
@@ -48,9 +108,9 @@ def make_card(config: Mapping[str, Any], metrics: Mapping[str, Any], sha256: str
         "```python",
         "import gymnasium, heist_encoders",
         "",
-        f'encoder = heist_encoders.load_encoder("{name}"{option})  # or this folder',
+        f"encoder = heist_encoders.load_encoder({json.dumps(uri or name)}{option})  # or this folder",
         f"encodings = encoder.encode(frames)  # uint8 (N, 64, 64, 3) -> float32 (N, {sizes})",
-        f'env = gymnasium.make("heist_encoders:{env_id_of(name)}"{option})',
+        f"env = gymnasium.make({json.dumps('heist_encoders:' + env_id)}{env_option})",
         "```",
         "",
     ]

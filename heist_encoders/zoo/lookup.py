@@ -10,10 +10,10 @@ from typing import Any
 
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
-from heist_encoders.paths import home, user_folders
-from heist_encoders.zoo.artifact import PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
+from heist_encoders.paths import home, is_uri, user_folders
+from heist_encoders.zoo.artifact import CONFIG, PICKLES, Artifact, copy_artifact, load_artifact, read_artifact
 from heist_encoders.zoo.names import architecture_of, architectures, check_name, key_of
-from heist_encoders.zoo.remote import fetch
+from heist_encoders.zoo.remote import cache
 
 PACKAGED = Path(__file__).parent / "packaged"
 _DEFAULT_MODE = "memory"
@@ -38,7 +38,8 @@ def find_artifact(
 
     Args:
         reference: an architecture's name or id (always the packaged artifact), a name of the user's, a path, a URI
-            (``file://``, ``s3://``, ``gs://``, whatever pyarrow opens), an artifact, or an ``Artifact.reference``.
+            (``hf://user/name``, ``file://``, ``s3://``, ``gs://``, whatever pyarrow opens), an artifact, or an
+            ``Artifact.reference``.
         distribution_mode: the mode that the artifact must be of; None takes the architecture's ``memory`` artifact, and
             any other whatever its mode.
 
@@ -82,8 +83,8 @@ def _packaged(family: str, mode: str | None) -> Artifact:
 
 def _find(reference: str | Path) -> Artifact:
     if isinstance(reference, str):
-        if "://" in reference:
-            return load_artifact(fetch(reference, home() / "cache"))
+        if is_uri(reference):
+            return load_artifact(reference)
         users = {key_of(name): path for name, path in user_folders().items()}
         if path := users.get(key_of(reference)):
             return load_artifact(path)
@@ -95,21 +96,29 @@ def _find(reference: str | Path) -> Artifact:
 
 def is_place(reference: str) -> bool:
     """Whether ``find_artifact`` takes ``reference`` for a path on this machine, and for no name or URI."""
-    return not ("://" in reference or architecture_of(reference) or key_of(reference) in map(key_of, user_folders()))
+    return not (is_uri(reference) or architecture_of(reference) or key_of(reference) in map(key_of, user_folders()))
 
 
 def _find_again(reference: Mapping[str, str]) -> Artifact:
-    """Resolve ``Artifact.reference``, maybe on another machine: by place, name, further sources; weights must agree."""
+    """Resolve ``Artifact.reference``, maybe on another machine; weights must agree.
+
+    By place, name, further sources and the cache of copies, in this order.
+
+    A URI comes last, because it may be far away. A name is never taken for one: only who gives a URI downloads.
+    """
     try:
         name, uri, sha256 = reference["name"], reference["uri"], reference["sha256"]
     except KeyError as error:
         raise ArtifactError(f"an encoder's reference needs name, uri and sha256; {error} is missing") from None
-    candidates = [] if "://" not in uri and not Path(uri).exists() else [uri]
-    family = architecture_of(name)
-    candidates += [str(PACKAGED / family / mode) for mode in packaged_modes(family)] if family else [name]
+    candidates = [uri] if not is_uri(uri) and Path(uri).exists() else []
+    architecture = architecture_of(name)
+    if architecture:
+        candidates += [str(PACKAGED / architecture / mode) for mode in packaged_modes(architecture)]
+    elif not is_uri(name):
+        candidates.append(name)
     for candidate in candidates:
         try:
-            artifact = load_artifact(candidate) if family and candidate != uri else _find(candidate)
+            artifact = load_artifact(candidate) if architecture and candidate != uri else _find(candidate)
         except HeistEncodersError:
             continue
         if artifact.sha256 == sha256:
@@ -117,10 +126,25 @@ def _find_again(reference: Mapping[str, str]) -> Artifact:
     for source in _sources:
         if (folder := source(reference)) and (artifact := load_artifact(folder)).sha256 == sha256:
             return artifact
+    if (copy := _in_cache(sha256)) is not None:
+        return copy
+    if is_uri(uri) and (artifact := load_artifact(uri)).sha256 == sha256:
+        return artifact
     raise ArtifactError(
         f"encoder {name!r} with weights {sha256[:12]}... is neither at {uri} nor in the zoo of this machine; "
         "copy it there, or call heist_encoders.rllib.share(encoder) in the driver after ray.init"
     )
+
+
+def _in_cache(sha256: str) -> Artifact | None:
+    """The copy of an artifact from elsewhere that has these weights."""
+    for file in sorted(cache().glob(f"*/{CONFIG}")):
+        try:
+            if read_artifact(file.parent).sha256 == sha256:
+                return load_artifact(file.parent)
+        except HeistEncodersError:
+            continue
+    return None
 
 
 def list_artifacts() -> list[Artifact]:

@@ -56,5 +56,15 @@ def check_name(name: str) -> None:
         )
 
 
+def check_label(name: str) -> str:
+    """``name`` as it is, or a ConfigError unless it can be printed on one line: what an artifact says of itself.
+
+    Artifacts come from others too; a name of theirs must not move a cursor or a file.
+    """
+    if not 0 < len(name) <= 200 or not name.isprintable() or "/" in name or "\\" in name or name.strip(". ") == "":
+        raise ConfigError(f"name {name!r:.80}: expected 1 to 200 printable characters without slashes")
+    return name
+
+
 if not TYPE_CHECKING:
     __getattr__ = old_names(__name__, {"families": "architectures", "family_of": "architecture_of"})

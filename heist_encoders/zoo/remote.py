@@ -1,73 +1,82 @@
-"""Artifacts from elsewhere (a URI, a cluster): copied once into a cache that is addressed by content."""
+"""Artifacts from elsewhere (a URI, a hub, a cluster): copied once into a cache that is addressed by content."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from filelock import FileLock
 
 from heist_encoders.errors import ArtifactError, HeistEncodersError
-from heist_encoders.zoo.artifact import CONFIG, verify
+from heist_encoders.files import sha256_of
+from heist_encoders.paths import home, is_uri, user_path
 from heist_encoders.zoo.files import whole_folder
 
+CONFIG: Final = "config.json"
+"""The file of every artifact that says what it is and lists the SHA-256 of the others."""
 
-def fetch(uri: str, cache: Path) -> Path:
-    """Copy the artifact at ``uri`` to ``cache`` unless the same content lies there whole; return its local folder.
+Listing = Callable[[Path], Mapping[str, str]]
+"""Reads the ``config.json`` in a folder: name -> hexadecimal SHA-256 of the other files.
+
+Raises ArtifactError unless it is that of an artifact of the expected kind, whose files have fixed names: no content
+decides what is read or written."""
+
+
+def local_folder(place: str | Path, listing: Listing) -> Path:
+    """The folder of an artifact on this machine: that of a URI is copied into the cache, a path is as it is."""
+    return fetch(str(place), listing) if is_uri(place) else user_path(place)
+
+
+def fetch(uri: str, listing: Listing) -> Path:
+    """Copy the artifact at ``uri`` to the cache unless the same content lies there whole; return its local folder.
 
     Args:
-        uri: an artifact's folder, as any URI that ``pyarrow.fs.FileSystem.from_uri`` opens.
-        cache: folder of the copies; each is named by the SHA-256 of its ``config.json``, which lists the SHA-256 of
-            the other files.
+        uri: ``hf://user/name`` (see ``zoo.hub``), or an artifact's folder as any URI that
+            ``pyarrow.fs.FileSystem.from_uri`` opens.
+        listing: of the kind of artifact that is expected there.
 
     Raises:
         ArtifactError: if the URI cannot be opened or holds no whole artifact.
+        MissingDependencyError: for a hub without ``huggingface_hub``.
     """
-    from pyarrow import ArrowException
-    from pyarrow.fs import FileSystem
+    from heist_encoders.zoo import hub
 
-    try:
-        filesystem, root = FileSystem.from_uri(uri)
-    except (ArrowException, OSError, ValueError) as error:
-        raise ArtifactError(f"cannot open {uri}: {_line(error)}; expected a URI such as file:///folder") from None
-    config = _read(filesystem, root, CONFIG, uri)
-    return keep(cache, config, lambda name: _read(filesystem, root, name, uri), uri)
+    read = hub.reader(uri) if uri.startswith(hub.SCHEME) else _reader(uri)
+    return keep(read(CONFIG), read, uri, listing)
 
 
-def keep(cache: Path, config: bytes, read: Callable[[str], bytes], where: str) -> Path:
-    """Copy an artifact to ``cache`` unless the same content lies there whole; return its local folder.
+def cache() -> Path:
+    """The folder of the copies; each is named by the SHA-256 of its ``config.json``."""
+    return home() / "cache"
+
+
+def keep(config: bytes, read: Callable[[str], bytes], where: str, listing: Listing) -> Path:
+    """Copy an artifact to the cache unless the same content lies there whole; return its local folder.
 
     Args:
-        cache: see ``fetch``.
         config: content of the artifact's ``config.json``.
         read: gives the content of another file of it.
         where: where it comes from, for errors.
+        listing: of the kind of artifact that is expected there.
 
     Raises:
         ArtifactError: if it is none, a hash does not agree, or the cache cannot be written.
     """
-    folder = cache / hashlib.sha256(config).hexdigest()
-    try:
-        verify(folder)
+    folder = cache() / hashlib.sha256(config).hexdigest()
+    if _is_whole(folder, listing):
         return folder
-    except HeistEncodersError:
-        pass
-    try:
-        hashes = {str(name): str(value) for name, value in json.loads(config)["files"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ArtifactError(f"{where}: {CONFIG} is no artifact's; expected a folder that save_artifact wrote") from None
-    if any(Path(name).name != name for name in hashes):
-        raise ArtifactError(f"{where}: {CONFIG} lists files outside its folder: {list(hashes)}")
-    with _one_at_a_time(cache):
-        with contextlib.suppress(HeistEncodersError):
-            verify(folder)  # another process of this machine was faster
+    with _one_at_a_time(folder.parent):
+        if _is_whole(folder, listing):  # another process of this machine was faster
             return folder
         with whole_folder(folder, replace=True) as temporary:
             (temporary / CONFIG).write_bytes(config)
+            try:
+                hashes = listing(temporary)
+            except ArtifactError as error:
+                raise ArtifactError(str(error).replace(str(temporary), where)) from None
             for name, expected in hashes.items():
                 content = read(name)
                 found = hashlib.sha256(content).hexdigest()
@@ -77,18 +86,40 @@ def keep(cache: Path, config: bytes, read: Callable[[str], bytes], where: str) -
                         f"{expected[:12]}...; save the artifact there again"
                     )
                 (temporary / name).write_bytes(content)
-            verify(temporary)
     return folder
 
 
+def _is_whole(folder: Path, listing: Listing) -> bool:
+    try:
+        return all(sha256_of(folder / name) == expected for name, expected in listing(folder).items())
+    except (HeistEncodersError, OSError):
+        return False
+
+
 @contextlib.contextmanager
-def _one_at_a_time(cache: Path) -> Iterator[None]:
+def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Keep the processes of this machine from replacing what another has just begun to read."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # whole_folder says what is wrong with the folder
-            cache.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(cache / ".lock"))
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(folder / ".lock"))
         yield
+
+
+def _reader(uri: str) -> Callable[[str], bytes]:
+    """Reads the files of a folder by pyarrow."""
+    from pyarrow import ArrowException
+    from pyarrow.fs import FileSystem
+
+    try:
+        filesystem, root = FileSystem.from_uri(uri)
+    except (ArrowException, OSError, ValueError) as error:
+        raise ArtifactError(f"cannot open {uri}: {_line(error)}; expected a URI such as file:///folder") from None
+
+    def read(name: str) -> bytes:
+        return _read(filesystem, root, name, uri)
+
+    return read
 
 
 def _read(filesystem: Any, root: str, name: str, uri: str) -> bytes:

@@ -14,7 +14,8 @@ import pytest
 from heist_encoders.cli.main import main
 
 COMMANDS = (
-    "run", "generate", "verify", "repair", "export", "train", "tune", "evaluate", "report", "promote", "list",
+    "run", "generate", "verify", "repair", "export", "train", "tune", "evaluate", "report", "promote", "push",
+    "list",
     "ppo train", "ppo evaluate", "ppo export", "clone", "play", "bench", "doctor",
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from heist_encoders.cli import output
@@ -182,9 +183,18 @@ def test_bench(cli: Cli, trained: Path) -> None:
 
 def test_ppo(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
     out = tmp_path / "ppo"
-    train = ("ppo", "train", "--encoder", trained, "--out", out, "--num-envs", 4, "--json")
-    assert cli.ok(*train, "--steps", 512).json["env_steps"] >= 512
-    assert cli.ok(*train, "--steps", 1024).json["env_steps"] >= 1024
+    train = ("ppo", "train", "--encoder", trained, "--out", out, "--num-envs", 4, "--final-levels", 2)
+    first = cli.ok(*train, "--steps", 512, "--json")
+    assert first.json["env_steps"] >= 512
+    assert first.json["evaluation"]["num_levels"] == 2
+    assert yaml.safe_load((out / "ppo.yaml").read_text())["final_levels"] == 2
+    assert "num_envs: 4\n" in first.err, "all options are printed"
+    second = cli.ok(*train, "--steps", 1024)
+    assert "going on at iteration 2, after 512 steps" in second.err
+    assert "final return" in second.out
+    assert "95% interval" in second.out
+    assert "return_mean" not in second.err, "RLlib's own mean favours short episodes"
+    assert "nothing is left to train" in cli.ok(*train, "--steps", 1024).err
     assert "another" in cli(*train, "--steps", 1024, "--seed", 4).error
     found = cli.ok("ppo", "evaluate", out, "--levels", 2, "--json").json
     assert found["num_levels"] == 2

@@ -10,21 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from heist_encoders.autoencoders import create_autoencoder
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.evaluation import evaluate as module
 from heist_encoders.evaluation.encoding import TrueState
-from heist_encoders.evaluation.entries import find_evaluations
+from heist_encoders.evaluation.entries import Entry, find_evaluations
+from heist_encoders.evaluation.evaluate import evaluate
 from heist_encoders.evaluation.examples import Examples
-from heist_encoders.evaluation.probing import probe, probe_data
+from heist_encoders.evaluation.probing import ProbeResult, probe, probe_data
 from heist_encoders.evaluation.references import majority, raw_pixels, reference_rows, untrained_encoder
+from heist_encoders.evaluation.sections import all_references
 from heist_encoders.policies.planner import fit_planner
 from heist_encoders.semantic import UNKNOWN, coarsen
 from heist_encoders.tasks.heist.elements import CLASSES, ELEMENTS
 from heist_encoders.tasks.heist.task import HeistTask
 from heist_encoders.tasks.targets import Flags
-from heist_encoders.zoo.artifact import Artifact, load_artifact
+from heist_encoders.zoo.artifact import Artifact, load_artifact, save_artifact
 from tests.evaluation.made import make_artifact
 
 Evaluated = tuple[Artifact, dict[str, Any]]
@@ -159,6 +162,47 @@ def test_references(small_dataset: Any) -> None:
     assert first.figures == again.figures
     wanted = ("subgoal_accuracy",)
     assert raw_pixels(small_dataset, **{**options, "train_limit": 50, "wanted": wanted}).train_samples == 50
+
+
+def test_references_are_measured_as_the_encoder_beside_them(
+    small_dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The untrained encoder has the artifact's sizes; all are probed with the settings of its own probes."""
+    asked: list[tuple[int, dict[str, Any]]] = []
+
+    def measure(encoder: Any, dataset: Any, **settings: Any) -> ProbeResult:
+        dimension = int(np.prod(getattr(encoder, "encoding_shape", (12288,))))
+        asked.append((dimension, settings))
+        seen = min(settings["train_limit"], len(dataset.frames("train")))
+        return ProbeResult(0.5, {}, None, 0, {}, {}, {}, seen, 1, dimension, 0, 1, False, 0.0)
+
+    monkeypatch.setattr("heist_encoders.evaluation.evaluate.probe", measure)
+    monkeypatch.setattr("heist_encoders.evaluation.references.probe", measure)
+    monkeypatch.setattr("heist_encoders.evaluation.references.PIXEL_TRAIN", 100)
+    monkeypatch.setattr("heist_encoders.evaluation.evaluate.speeds", lambda model: {"cpu": {}})
+    model = create_autoencoder("conv_maxpool", {"latent_size": 7})
+    artifact = save_artifact(tmp_path / "a", model, name="a", dataset=small_dataset, training={})
+    options: dict[str, Any] = {"seed": 4, "seeds": 2, "plan_samples": 8, "map_samples": 9, "wanted": ("miou",)}
+    found = evaluate(artifact, small_dataset, references=True, pictures=False, probe_frames=8_000, **options)
+    settings = {**options, "train_limit": 8_000, "device": "cpu"}
+    (own, first), (untrained, second), (pixels, third) = asked
+    assert own == untrained == 7
+    assert first == second == settings
+    assert (pixels, third) == (12288, {**settings, "train_limit": 100, "plan_samples": 0})
+    assert {key: row["name"] for key, row in found["references"].items() if key != "majority"} == {
+        "untrained": "conv_maxpool, untrained", "raw_pixels": "raw pixels, 100 frames",
+    }  # fmt: skip
+
+
+def test_untrained_rows_of_other_sizes_stand_apart() -> None:
+    """Two encoders of an architecture: a row for each untrained one that reads differently."""
+    entries = [
+        Entry(name, "grid", {"references": {"untrained": {"miou": miou}, "majority": {"miou": 0.1}}})
+        for name, miou in (("small", 0.3), ("same", 0.3), ("large", 0.4))
+    ]
+    assert dict(all_references(entries, None)) == {
+        "grid, untrained": {"miou": 0.3}, "large, untrained": {"miou": 0.4}, "majority": {"miou": 0.1},
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("quick_maps")

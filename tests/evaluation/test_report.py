@@ -18,6 +18,7 @@ from heist_encoders.evaluation.report import write_report
 from heist_encoders.evaluation.sections import facts, verdict
 from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo.artifact import Artifact, load_artifact, update_metrics
+from heist_encoders.zoo.lookup import find_artifact
 from tests.evaluation.made import HISTORY, make_artifact
 
 
@@ -211,7 +212,7 @@ def test_verdict() -> None:
 
 def test_packaged_encoders_stand_beside_young_ones(evaluated: tuple[Artifact, dict[str, Any]], tmp_path: Path) -> None:
     rows = {row["name"]: row for row in packaged_rows("easy")}
-    card = json.loads((load_artifact("grid", "easy").path / "metrics.json").read_text(encoding="utf-8"))
+    card = json.loads((find_artifact("grid", "easy").path / "metrics.json").read_text(encoding="utf-8"))
     assert rows["grid (packaged)"]["miou"] == card["probes"]["miou"]
     assert "compact (packaged)" not in rows, "there is none of this mode"
     assert rows["vae_paper (packaged)"]["presence_f1"] > 0.9

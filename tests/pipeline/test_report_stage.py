@@ -28,7 +28,7 @@ def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
     monkeypatch.setattr(stages, "best_winner", lambda job: {"family": "grid", "artifact": "best"})
     job: Any = SimpleNamespace(
         out=tmp_path,
-        options=SimpleNamespace(families=[], seed=3, mode="easy"),
+        options=SimpleNamespace(architectures=[], seed=3, mode="easy"),
         state=SimpleNamespace(result=lambda stage: None),
         progress=SimpleNamespace(count=lambda *args: None),
         dataset=lambda: None,
@@ -36,5 +36,7 @@ def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
     stages.measure(job, {"name": "grid", "artifact": "grid", "sha256": "0"})
     assert stages.make_report(job) == {"path": str(tmp_path / "report.html")}
     seen = given["evaluate"]
-    expected = {key: seen[key] for key in ("seed", "map_samples", "wanted")} | {"train_limit": seen["probe_frames"]}
+    expected = {key: seen[key] for key in ("seed", "seeds", "map_samples", "wanted")} | {
+        "train_limit": seen["probe_frames"]
+    }
     assert given["references"] == expected | {"params": {"grid": {"size": "best"}}}

@@ -9,8 +9,8 @@ from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.policies.evaluate import play_levels
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
 from heist_encoders.policies.planner import PlannerConfig, PlannerPolicy
-from heist_encoders.policies.play import Turn
-from heist_encoders.policies.policy import Policy, PolicyPlayer, choose
+from heist_encoders.policies.play import StepInput
+from heist_encoders.policies.policy import Policy, PolicyRunner, choose
 from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.making import played_frames
 
@@ -53,20 +53,20 @@ def test_without_normalisation_the_head_sees_raw_encodings(artifact: Artifact) -
 def test_memory_is_kept_by_game_and_forgotten_at_a_start(artifact: Artifact) -> None:
     policy = make_policy(artifact, lstm=8)
     frames = played_frames(3)
-    with pytest.raises(ConfigError, match="memory"):
+    with pytest.raises(ConfigError, match="is recurrent"):
         policy.act(frames)
 
-    def seen(player: PolicyPlayer, games: list[int]) -> None:
-        player.act(Turn(np.array(games), frames[games], np.zeros(len(games), np.float32), None))  # type: ignore[arg-type]
+    def seen(player: PolicyRunner, games: list[int]) -> None:
+        player.act(StepInput(np.array(games), frames[games], np.zeros(len(games), np.float32), None))  # type: ignore[arg-type]
 
-    together, apart = PolicyPlayer(policy, greedy=True), PolicyPlayer(policy, greedy=True)
+    together, apart = PolicyRunner(policy, greedy=True), PolicyRunner(policy, greedy=True)
     for _ in range(3):
         seen(together, [0, 1, 2])
         for game in (2, 0, 1):
             seen(apart, [game])
     for game in range(3):
         torch.testing.assert_close(together._states[game], apart._states[game])
-    once = PolicyPlayer(policy, greedy=True)
+    once = PolicyRunner(policy, greedy=True)
     seen(once, [1])
     assert not torch.allclose(once._states[1][0], together._states[1][0])
     together.start([1])

@@ -14,7 +14,7 @@ from ray.rllib.core.columns import Columns
 
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.artifact import load_policy
-from heist_encoders.policies.policy import PolicyPlayer
+from heist_encoders.policies.policy import PolicyRunner
 from heist_encoders.rllib import RLlibPlayer
 from heist_encoders.rllib.export import export_policy, head_of
 from heist_encoders.rllib.heads import head_module_spec
@@ -37,7 +37,7 @@ def test_plays_as_in_rllib(
     assert again.name == policy.name == "mine"
     assert again.normalize
     # Both are torch in float32, but batches and fused kernels differ in the last digits: an action may be a tie.
-    assert np.mean(played_actions(PolicyPlayer(again, greedy=True))[0] == expected[0]) == 1
+    assert np.mean(played_actions(PolicyRunner(again, greedy=True))[0] == expected[0]) == 1
     from_checkpoint = export_policy(path, tmp_path / "second", encoder=image_artifact)
     for name, value in from_checkpoint.head.state_dict().items():
         if not name.startswith("value."):  # the algorithm's local module only plays, so it has no value

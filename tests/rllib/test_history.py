@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from heist_encoders.engine import Engine
-from heist_encoders.policies.play import Turn
+from heist_encoders.policies.play import StepInput
 from heist_encoders.rllib import RLlibPlayer, evaluate_policy
 from heist_encoders.rllib.registration import create_env
 from heist_encoders.zoo.artifact import Artifact
@@ -60,7 +60,7 @@ def test_the_player_sees_what_the_environment_shows(tiny: Tiny, artifact: Artifa
                 chosen = []
                 for _ in range(steps):
                     seen = engine.observe()
-                    chosen.append(player.act(Turn(np.arange(2), seen.frames, seen.rewards, engine)))
+                    chosen.append(player.act(StepInput(np.arange(2), seen.frames, seen.rewards, engine)))
                     shown[placement].append(np.stack([player._episodes[game].get_observations(-1) for game in (0, 1)]))
                     engine.act(chosen[-1])
             actions = np.array(chosen)

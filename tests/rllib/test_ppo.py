@@ -21,7 +21,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from heist_encoders.engine import Engine
 from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
-from heist_encoders.policies.play import Turn
+from heist_encoders.policies.play import StepInput
 from heist_encoders.rllib import RLlibPlayer, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
 from heist_encoders.zoo.artifact import Artifact
@@ -38,7 +38,7 @@ def played_actions(player: Any, steps: int = 20, games: int = 3) -> NDArray[np.i
         player.start(list(range(games)))
         for _ in range(steps):
             seen = engine.observe()
-            chosen.append(player.act(Turn(np.arange(games), seen.frames, seen.rewards, engine)))
+            chosen.append(player.act(StepInput(np.arange(games), seen.frames, seen.rewards, engine)))
             engine.act(chosen[-1])
     return np.array(chosen)
 

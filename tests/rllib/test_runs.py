@@ -83,12 +83,12 @@ def test_loggers_never_see_the_biased_means(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_film_of_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from heist_encoders.evaluation import video
-    from heist_encoders.policies.play import OraclePlayer
+    from heist_encoders.policies.play import OraclePolicy
     from heist_encoders.rllib.player import RLlibPlayer
 
     written: list[tuple[Path, Any]] = []
     monkeypatch.setattr(video, "write_video", lambda path, frames: written.append((path, frames)))
-    monkeypatch.setattr(RLlibPlayer, "from_algorithm", lambda algorithm: OraclePlayer())
+    monkeypatch.setattr(RLlibPlayer, "from_algorithm", lambda algorithm: OraclePolicy())
     options = {"distribution_mode": "easy", "game": "maze"}
     algorithm = SimpleNamespace(config=SimpleNamespace(env_config=options))
     for iteration in (1, 2):

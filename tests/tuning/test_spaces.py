@@ -123,7 +123,7 @@ space:
     assert {config["loss"]["pixel"] for config in configs} == {"mse", "power4"}
 
 
-def test_otherwise_is_the_default_of_the_family(tmp_path: Path) -> None:
+def test_otherwise_is_the_default_of_the_architecture(tmp_path: Path) -> None:
     text = "autoencoder: vae_paper\nspace:\n  loss:\n    pixel: {choice: [mse, power4]}\n"
     text += "    beta: {uniform: [0.1, 0.2], when: {loss.pixel: [mse]}}\n"
     assert load_space(write(tmp_path, text)).parameters["loss.beta"].otherwise == 1e-6

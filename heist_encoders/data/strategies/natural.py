@@ -1,4 +1,4 @@
-"""Frames as a player meets them."""
+"""Frames of games that are played."""
 
 from __future__ import annotations
 

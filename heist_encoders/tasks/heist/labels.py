@@ -31,7 +31,7 @@ LABEL_COLUMNS: dict[str, str] = {
     "num_keys": "int8",  # of the level, 0 to 3
     "num_doors": "int8",  # as many
     STRATUM: "int8",  # index into STRATA; -1 where frames were not drawn by strata
-    "oracle_moves": "int32",  # bit a is set if a shortest-path player may make move a; 0 if unknown
+    "oracle_moves": "int32",  # bit a is set if move a is on a shortest path; 0 if unknown
 }
 
 

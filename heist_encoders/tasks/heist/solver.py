@@ -18,7 +18,7 @@ _KEPT_WAYS = 4096
 def oracle_moves(
     directions: NDArray[np.int8], x: NDArray[np.float32], y: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The moves by which a shortest-path player goes on.
+    """The moves that are on a shortest path.
 
     The way's direction, with a correction towards the corridor's centre line when the agent is off it. The
     correction alone counts too when without it the agent could not enter; the direction alone counts when it could.

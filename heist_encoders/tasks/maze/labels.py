@@ -27,7 +27,7 @@ LABEL_COLUMNS: dict[str, str] = {
         f"cheese_{side}": "int16"
         for side in SIDES  # walls beside it may cover its outermost row and column
     },
-    "oracle_moves": "int32",  # bit a is set if a shortest-path player may make move a
+    "oracle_moves": "int32",  # bit a is set if move a is on a shortest path
     "reward": "float32",  # of the step that led to the frame
 }
 
