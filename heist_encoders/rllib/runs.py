@@ -183,8 +183,11 @@ def train_seeds(options: PPORunOptions, out: Path, listen: Callable[[int, int], 
         while waiting and len(running) < most:
             seed = waiting.pop(0)
             own = PPORunOptions.resolve(options, seed=seed, seeds=())
-            running[remote.remote(own, str(folders[seed]))] = seed
-        done, _ = ray.wait(list(running), timeout=1.0)
+            if state_of(folders[seed]).get("env_steps", 0) >= options.steps:
+                runs[seed] = train_run(own, folders[seed])  # all is there: no process for that
+            else:
+                running[remote.remote(own, str(folders[seed]))] = seed
+        done, _ = ray.wait(list(running), timeout=1.0) if running else ([], [])
         for reference in done:
             runs[running.pop(reference)] = ray.get(reference)
         if listen is not None:

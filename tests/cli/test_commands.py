@@ -205,6 +205,21 @@ def test_ppo(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
     assert "memory" in cli("play", "--encoder", "pixels", "--mode", "easy", *arguments).error
 
 
+def test_ppo_of_several_seeds(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
+    out = tmp_path / "seeds"
+    train = ("ppo", "train", "--encoder", trained, "--out", out, "--num-envs", 4, "--steps", 512, "--seeds", "0,1")
+    made = cli.ok(*train, "--final-levels", 1, "--evaluate-every", 0, "--json").json
+    assert set(made["runs"]) == {"0", "1"}
+    assert all(run["env_steps"] >= 512 for run in made["runs"].values())
+    returns = [run["evaluation"]["return_mean"] for run in made["runs"].values()]
+    assert made["summary"]["return_iqm"] == np.mean(returns), "of two"
+    assert yaml.safe_load((out / "seed-1" / "ppo.yaml").read_text())["seed"] == 1
+    again = cli.ok(*train, "--final-levels", 1, "--evaluate-every", 0)
+    assert "seed 1: 512 steps are trained already" in again.err
+    assert f"interquartile mean of 2 seeds: {np.mean(returns):.2f}" in again.out
+    assert "holds a PPO run of one seed" in cli(*train[:4], "--out", out / "seed-0", "--seeds", "0,1").err
+
+
 def test_ppo_evaluate_references(cli: Cli) -> None:
     oracle = cli.ok("ppo", "evaluate", "oracle", "--mode", "easy", "--levels", 8, "--json").json
     assert oracle["success_rate"] == 1.0
