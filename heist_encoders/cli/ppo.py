@@ -126,7 +126,6 @@ def train(
 
     check_loggers(options.log)
     ppo_config(options=options.ppo)  # what is wrong with the options shows before Ray starts
-    output.note(options.to_yaml().rstrip())
     if options.seeds:
         _train_seeds(options, out, address, json)
     else:
@@ -136,11 +135,16 @@ def train(
 def _train_one(options: PPORunOptions, out: Path, address: str | None, json: bool) -> None:
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.ray_session import quiet_ray
-    from heist_encoders.rllib.runs import state_of, train_run
+    from heist_encoders.rllib.runs import train_run
 
-    _say_where(state_of(out), options.steps, "")
     with quiet_ray(address=address), Reporter([f"PPO on {options.encoder}, {options.steps:,} steps"]) as progress:
         progress.start(0)
+
+        def begun(state: dict[str, Any]) -> None:
+            progress.say(options.to_yaml().rstrip())
+            where = _where(state, options.steps)
+            if where:
+                progress.say(where)
 
         def listen(line: dict[str, Any]) -> None:
             # RLlib's mean return is left out: of the first episodes only the short ones, the successes, have ended.
@@ -153,7 +157,7 @@ def _train_one(options: PPORunOptions, out: Path, address: str | None, json: boo
             if options.final_levels and line["env_steps"] >= options.steps:
                 progress.say(f"final return: playing {options.final_levels} evaluation levels to their end")
 
-        result = train_run(options, out, listen)
+        result = train_run(options, out, listen, begun)
     if json:
         output.print_json(result)
         return
@@ -173,12 +177,16 @@ def _train_seeds(options: PPORunOptions, out: Path, address: str | None, json: b
     from heist_encoders.ray_session import quiet_ray
     from heist_encoders.rllib.runs import rows, seed_folders, state_of, train_seeds
 
-    for seed, folder in seed_folders(options, out).items():
-        _say_where(state_of(folder), options.steps, f"seed {seed}: ")
+    folders = seed_folders(options, out)
     count = len(options.seeds)
     title = f"PPO on {options.encoder}, {count} seeds, {options.steps:,} steps each"
     with quiet_ray(address=address), Reporter([title]) as progress:
         progress.start(0)
+        progress.say(options.to_yaml().rstrip())
+        for seed, folder in folders.items():
+            where = _where(state_of(folder), options.steps)
+            if where:
+                progress.say(f"seed {seed}: {where}")
         result = train_seeds(
             options, out, lambda done, total: progress.count(done, total, f"{done:,} of {total:,} steps")
         )
@@ -201,14 +209,13 @@ def _train_seeds(options: PPORunOptions, out: Path, address: str | None, json: b
     print(text)
 
 
-def _say_where(state: dict[str, Any], steps: int, run: str) -> None:
-    """Say that a run goes on, or is there already."""
-    if not state:
-        return
+def _where(state: dict[str, Any], steps: int) -> str:
+    """Where a run goes on, in words; empty if it begins."""
+    if not state or not state["env_steps"]:
+        return ""
     if state["env_steps"] >= steps:
-        output.note(f"{run}{state['env_steps']:,} steps are trained already; nothing is left to train")
-    else:
-        output.note(f"{run}going on at iteration {state['iteration'] + 1}, after {state['env_steps']:,} steps")
+        return f"{state['env_steps']:,} steps are trained already; nothing is left to train"
+    return f"going on at iteration {state['iteration'] + 1}, after {state['env_steps']:,} steps"
 
 
 def unbiased(figures: dict[str, Any]) -> str:

@@ -21,7 +21,9 @@ RESAMPLES = 2000
 Listener = Callable[[dict[str, Any]], None]
 
 
-def train_run(options: PPORunOptions, out: str | Path, listen: Listener | None = None) -> dict[str, Any]:
+def train_run(
+    options: PPORunOptions, out: str | Path, listen: Listener | None = None, begun: Listener | None = None
+) -> dict[str, Any]:
     """Train, log, film and measure one policy; goes on where it was, and returns at once when all is there.
 
     Besides what ``train_ppo`` writes: ``ppo.yaml`` (all options), ``evaluation.json`` (the final figures), ``videos/``
@@ -31,6 +33,7 @@ def train_run(options: PPORunOptions, out: str | Path, listen: Listener | None =
         options: of the run; its ``seeds`` are ignored.
         out: the run's folder.
         listen: gets each line of the progress.
+        begun: as in ``train_ppo``.
 
     Returns:
         ``out``, ``checkpoint``, ``env_steps``, ``seconds``, ``last`` (the last line, or None) and ``evaluation`` (what
@@ -54,7 +57,7 @@ def train_run(options: PPORunOptions, out: str | Path, listen: Listener | None =
             listen(line)
 
     try:
-        result = train_ppo(config, steps=options.steps, out=folder, callback=after, options=options)
+        result = train_ppo(config, steps=options.steps, out=folder, callback=after, options=options, begun=begun)
     finally:
         if logs is not None:
             logs.close()

@@ -60,6 +60,7 @@ def train_ppo(
     resume: bool = True,
     checkpoint_seconds: float = 60.0,
     options: Config | None = None,
+    begun: Callable[[dict[str, Any]], None] | None = None,
 ) -> PPOResult:
     """Train until ``steps`` environment steps were played.
 
@@ -75,6 +76,7 @@ def train_ppo(
         resume: go on from a checkpoint in ``out``; False refuses a folder that holds a run.
         checkpoint_seconds: time between checkpoints; the last iteration always gets one.
         options: what ``config`` was made of, kept as ``ppo.yaml``.
+        begun: called before anything is built, with the iteration, env_steps and seconds that it goes on from.
 
     Raises:
         ConfigError: if ``out`` cannot be written or holds another run.
@@ -88,6 +90,8 @@ def train_ppo(
         write_atomically(out / OPTIONS, options.to_yaml())
     state: dict[str, Any] = environment_of(last) if last else {"iteration": 0, "env_steps": 0, "seconds": 0.0}
     history = _restore_history(out / PROGRESS, state["iteration"])
+    if begun is not None:
+        begun(state)
     if last and state["env_steps"] >= steps:
         return PPOResult(out, last, state["env_steps"], state["seconds"], history)
 

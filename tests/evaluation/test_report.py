@@ -14,6 +14,7 @@ import pytest
 
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.evaluation.entries import packaged_rows, read_entry
+from heist_encoders.evaluation.markup import number
 from heist_encoders.evaluation.report import write_report
 from heist_encoders.evaluation.sections import facts, verdict
 from heist_encoders.tasks.heist.elements import ELEMENTS
@@ -219,4 +220,4 @@ def test_packaged_encoders_stand_beside_young_ones(evaluated: tuple[Artifact, di
     path = write_report([load_artifact(evaluated[0].path)], tmp_path / "report.html", references=list(rows.values()))
     text = Page(path.read_text(encoding="utf-8")).text
     assert all(name in text for name in rows)
-    assert f"{card['probes']['miou']:.3f}".lstrip("0")[:3] in text
+    assert number(card["probes"]["miou"]) in text
