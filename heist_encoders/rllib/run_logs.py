@@ -45,15 +45,16 @@ class RunLogs:
         names: of ``tensorboard``, ``wandb`` and ``mlflow``.
         folder: of the run; its last parts name it.
         options: the run's options, logged as its configuration.
+        first_step: environment steps of the line that comes next; what TensorBoard holds from there on is void.
 
     Raises:
         MissingDependencyError, ConfigError: as ``check_loggers``.
     """
 
-    def __init__(self, names: Sequence[str], folder: Path, options: Mapping[str, Any]) -> None:
+    def __init__(self, names: Sequence[str], folder: Path, options: Mapping[str, Any], first_step: int = 0) -> None:
         check_loggers(names)
         known = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
-        self._loggers = [known[name](folder, dict(options)) for name in names]
+        self._loggers = [known[name](folder, dict(options), first_step) for name in names]
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Log the figures of an iteration by the environment steps so far, without RLlib's biased means."""
@@ -73,10 +74,10 @@ class RunLogs:
 _Logger = tuple[Callable[[dict[str, float], int], None], Callable[[], None]]
 
 
-def _tensorboard(folder: Path, options: dict[str, Any]) -> _Logger:
+def _tensorboard(folder: Path, options: dict[str, Any], first_step: int) -> _Logger:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-    writer: Any = SummaryWriter(str(folder / "tensorboard"))
+    writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
     def write(figures: dict[str, float], step: int) -> None:
         for name, value in figures.items():
@@ -86,7 +87,7 @@ def _tensorboard(folder: Path, options: dict[str, Any]) -> _Logger:
     return write, writer.close
 
 
-def _wandb(folder: Path, options: dict[str, Any]) -> _Logger:
+def _wandb(folder: Path, options: dict[str, Any], first_step: int) -> _Logger:
     from ray.air.integrations.wandb import setup_wandb
 
     # The same folder is the same run: one that goes on continues it.
@@ -106,7 +107,7 @@ def _wandb(folder: Path, options: dict[str, Any]) -> _Logger:
     return write, run.finish
 
 
-def _mlflow(folder: Path, options: dict[str, Any]) -> _Logger:
+def _mlflow(folder: Path, options: dict[str, Any], first_step: int) -> _Logger:
     from ray.air.integrations.mlflow import setup_mlflow
 
     uri = os.environ.get("MLFLOW_TRACKING_URI")

@@ -51,7 +51,7 @@ def train_run(
     def after(line: dict[str, Any]) -> None:
         nonlocal logs
         if options.log:
-            logs = logs or RunLogs(options.log, folder, options.to_dict())
+            logs = logs or RunLogs(options.log, folder, options.to_dict(), line["env_steps"])
             logs.write(line)
         if listen is not None:
             listen(line)
