@@ -135,7 +135,7 @@ def train(
 def _train_one(options: PPORunOptions, out: Path, address: str | None, json: bool) -> None:
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.ray_session import quiet_ray
-    from heist_encoders.rllib.runs import train_run
+    from heist_encoders.rllib.runs import interval_text, train_run
 
     with quiet_ray(address=address), Reporter([f"PPO on {options.encoder}, {options.steps:,} steps"]) as progress:
         progress.start(0)
@@ -164,9 +164,8 @@ def _train_one(options: PPORunOptions, out: Path, address: str | None, json: boo
     print(f"{result['env_steps']:,} steps in {result['seconds']:.0f} s, checkpoint {result['checkpoint']}")
     if result["evaluation"]:
         figures = result["evaluation"]
-        low, high = figures["return_interval"]
         print(
-            f"final return {figures['return_mean']:.2f}, 95% interval {low:.2f} to {high:.2f}, success "
+            f"final return {figures['return_mean']:.2f}, 95% interval {interval_text(figures)}, success "
             f"{figures['success_rate']:.1%}, on {figures['num_levels']} evaluation levels"
         )
     output.note(f"Next: heist-encoders ppo evaluate {out}")

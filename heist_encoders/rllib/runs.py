@@ -13,6 +13,7 @@ import numpy as np
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import plain
 from heist_encoders.rllib.run_options import PPORunOptions
 from heist_encoders.rllib.training import PROGRESS, RUN, checkpoint_of, environment_of, train_ppo
 
@@ -93,7 +94,7 @@ def _measure(checkpoint: Path, folder: Path, env_steps: int, options: PPORunOpti
         return known
     found = evaluate_policy(str(checkpoint), levels=EVALUATION_LEVELS[: options.final_levels])
     named = Evaluation(found.player, found.greedy, found.distribution_mode, found.levels, found.seconds)
-    figures = {**named.to_dict(), **about}
+    figures: dict[str, Any] = plain({**named.to_dict(), **about})  # of one level, no interval: null
     write_atomically(folder / EVALUATION, json.dumps(figures, indent=2) + "\n")
     return figures
 
@@ -242,19 +243,24 @@ def summarise(returns: Sequence[float]) -> dict[str, Any]:
     return {"return_iqm": float(middle(scores)), "return_interval": interval}
 
 
+def interval_text(figures: Mapping[str, Any]) -> str:
+    """``1.23 to 4.56``, or a dash where one level gives no interval."""
+    low, high = figures["return_interval"]
+    return "-" if low is None else f"{low:.2f} to {high:.2f}"
+
+
 def rows(runs: Mapping[int, Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     """A row for each seed: seed, steps, success rate, return, its 95% interval over episodes."""
     found = []
     for seed, run in runs.items():
         figures = run["evaluation"]
-        low, high = figures["return_interval"]
         found.append(
             (
                 str(seed),
                 run["env_steps"],
                 f"{figures['success_rate']:.1%}",
                 f"{figures['return_mean']:.2f}",
-                f"{low:.2f} to {high:.2f}",
+                interval_text(figures),
             )
         )
     return found

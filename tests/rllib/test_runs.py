@@ -106,3 +106,9 @@ def test_a_folder_of_one_run_is_none_of_several(tmp_path: Path) -> None:
     (tmp_path / "ppo.json").write_text("{}")
     with pytest.raises(ConfigError, match="of one seed"):
         runs.seed_folders(PPORunOptions(seeds=(0, 1)), tmp_path)
+
+
+def test_one_level_has_no_interval() -> None:
+    figures = {"success_rate": 1.0, "return_mean": 10.0, "return_interval": [None, None]}
+    assert runs.rows({3: {"env_steps": 512, "evaluation": figures}}) == [("3", 512, "100.0%", "10.00", "-")]
+    assert runs.interval_text({"return_interval": [1.0, 2.5]}) == "1.00 to 2.50"
