@@ -151,7 +151,7 @@ def test_play_writes_a_gif_of_the_right_size(cli: Cli, trained: Path, tmp_path: 
     played = cli.ok("play", "--encoder", trained, *arguments, "--json").json
     assert played["episodes"][0]["level_seed"] == 7
     with Image.open(path) as image:
-        assert image.size == (256, 128)
+        assert image.size == (256, 128 + 20), "a caption above"
         assert 1 < image.n_frames <= played["frames"] <= 21
     again = cli.ok("play", "--encoder", trained, *arguments, "--json").json
     assert again == played
@@ -161,7 +161,7 @@ def test_play_records_an_mp4(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "random.mp4"
     arguments = ("--policy", "random", "--mode", "easy", "--episodes", 2, "--max-steps", 5, "--out", path)
     out = cli.ok("play", "--encoder", "pixels", *arguments).out
-    assert "256x256" in out
+    assert "256x276" in out, "with a caption"
     assert path.read_bytes()[4:8] == b"ftyp"
 
 
