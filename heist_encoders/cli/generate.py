@@ -12,23 +12,34 @@ from heist_encoders.cli.options import (
     Game,
     JsonFlag,
     Seed,
+    ShowConfig,
     Workers,
     check_balance,
     check_folder,
     check_mode,
     examples,
+    needed,
 )
 from heist_encoders.constants import DEFAULT_GAME
 
 EPILOG = examples(
     "heist-encoders generate --out data/memory --size 20000",
     "heist-encoders generate --out data/easy --size 200000 --mode easy --workers 8",
+    "heist-encoders generate --size 50000 --mode easy --show-config > stream.yaml      (for train --stream)",
     "heist-encoders generate --out data/coinrun --game coinrun --size 10000",
 )
 
 
 def generate(
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where the dataset goes: a folder or a URI.")],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where the dataset goes: a folder or a URI. Needed, but for --show-config.",
+            show_default=False,
+        ),
+    ] = None,
     size: Annotated[int, typer.Option("--size", min=1, help="How many frames, train and test together.")] = 20_000,
     mode: Annotated[
         str | None,
@@ -63,13 +74,14 @@ def generate(
         bool, typer.Option("--backgrounds/--no-backgrounds", help="Draw Procgen's background pictures.")
     ] = False,
     frames_per_level: Annotated[
-        int | None, typer.Option("--frames-per-level", min=1, help="Frames drawn from one level.")
+        int | None, typer.Option("--frames-per-level", min=1, help="Frames drawn from one level. Default: 16.")
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option("--test-fraction", min=0.0, max=0.9, help="Share of the test split.")
+        float | None, typer.Option("--test-fraction", min=0.0, max=0.9, help="Share of the test split. Default: 0.1.")
     ] = None,
     workers: Workers = None,
     address: Address = None,
+    show_config: ShowConfig = False,
     json: JsonFlag = False,
 ) -> None:
     """Generate a dataset of frames, each with exact labels read from the game engine.
@@ -79,11 +91,10 @@ def generate(
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.data.generate import generate as generate_dataset
     from heist_encoders.data.manifest import DatasetSpec
+    from heist_encoders.data.shards import look
+    from heist_encoders.data.storage import Storage
     from heist_encoders.tasks.registry import task_of
 
-    if "://" not in out:
-        check_folder(out)
-    output.set_resume_hint("run the same command again: finished shards are kept")
     task = task_of(game)
     values: dict[str, Any] = {
         "game": game,
@@ -100,6 +111,18 @@ def generate(
     if policy is not None:
         values["policy"] = policy
     spec = DatasetSpec.from_dict(values)
+    if show_config:
+        print(spec.to_yaml(), end="")
+        return
+    out = needed(out, "--out")
+    if "://" not in out:
+        check_folder(out)
+    output.set_resume_hint("run the same command again: finished shards are kept")
+    kept = sum(shard.rows for shard in look(spec, Storage(out)).shards.values())
+    if kept:
+        output.note(
+            f"going on: {kept:,} of {size:,} frames are there" if kept < size else "all frames are there already"
+        )
     with Reporter([f"generate {size:,} frames"]) as progress:
         progress.start(0)
         dataset = generate_dataset(spec, out, workers=workers, address=address, progress=progress.count)

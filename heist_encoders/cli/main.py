@@ -48,7 +48,6 @@ app = typer.Typer(
     "autoencoders on Ray Tune, and the best encoders as environments and preprocessors for RLlib.",
     epilog="Start with 'heist-encoders doctor' (what works here?) and 'heist-encoders run' (the whole chain, "
     "about 12 minutes). Errors are one line and exit status 2; Ctrl-C always leaves a state to go on from.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -31,6 +31,7 @@ def examples(*lines: str) -> str:
 
 
 _Name = TypeVar("_Name", str, str | None)
+_Value = TypeVar("_Value")
 
 
 def check_mode(mode: _Name) -> _Name:
@@ -69,6 +70,17 @@ def check_folder(path: str | Path, option: str = "--out") -> Path:
     except OSError as error:
         raise ConfigError(f"{option} {path}: cannot write in {existing} ({error.strerror}); choose another") from None
     return path
+
+
+def needed(value: _Value | None, option: str) -> _Value:
+    """The value of an option that only ``--show-config`` can do without.
+
+    Raises:
+        ConfigError: if it was not given.
+    """
+    if value is None:
+        raise ConfigError(f"missing option '{option}'; only --show-config does without")
+    return value
 
 
 def check_new_policy(path: Path) -> Path:
@@ -128,3 +140,7 @@ Greedy = Annotated[
     typer.Option("--greedy", help="Take a policy's most probable actions. Default: sample, which solves more levels."),
 ]
 Sample = Annotated[bool, typer.Option("--sample", hidden=True)]
+ShowConfig = Annotated[
+    bool,
+    typer.Option("--show-config", help="Print all options as YAML, with nothing left open, and stop; writes nothing."),
+]

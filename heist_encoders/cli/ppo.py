@@ -10,21 +10,24 @@ import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.options import (
+    Address,
     Greedy,
     JsonFlag,
     Sample,
     Seed,
+    ShowConfig,
     check_folder,
     check_mode,
     check_new_policy,
     examples,
     given_path,
+    needed,
     note_sample,
 )
 from heist_encoders.cli.schema import flags_of
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
-from heist_encoders.rllib.options import PPOOptions
+from heist_encoders.rllib.run_options import PPORunOptions
 
 if TYPE_CHECKING:
     from heist_encoders.policies.evaluate import Evaluation
@@ -42,6 +45,7 @@ TRAIN_EPILOG = examples(
     "heist-encoders ppo train --encoder vae_alex --placement preprocessor --out runs/ppo-connector",
     "heist-encoders ppo train --config ppo.yaml --num-envs 128 --out runs/ppo-128",
     "heist-encoders ppo train --encoder vae_alex --show-config > ppo.yaml",
+    "heist-encoders ppo train --config ppo.yaml --seeds 0,1,2 --evaluate-every 20 --log tensorboard --out runs/three",
     "heist-encoders ppo evaluate runs/ppo --levels 256",
 )
 EVALUATE_EPILOG = examples(
@@ -64,7 +68,10 @@ def _root(context: typer.Context) -> None:
 
 
 @app.command("train", epilog=TRAIN_EPILOG)
-@flags_of(PPOOptions, names={"distribution_mode": "--mode"})
+@flags_of(
+    PPORunOptions,
+    names={"distribution_mode": "--mode", "evaluation_interval": "--evaluate-every --evaluation-interval"},
+)
 def train(
     out: Annotated[
         Path | None,
@@ -72,64 +79,163 @@ def train(
             "--out",
             parser=given_path,
             metavar="DIR",
-            help="Where learning curve and checkpoints go. Needed for training.",
+            help="Where learning curve and checkpoints go. Needed, but for --show-config.",
+            show_default=False,
         ),
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Environment steps in all.")] = 1_000_000,
     config_file: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="YAML file with options; flags on the command line win."),
+        typer.Option(
+            "--config", metavar="FILE", help="YAML file with options; flags on the command line win. Default: none."
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="A,B,...",
+            help="One run for each of these seeds, in OUT/seed-A, ..., and a table with their interquartile mean. "
+            "Default: one run, with --seed.",
+        ),
     ] = None,
     given: Any = None,
     via: Annotated[str | None, typer.Option("--via", hidden=True)] = None,
-    show_config: Annotated[
-        bool, typer.Option("--show-config", help="Print all options as YAML, as --config takes them, and stop.")
-    ] = False,
+    address: Address = None,
+    show_config: ShowConfig = False,
     json: JsonFlag = False,
 ) -> None:
     """Train PPO on an encoded environment. The same command goes on at the last checkpoint, also with more --steps.
 
-    The options are those of 'ppo_config' in Python, and of the file that --config names.
+    All options are printed at the start and kept as OUT/ppo.yaml, which --config reads; 'ppo_config' in Python has the
+    same. What is shown of the policy is measured on whole episodes in levels that no training sees.
     """
     if via is not None:
         output.note("--via is now called --placement; the old name goes with the next version")
         given = {"placement": via, **given}
-    options = PPOOptions.resolve(config_file, **given)
+    if seeds is not None:
+        given = {**given, "seeds": list_of_seeds(seeds)}
+    options = PPORunOptions.resolve(config_file, **given)
     if show_config:
         print(options.to_yaml(), end="")
         return
-    if out is None:
-        raise ConfigError("missing option '--out'; expected a folder for learning curve and checkpoints")
-    check_folder(out)
+    out = check_folder(needed(out, "--out"))
     output.set_resume_hint("run the same command again to go on at the last checkpoint")
 
+    from heist_encoders.rllib import ppo_config
+    from heist_encoders.rllib.run_logs import check_loggers
+
+    check_loggers(options.log)
+    ppo_config(options=options.ppo)  # what is wrong with the options shows before Ray starts
+    if options.seeds:
+        _train_seeds(options, out, address, json)
+    else:
+        _train_one(options, out, address, json)
+
+
+def _train_one(options: PPORunOptions, out: Path, address: str | None, json: bool) -> None:
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.ray_session import quiet_ray
-    from heist_encoders.rllib import ppo_config, train_ppo
+    from heist_encoders.rllib.runs import interval_text, train_run
 
-    config = ppo_config(options=options)
-    with quiet_ray(), Reporter([f"PPO on {options.encoder}, {steps:,} steps"]) as progress:
+    with quiet_ray(address=address), Reporter([f"PPO on {options.encoder}, {options.steps:,} steps"]) as progress:
         progress.start(0)
+
+        def begun(state: dict[str, Any]) -> None:
+            progress.say(options.to_yaml().rstrip())
+            where = _where(state, options.steps)
+            if where:
+                progress.say(where)
 
         def listen(line: dict[str, Any]) -> None:
             # RLlib's mean return is left out: of the first episodes only the short ones, the successes, have ended.
             detail = f"{line['env_steps']:,} steps, {line['steps_per_second']:,.0f} steps/s"
-            progress.count(line["env_steps"], steps, detail)
+            progress.count(line["env_steps"], options.steps, detail)
+            if "evaluation" in line:
+                progress.say(
+                    f"iteration {line['iteration']}, {line['env_steps']:,} steps: {unbiased(line['evaluation'])}"
+                )
+            if options.final_levels and line["env_steps"] >= options.steps:
+                progress.say(f"final return: playing {options.final_levels} evaluation levels to their end")
 
-        result = train_ppo(config, steps=steps, out=out, callback=listen)
+        result = train_run(options, out, listen, begun)
     if json:
-        output.print_json(
-            {
-                "out": result.out,
-                "checkpoint": result.checkpoint,
-                "env_steps": result.env_steps,
-                "seconds": result.seconds,
-                "last": result.history[-1] if result.history else None,
-            }
+        output.print_json(result)
+        return
+    print(f"{result['env_steps']:,} steps in {result['seconds']:.0f} s, checkpoint {result['checkpoint']}")
+    if result["evaluation"]:
+        figures = result["evaluation"]
+        print(
+            f"final return {figures['return_mean']:.2f}, 95% interval {interval_text(figures)}, success "
+            f"{figures['success_rate']:.1%}, on {figures['num_levels']} evaluation levels"
         )
-    else:
-        print(f"{result.env_steps:,} steps in {result.seconds:.0f} s, checkpoint {result.checkpoint}")
-        output.note(f"Next: heist-encoders ppo evaluate {out}")
+    output.note(f"Next: heist-encoders ppo evaluate {out}")
+
+
+def _train_seeds(options: PPORunOptions, out: Path, address: str | None, json: bool) -> None:
+    from heist_encoders.cli.progress import Reporter
+    from heist_encoders.ray_session import quiet_ray
+    from heist_encoders.rllib.runs import rows, seed_folders, state_of, train_seeds
+
+    folders = seed_folders(options, out)
+    count = len(options.seeds)
+    title = f"PPO on {options.encoder}, {count} seeds, {options.steps:,} steps each"
+    with quiet_ray(address=address), Reporter([title]) as progress:
+        progress.start(0)
+        progress.say(options.to_yaml().rstrip())
+        for seed, folder in folders.items():
+            where = _where(state_of(folder), options.steps)
+            if where:
+                progress.say(f"seed {seed}: {where}")
+        result = train_seeds(
+            options, out, lambda done, total: progress.count(done, total, f"{done:,} of {total:,} steps")
+        )
+    if json:
+        output.print_json(result)
+        return
+    summary = result["summary"]
+    if summary is None:
+        print(f"{count} runs in {out}")
+        return
+    output.print_table(
+        ("seed", "steps", "success", "return", "95% interval"),
+        rows(result["runs"]),
+        title=f"{out}: final return by seed",
+    )
+    text = f"interquartile mean of {count} seeds: {summary['return_iqm']:.2f}"
+    if summary["return_interval"]:
+        low, high = summary["return_interval"]
+        text += f", 95% bootstrap interval {low:.2f} to {high:.2f}"
+    print(text)
+
+
+def _where(state: dict[str, Any], steps: int) -> str:
+    """Where a run goes on, in words; empty if it begins."""
+    if not state or not state["env_steps"]:
+        return ""
+    if state["env_steps"] >= steps:
+        return f"{state['env_steps']:,} steps are trained already; nothing is left to train"
+    return f"going on at iteration {state['iteration'] + 1}, after {state['env_steps']:,} steps"
+
+
+def unbiased(figures: dict[str, Any]) -> str:
+    """An evaluation between iterations in words: return with its 95% interval, and success."""
+    text = f"return {figures['mean_return']:.2f}"
+    if "return_stderr" in figures:
+        half = 1.96 * figures["return_stderr"]
+        text += f" (95% interval {figures['mean_return'] - half:.2f} to {figures['mean_return'] + half:.2f})"
+    return f"{text}, success {figures['success_rate']:.1%} on evaluation levels"
+
+
+def list_of_seeds(text: str) -> list[int]:
+    """``0,1,2`` as numbers.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"--seeds {text!r}: expected whole numbers with commas between them, as in 0,1,2")
+    return [int(part) for part in parts]
 
 
 @app.command("evaluate", epilog=EVALUATE_EPILOG)
@@ -144,7 +250,9 @@ def evaluate(
     ] = None,
     policy_option: Annotated[
         str | None,
-        typer.Option("--policy", metavar="POLICY", help="The same; 'best' is the packaged policy of the mode."),
+        typer.Option(
+            "--policy", metavar="POLICY", help="The same; 'best' is the packaged policy of the mode. Default: POLICY."
+        ),
     ] = None,
     levels: Annotated[
         str,
@@ -281,7 +389,12 @@ def export(
         typer.Option("--encoder", metavar="NAME", help="The encoder. Default: the one that the checkpoint names."),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", metavar="MODE", help="Its mode, where there are several of the name.")
+        str | None,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="Its mode, where there are several of the name. Default: that of the training.",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The policy's name. Default: the folder's.")] = None,
     json: JsonFlag = False,

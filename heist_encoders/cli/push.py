@@ -22,13 +22,20 @@ def push(
     repository: Annotated[str, typer.Argument(metavar="USER/NAME", help="The repository; made if there is none.")],
     mode: Annotated[
         str | None,
-        typer.Option("--mode", metavar="MODE", help="Which packaged artifact of that name: its distribution mode."),
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="Which packaged artifact of that name: its distribution mode. Default: memory.",
+        ),
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
     license: Annotated[
         str, typer.Option("--license", metavar="ID", help="The licence on the card, as hubs call it.")
     ] = "mit",
-    message: Annotated[str | None, typer.Option("--message", metavar="TEXT", help="Message of the commit.")] = None,
+    message: Annotated[
+        str | None,
+        typer.Option("--message", metavar="TEXT", help="Message of the commit. Default: its name."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Put an encoder, or a policy with its encoder, on Hugging Face's hub (extra 'hub'; log in with 'hf auth login').

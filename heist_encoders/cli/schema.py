@@ -14,7 +14,7 @@ from heist_encoders.config import Config
 
 
 def flags_of(
-    schema: type[Config], *, names: Mapping[str, str] | None = None, defaults: bool = True
+    schema: type[Config], *, names: Mapping[str, str] | None = None, default: str | None = None
 ) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a command that has a parameter ``given``: it gets a flag for each field of ``schema``.
 
@@ -23,14 +23,18 @@ def flags_of(
 
     Args:
         schema: the configuration.
-        names: field -> flag, where the flag is not the field's name with dashes.
-        defaults: show the fields' defaults in the help; False where something else than the schema sets them.
+        names: field -> flag, where the flag is not the field's name with dashes; several flags, the one to recommend
+            first, stand apart by blanks. A field that is a parameter of the command gets no flag besides.
+        default: what the help says of every default, where something else than the schema sets them.
     """
     named = names or {}
     # A schema's own fields before those of its bases, which are of more general interest.
-    fields = sorted(schema.model_fields, key=lambda name: name not in inspect.get_annotations(schema))
+    all_fields = sorted(schema.model_fields, key=lambda name: name not in inspect.get_annotations(schema))
 
     def decorate(command: Callable[..., Any]) -> Any:
+        written_out = inspect.signature(command).parameters
+        fields = [name for name in all_fields if name not in written_out]
+
         @functools.wraps(command)
         def run(**values: Any) -> Any:
             given = {name: values.pop(name) for name in fields}
@@ -42,7 +46,7 @@ def flags_of(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=_flag(name, schema, named.get(name, "--" + name.replace("_", "-")), defaults),
+                annotation=_flag(name, schema, named.get(name, "--" + name.replace("_", "-")), default),
             )
             for name in fields
         ]
@@ -57,7 +61,7 @@ def flags_of(
     return decorate
 
 
-def _flag(name: str, schema: type[Config], flag: str, defaults: bool) -> Any:
+def _flag(name: str, schema: type[Config], flag: str, said: str | None) -> Any:
     """What typer reads of a field: ``Annotated[int | None, typer.Option("--num-envs", help=...)]``."""
     field = schema.model_fields[name]
     kind = _plain_type(field.annotation)
@@ -65,11 +69,13 @@ def _flag(name: str, schema: type[Config], flag: str, defaults: bool) -> Any:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
     default = field.get_default(call_default_factory=True)
     text = " ".join((field.description or "").split()).replace("``", "'")
-    shown = ("yes" if default else "no") if isinstance(default, bool) else str(default)
+    shown = (
+        ("yes" if default else "no") if isinstance(default, bool) else "none" if default in (None, ()) else str(default)
+    )
     option = typer.Option(
-        flag,
+        *flag.split(),
         help=f"{text[:1].upper()}{text[1:]}.",
-        show_default=shown if defaults and default not in (None, ()) else False,
+        show_default=said or shown,
     )
     return Annotated[kind | None, option]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from heist_encoders.cli import output
-from heist_encoders.cli.options import Address, JsonFlag, check_folder, examples, given_path
+from heist_encoders.cli.options import Address, JsonFlag, ShowConfig, check_folder, examples, given_path, needed
 from heist_encoders.errors import ConfigError
 
 EPILOG = examples(
@@ -16,6 +17,7 @@ EPILOG = examples(
     "heist-encoders train my.yaml --data data/memory --out runs/two --max-seconds 600",
     "heist-encoders train vae_paper --stream data --data data/memory --out runs/three",
     "heist-encoders train runs/one/artifact --data data/memory --out runs/again",
+    "heist-encoders train vae_paper --max-epochs 20 --show-config > my.yaml",
     "heist-encoders evaluate runs/one/artifact --data data/memory",
 )
 
@@ -35,25 +37,30 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="A dataset's folder or URI, as written by 'heist-encoders generate'. With --stream it only tests, and "
-            "may be left out.",
+            help="A dataset's folder or URI, as written by 'heist-encoders generate'. Needed, but for --stream, with "
+            "which it only tests.",
         ),
     ] = None,
-    *,
     out: Annotated[
-        Path,
-        typer.Option("--out", parser=given_path, metavar="DIR", help="Where checkpoints, logs and the artifact go."),
-    ],
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=given_path,
+            metavar="DIR",
+            help="Where checkpoints, logs and the artifact go. Needed, but for --show-config.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The artifact's name. Default: <architecture>-<folder>.")
     ] = None,
-    max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Instead of the config's.")] = None,
+    max_epochs: Annotated[int | None, typer.Option("--max-epochs", min=1, help="Default: the config's.")] = None,
     max_seconds: Annotated[
-        float | None, typer.Option("--max-seconds", min=1, help="Stop after so many seconds.")
+        float | None, typer.Option("--max-seconds", min=1, help="Stop after so many seconds. Default: the config's.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the config's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: the config's.")] = None,
     device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="'auto', 'cpu' or 'cuda', instead of the config's.")
+        str | None, typer.Option("--device", metavar="NAME", help="'auto', 'cpu' or 'cuda'. Default: the config's.")
     ] = None,
     stream: Annotated[
         str | None,
@@ -62,7 +69,7 @@ def train(
             metavar="SPEC",
             help="Train on frames that are drawn while it trains, each seen once: a YAML file with the options of a "
             "dataset (distribution_mode, balance, seed, size: the frames of an epoch, ...), or 'data' for those of "
-            "--data.",
+            "--data. Default: no stream.",
         ),
     ] = None,
     stream_workers: Annotated[
@@ -79,6 +86,7 @@ def train(
         ),
     ] = 1,
     address: Address = None,
+    show_config: ShowConfig = False,
     json: JsonFlag = False,
 ) -> None:
     """Train an autoencoder on a dataset, or on an endless stream of fresh frames.
@@ -87,7 +95,6 @@ def train(
 
     A checkpoint is kept after each epoch: killed half-way, run it again and it goes on from there.
     """
-    check_folder(out)
     output.set_resume_hint("run the same command again to go on at the last finished epoch")
     settings: dict[str, Any] = {
         key: value
@@ -97,6 +104,10 @@ def train(
         if value is not None
     }  # fmt: skip
     loaded, epochs = load_config(config, settings)
+    if show_config:
+        print(loaded.to_yaml(), end="")
+        return
+    out = check_folder(needed(out, "--out"))
 
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.training.train import train as train_autoencoder
@@ -106,7 +117,10 @@ def train(
     with Reporter([f"train {loaded.autoencoder}"], [max_seconds]) as progress:
         progress.start(0)
 
+        hear = going_on(progress.say)
+
         def after_epoch(report: Any) -> bool:
+            hear(report.epoch)
             progress.say(
                 f"epoch {report.epoch + 1}: train {report.train_loss:.5f}, test {report.test_loss:.5f}, "
                 f"mse {report.mse:.5f}, {report.samples:,} frames, {report.samples_per_second:,.0f} frames/s"
@@ -115,6 +129,7 @@ def train(
             return epochs is not None and report.epoch + 1 >= epochs
 
         def within_epoch(state: Any) -> None:
+            hear(state.epoch)
             detail = f"epoch {state.epoch + 1}, {state.samples:,} frames, loss {state.loss:.5f}"
             progress.count(state.seconds, state.seconds + state.seconds_left, detail)
 
@@ -144,6 +159,18 @@ def train(
     else:
         print(f"{artifact.path}: test loss {result.test_loss:.5f} after epoch {result.best_epoch + 1}")
         output.note(f"Next: heist-encoders evaluate {out / 'artifact'} --data {data or 'DIR'}")
+
+
+def going_on(say: Callable[[str], None]) -> Callable[[int], None]:
+    """A listener that is told the epoch (from 0) again and again, and says once that a training goes on."""
+    heard: list[int] = []
+
+    def hear(epoch: int) -> None:
+        if not heard and epoch:
+            say(f"going on at epoch {epoch + 1}")
+        heard[:] = [epoch]
+
+    return hear
 
 
 def train_together(config: Any, dataset: Any, epochs: int | None, workers: int, **options: Any) -> Any:

@@ -117,3 +117,27 @@ def find_evaluations(folder: str | Path) -> list[Path]:
     """Every folder under ``folder`` (itself included) that holds an evaluation, sorted."""
     found = (path.parent for path in user_path(folder).rglob(METRICS) if (path.parent / EXAMPLES).is_file())
     return sorted(found)
+
+
+def packaged_rows(distribution_mode: str) -> list[dict[str, Any]]:
+    """What the packaged encoders of a mode keep, from the figures on their cards: nothing is evaluated.
+
+    Returns:
+        Rows for ``write_report(references=)``, each named ``<architecture> (packaged)``. Cards of version 0.1 have the
+        presence F1 alone.
+    """
+    from heist_encoders.zoo.lookup import PACKAGED, packaged_modes
+    from heist_encoders.zoo.names import architectures
+
+    rows: list[dict[str, Any]] = []
+    for name in architectures():
+        if distribution_mode not in packaged_modes(name):
+            continue
+        metrics = json.loads((PACKAGED / name / distribution_mode / METRICS).read_text(encoding="utf-8"))
+        old = metrics.get("usefulness") or {}
+        probes = metrics.get("probes") or {"presence_f1": old.get("mlp_f1"), "linear_presence_f1": old.get("linear_f1")}
+        size = metrics.get("latent_dimension", metrics.get("encoding_size"))
+        rows.append(
+            {**probes, "name": f"{name} (packaged)", "speed": metrics.get("speed") or {}, "latent_dimension": size}
+        )
+    return rows

@@ -33,7 +33,7 @@ def play_games(
     fps: int = 15,
     greedy: bool = GREEDY,
 ) -> dict[str, Any]:
-    """Play whole episodes, or their first ``max_steps`` steps.
+    """Play whole episodes, or their first ``max_steps`` steps. Each picture says step, return so far and action.
 
     Args:
         encoder: name, path or URI of an artifact; None: that of a policy artifact, else ``vae_paper``.
@@ -58,6 +58,7 @@ def play_games(
     """
     from heist_encoders.envs import make_env
     from heist_encoders.envs.rendering import Window
+    from heist_encoders.evaluation.captions import BAR, captioned
     from heist_encoders.evaluation.video import enlarge, write_video
     from heist_encoders.tasks.registry import task_of
 
@@ -79,12 +80,13 @@ def play_games(
         pictures: list[NDArray[np.uint8]] = []
         results = []
 
-        def show(frame: NDArray[np.uint8]) -> None:
+        def show(frame: NDArray[np.uint8], text: str) -> None:
             picture = frame
             if played.encoder is not None:
                 picture = np.concatenate([frame, played.encoder.reconstruct(frame[None])[0]], axis=1)  # (64, 128, 3)
+            picture = captioned(enlarge(picture, scale), text)
             if window is not None:
-                window.show(enlarge(picture, scale))
+                window.show(picture)
             else:
                 pictures.append(picture)
 
@@ -92,7 +94,7 @@ def play_games(
             results.append(_episode(env, player, int(level) + number, max_steps, show))
         width = 64 * scale * (1 if played.encoder is None else 2)
         if out is not None:
-            write_video(out, enlarge(np.stack(pictures), scale), fps=fps)
+            write_video(out, np.stack(pictures), fps=fps)
         else:
             assert window is not None
             window.close()
@@ -103,26 +105,27 @@ def play_games(
         "out": None if out is None else str(out),
         "frames": len(pictures) or sum(episode["length"] + 1 for episode in results),
         "width": width,
-        "height": 64 * scale,
+        "height": 64 * scale + BAR,
     }
 
 
 def _episode(env: Any, player: BatchPolicy, level: int, max_steps: int, show: Any) -> dict[str, Any]:
+    from heist_encoders.evaluation.captions import caption
     from heist_encoders.policies.play import StepInput
 
     _, info = env.reset(options={"level_seed": level})
     player.start([0])
-    show(info["frame"])
     total, reward, length, terminated, truncated = 0.0, 0.0, 0, False, False
     while length < max_steps and not (terminated or truncated):
         seen = StepInput(
             np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.unwrapped.engine
         )
         action = int(player.act(seen)[0])
+        show(info["frame"], caption(length, total, action))
         _, reward, terminated, truncated, info = env.step(action)
         total += reward
         length += 1
-        show(info["frame"])
+    show(info["frame"], caption(length, total, None))
     return {
         "level_seed": level,
         "return": total,

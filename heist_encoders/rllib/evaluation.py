@@ -163,6 +163,9 @@ def evaluation_function(
         "episode_len_mean": found.mean_length,
         "num_episodes": len(found.levels),
     }
+    returns = [level.episode_return for level in found.levels]
+    if len(returns) > 1:
+        figures["return_stderr"] = float(np.std(returns, ddof=1)) / math.sqrt(len(returns))
     # What RLlib reports under result["evaluation"] is read from its metrics, and of them only from what was merged.
     logger = MetricsLogger()
     _log(logger, figures, ())

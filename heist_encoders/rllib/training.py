@@ -13,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.paths import user_path
 
 PROGRESS = "progress.jsonl"
 RUN = "ppo.json"
+OPTIONS = "ppo.yaml"
 CHECKPOINTS = "checkpoints"
 ENVIRONMENT = "heist_encoders.json"
 """Beside RLlib's files in a checkpoint: the environment, and how far the run had come."""
@@ -57,6 +59,8 @@ def train_ppo(
     callback: Callable[[dict[str, Any]], bool | None] | None = None,
     resume: bool = True,
     checkpoint_seconds: float = 60.0,
+    options: Config | None = None,
+    begun: Callable[[dict[str, Any]], None] | None = None,
 ) -> PPOResult:
     """Train until ``steps`` environment steps were played.
 
@@ -71,6 +75,8 @@ def train_ppo(
         callback: gets each new line of the history; returns True to stop.
         resume: go on from a checkpoint in ``out``; False refuses a folder that holds a run.
         checkpoint_seconds: time between checkpoints; the last iteration always gets one.
+        options: what ``config`` was made of, kept as ``ppo.yaml``.
+        begun: called before anything is built, with the iteration, env_steps and seconds that it goes on from.
 
     Raises:
         ConfigError: if ``out`` cannot be written or holds another run.
@@ -80,8 +86,12 @@ def train_ppo(
     if steps < 1:
         raise ConfigError(f"steps = {steps}: expected at least 1")
     last = _open_run(out, _identity(config), resume)
+    if options is not None:
+        write_atomically(out / OPTIONS, options.to_yaml())
     state: dict[str, Any] = environment_of(last) if last else {"iteration": 0, "env_steps": 0, "seconds": 0.0}
     history = _restore_history(out / PROGRESS, state["iteration"])
+    if begun is not None:
+        begun(state)
     if last and state["env_steps"] >= steps:
         return PPOResult(out, last, state["env_steps"], state["seconds"], history)
 
@@ -210,7 +220,8 @@ def _line(result: dict[str, Any], iteration: int, before: int, seconds: float, e
     }
     evaluation = result.get("evaluation") or {}
     if "success_rate" in evaluation:
-        line["evaluation"] = {key: evaluation[key] for key in ("success_rate", "mean_return", "mean_length")}
+        names = ("success_rate", "mean_return", "mean_length", "return_stderr", "num_levels")
+        line["evaluation"] = {name: evaluation[name] for name in names if name in evaluation}
     return line
 
 

@@ -34,6 +34,11 @@ class Sampled:
     when: Mapping[str, tuple[Any, ...]]
     otherwise: Any = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a YAML file: what ``parse_sampled`` reads. Not for the kind ``tune``."""
+        conditions = {key: list(values) for key, values in self.when.items()}
+        return {self.kind: list(self.args), **({"when": conditions, "otherwise": self.otherwise} if conditions else {})}
+
     def extremes(self) -> tuple[Any, ...]:
         """The values that decide whether the whole range is allowed: its ends, or every choice."""
         if self.kind in ("choice", "grid"):

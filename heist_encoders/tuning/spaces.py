@@ -26,6 +26,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from heist_encoders.config import Config, read_yaml
 from heist_encoders.errors import ConfigError, DatasetError, nearest, unknown_name
 from heist_encoders.paths import user_path
@@ -61,6 +63,20 @@ class SearchSpace:
     objective: Objective = field(default_factory=Objective)
     sweep: SweepOptions = field(default_factory=SweepOptions)
     start: tuple[Mapping[str, Any], ...] = ()
+
+    def to_yaml(self) -> str:
+        """The space with all that its preset fills in, as a YAML file that ``load_space`` reads."""
+        values = {
+            key: value.to_dict() if isinstance(value, Sampled) else value for key, value in self.parameters.items()
+        }
+        data = {
+            "autoencoder": self.autoencoder,
+            "space": sampling.nested(values),
+            "start": [dict(point) for point in self.start],
+            "objective": self.objective.to_dict(),
+            "sweep": self.sweep.to_dict(),
+        }
+        return yaml.safe_dump(data, sort_keys=False)
 
     def param_space(self) -> dict[str, Any]:
         """The space for ``tune.run(config=...)`` or ``tune.Tuner(param_space=...)``; add ``dataset`` (a path)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from heist_encoders.cli import output
@@ -150,7 +151,7 @@ def test_play_writes_a_gif_of_the_right_size(cli: Cli, trained: Path, tmp_path: 
     played = cli.ok("play", "--encoder", trained, *arguments, "--json").json
     assert played["episodes"][0]["level_seed"] == 7
     with Image.open(path) as image:
-        assert image.size == (256, 128)
+        assert image.size == (256, 128 + 20), "a caption above"
         assert 1 < image.n_frames <= played["frames"] <= 21
     again = cli.ok("play", "--encoder", trained, *arguments, "--json").json
     assert again == played
@@ -160,7 +161,7 @@ def test_play_records_an_mp4(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "random.mp4"
     arguments = ("--policy", "random", "--mode", "easy", "--episodes", 2, "--max-steps", 5, "--out", path)
     out = cli.ok("play", "--encoder", "pixels", *arguments).out
-    assert "256x256" in out
+    assert "256x276" in out, "with a caption"
     assert path.read_bytes()[4:8] == b"ftyp"
 
 
@@ -182,9 +183,18 @@ def test_bench(cli: Cli, trained: Path) -> None:
 
 def test_ppo(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
     out = tmp_path / "ppo"
-    train = ("ppo", "train", "--encoder", trained, "--out", out, "--num-envs", 4, "--json")
-    assert cli.ok(*train, "--steps", 512).json["env_steps"] >= 512
-    assert cli.ok(*train, "--steps", 1024).json["env_steps"] >= 1024
+    train = ("ppo", "train", "--encoder", trained, "--out", out, "--num-envs", 4, "--final-levels", 2)
+    first = cli.ok(*train, "--steps", 512, "--json")
+    assert first.json["env_steps"] >= 512
+    assert first.json["evaluation"]["num_levels"] == 2
+    assert yaml.safe_load((out / "ppo.yaml").read_text())["final_levels"] == 2
+    assert "num_envs: 4\n" in first.err, "all options are printed"
+    second = cli.ok(*train, "--steps", 1024)
+    assert "going on at iteration 2, after 5" in second.err
+    assert "final return" in second.out
+    assert "95% interval" in second.out
+    assert "return_mean" not in second.err, "RLlib's own mean favours short episodes"
+    assert "nothing is left to train" in cli.ok(*train, "--steps", 1024).err
     assert "another" in cli(*train, "--steps", 1024, "--seed", 4).error
     found = cli.ok("ppo", "evaluate", out, "--levels", 2, "--json").json
     assert found["num_levels"] == 2
@@ -193,6 +203,22 @@ def test_ppo(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
     arguments = ("--policy", out, "--max-steps", 5, "--out", path, "--json")
     assert cli.ok("play", "--encoder", trained, *arguments).json["width"] == 512
     assert "memory" in cli("play", "--encoder", "pixels", "--mode", "easy", *arguments).error
+
+
+def test_ppo_of_several_seeds(cli: Cli, trained: Path, tmp_path: Path, ray_local: None) -> None:
+    out = tmp_path / "seeds"
+    train = ("ppo", "train", "--encoder", trained, "--out", out, "--num-envs", 4, "--steps", 512, "--seeds", "0,1")
+    made = cli.ok(*train, "--final-levels", 1, "--evaluate-every", 0, "--json").json
+    assert set(made["runs"]) == {"0", "1"}
+    assert all(run["env_steps"] >= 512 for run in made["runs"].values())
+    returns = [run["evaluation"]["return_mean"] for run in made["runs"].values()]
+    assert made["summary"]["return_iqm"] == np.mean(returns), "of two"
+    assert yaml.safe_load((out / "seed-1" / "ppo.yaml").read_text())["seed"] == 1
+    again = cli.ok(*train, "--final-levels", 1, "--evaluate-every", 0)
+    assert "seed 1: 5" in again.err
+    assert "steps are trained already" in again.err
+    assert f"interquartile mean of 2 seeds: {np.mean(returns):.2f}" in again.out
+    assert "holds a PPO run of one seed" in cli(*train[:4], "--out", out / "seed-0", "--seeds", "0,1").err
 
 
 def test_ppo_evaluate_references(cli: Cli) -> None:

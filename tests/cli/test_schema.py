@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from heist_encoders.rllib.options import PPOOptions
+from heist_encoders.rllib.run_options import PPORunOptions
 from tests.cli.helpers import Cli
 
 
@@ -19,14 +19,14 @@ def test_all_options_are_shown_and_nothing_is_written(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shown(cli, "--out", tmp_path / "ppo") == PPOOptions().to_dict()
+    assert shown(cli, "--out", tmp_path / "ppo") == PPORunOptions().to_dict()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_option_has_a_flag(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "250")
     out = cli.ok("ppo", "train", "--help").out
-    for name in PPOOptions.model_fields:
+    for name in PPORunOptions.model_fields:
         flag = "--mode" if name == "distribution_mode" else "--" + name.replace("_", "-")
         assert flag in out
     assert "--via" not in out
@@ -37,7 +37,7 @@ def test_flags_win_over_the_file(cli: Cli, tmp_path: Path) -> None:
     path.write_text("encoder: vae_alex\nlstm: true\nnum_envs: 8\nthreads: null\n")
     options = shown(cli, "--config", path, "--num-envs", 16, "--no-lstm", "--mode", "easy", "--fine-tune", 0.5,
                     "--placement", "module")  # fmt: skip
-    assert options == PPOOptions(
+    assert options == PPORunOptions(
         encoder="vae_alex", lstm=False, num_envs=16, threads=None, distribution_mode="easy", fine_tune=0.5,
         placement="module",
     ).to_dict()  # fmt: skip

@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 
 from heist_encoders.errors import ArtifactError, ConfigError
-from heist_encoders.evaluation.entries import read_entry
+from heist_encoders.evaluation.entries import packaged_rows, read_entry
+from heist_encoders.evaluation.markup import number
 from heist_encoders.evaluation.report import write_report
 from heist_encoders.evaluation.sections import facts, verdict
 from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo.artifact import Artifact, load_artifact, update_metrics
+from heist_encoders.zoo.lookup import find_artifact
 from tests.evaluation.made import HISTORY, make_artifact
 
 
@@ -207,3 +209,15 @@ def test_verdict() -> None:
         "Half read": ["red key (0.89)", "blue door (0.50)"],
         "Missed": ["green door (0.49)", "exit (0.00)"],
     }
+
+
+def test_packaged_encoders_stand_beside_young_ones(evaluated: tuple[Artifact, dict[str, Any]], tmp_path: Path) -> None:
+    rows = {row["name"]: row for row in packaged_rows("easy")}
+    card = json.loads((find_artifact("grid", "easy").path / "metrics.json").read_text(encoding="utf-8"))
+    assert rows["grid (packaged)"]["miou"] == card["probes"]["miou"]
+    assert "compact (packaged)" not in rows, "there is none of this mode"
+    assert rows["vae_paper (packaged)"]["presence_f1"] > 0.9
+    path = write_report([load_artifact(evaluated[0].path)], tmp_path / "report.html", references=list(rows.values()))
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert all(name in text for name in rows)
+    assert number(card["probes"]["miou"]) in text

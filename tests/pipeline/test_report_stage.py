@@ -28,7 +28,7 @@ def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
     monkeypatch.setattr(stages, "best_winner", lambda job: {"family": "grid", "artifact": "best"})
     job: Any = SimpleNamespace(
         out=tmp_path,
-        options=SimpleNamespace(architectures=[], seed=3),
+        options=SimpleNamespace(architectures=[], seed=3, mode="easy"),
         state=SimpleNamespace(result=lambda stage: None),
         progress=SimpleNamespace(count=lambda *args: None),
         dataset=lambda: None,
