@@ -63,7 +63,7 @@ def test_reports(whole: Reports) -> None:
     assert [figures["epoch"] for figures in whole.figures] == [1, 2, 4]
     assert [figures["complete"] for figures in whole.figures] == [False, False, True]
     for i, figures in enumerate(whole.figures):
-        assert set(FIGURES) - set(METRICS) | {"miou", "test_loss"} <= set(figures)
+        assert set(FIGURES) - set(METRICS) - {"std"} | {"miou", "test_loss"} <= set(figures)
         assert 0 < figures["miou"] == figures["objective"] < 1
         assert set(artifact_of(whole, i).metrics["trial"]["iou"]) == set(CLASSES)
         assert 0 < figures["probe_share"] < 1
