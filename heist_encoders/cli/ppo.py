@@ -331,7 +331,7 @@ def _play(
     from heist_encoders.errors import unknown_name
     from heist_encoders.policies.artifact import is_policy, load_policy, policy_names
     from heist_encoders.policies.card import class_sentence
-    from heist_encoders.policies.evaluate import Evaluation, play_levels
+    from heist_encoders.policies.evaluate import play_levels
 
     fixed = policy in ("random", "oracle")
     if not fixed and is_policy(policy):
@@ -345,8 +345,7 @@ def _play(
     from heist_encoders.rllib import evaluate_policy
 
     options = {} if mode is None else {"distribution_mode": mode}
-    found = evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress)
-    return Evaluation(found.player, found.greedy, found.distribution_mode, found.levels, found.seconds), ""
+    return evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress), ""
 
 
 def _old_names(figures: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from heist_encoders.constants import TRAIN_LEVELS
+from heist_encoders.constants import NUM_MOVES, TRAIN_LEVELS
 from heist_encoders.engine import RESET, Engine
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.heads import HeadPolicy, State
@@ -35,7 +35,7 @@ class Chunk(NamedTuple):
 
     Attributes:
         encodings: float16 (games, steps, *shape), normalised.
-        moves: float32 (games, steps, 9), a distribution over the oracle's moves; zeros where it has none.
+        moves: float32 (games, steps, actions), a distribution over the oracle's moves; zeros where it has none.
         first: bool (games, steps), True on the first frame of an episode.
         state: of a recurrent head before the first step, two float32 (games, units); None for a head without one.
     """
@@ -71,7 +71,7 @@ class Trainee:
             use_backgrounds=artifact.use_backgrounds,
         )  # fmt: skip
         self._engine.load_levels(self._levels(games).tolist())
-        self._first = np.ones(games, np.bool_)
+        self._seen = self._engine.observe()
         self._lengths = np.zeros(games, np.int64)
         self._state = policy.head.initial_state(games)
         self.episodes, self.solved = 0, 0
@@ -85,16 +85,16 @@ class Trainee:
         before = self._state and (self._state[0].clone(), self._state[1].clone())
         encodings: list[NDArray[np.float16]] = []
         firsts = np.empty((self._games, steps), np.bool_)
-        moves = np.empty((self._games, steps, self._policy.head.num_actions), np.float32)
+        moves = np.zeros((self._games, steps, self._policy.head.num_actions), np.float32)
         for step in range(steps):
-            firsts[:, step] = self._first
-            for game in np.flatnonzero(self._first).tolist():
+            seen = self._seen
+            firsts[:, step] = seen.first
+            for game in np.flatnonzero(seen.first).tolist():
                 self._engine.queue_level(game, int(self._levels(1)[0]))
-            seen = self._engine.observe()
             encoded = self._policy.encode(seen.frames)
             encodings.append(encoded.astype(np.float16))
             labels = self._task.label(self._engine, rows, seen.rewards)["oracle_moves"].astype(np.int64)
-            moves[:, step] = move_distribution(labels)[:, : moves.shape[2]]
+            moves[:, step, :NUM_MOVES] = move_distribution(labels)
             self._step(encoded, moves[:, step], oracle_share)
         return Chunk(np.stack(encodings, axis=1), moves, firsts, before)
 
@@ -103,7 +103,7 @@ class Trainee:
         head = self._policy.head
         if self._state is not None:
             for part in self._state:
-                part[torch.from_numpy(self._first)] = 0
+                part[torch.from_numpy(self._seen.first)] = 0
         logits, _, self._state = head(torch.from_numpy(np.ascontiguousarray(encoded)), self._state)
         actions = choose(logits.numpy(), self._rng)
         oracle = choose(np.log(np.maximum(moves, 1e-9)), self._rng)
@@ -112,8 +112,7 @@ class Trainee:
         self._lengths += 1
         late = self._lengths >= self._max_steps
         self._engine.act(np.where(late, RESET, actions))
-        after = self._engine.observe()
-        self._first = after.first
+        self._seen = after = self._engine.observe()
         self.episodes += int(after.first.sum())
         self.solved += int((after.level_completes & after.first & ~late).sum())
         self._lengths[after.first] = 0

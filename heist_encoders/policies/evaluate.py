@@ -20,7 +20,7 @@ _NORMAL_95 = 1.959964
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What ``play_levels`` found.
+    """What ``play_levels`` and RLlib's ``evaluate_policy`` found.
 
     Attributes:
         player: what played: ``policy``, ``random``, ``oracle``, ...
@@ -35,6 +35,29 @@ class Evaluation:
     distribution_mode: str
     levels: tuple[LevelResult, ...]
     seconds: float
+
+    @property
+    def success_rate(self) -> float:
+        """Share of the levels whose exit was reached, 0 to 1."""
+        return float(np.mean([level.success for level in self.levels]))
+
+    @property
+    def return_mean(self) -> float:
+        """Mean return of an episode, 0 to 10 in Heist."""
+        return float(np.mean([level.episode_return for level in self.levels]))
+
+    @property
+    def length_mean(self) -> float:
+        """Mean length of an episode in steps; 1,000 is the time limit."""
+        return float(np.mean([level.length for level in self.levels]))
+
+    @property
+    def env_steps(self) -> int:
+        """Steps played in all."""
+        return sum(level.length for level in self.levels)
+
+    mean_return, mean_length = return_mean, length_mean
+    """Their names in version 0.1."""
 
     def to_dict(self) -> dict[str, Any]:
         """Figures over all levels and, under ``by_num_keys``, of the levels with 0, 1, ... keys.
@@ -52,7 +75,7 @@ class Evaluation:
             "distribution_mode": self.distribution_mode,
             **_figures(self.levels),
             "by_num_keys": by_keys,
-            "env_steps": sum(level.length for level in self.levels),
+            "env_steps": self.env_steps,
             "seconds": round(self.seconds, 3),
         }
 

@@ -1,4 +1,3 @@
-from .env_runner import ArrayEnvRunner as ArrayEnvRunner
 from .evaluation import PolicyEvaluation as PolicyEvaluation
 from .evaluation import evaluate_policy as evaluate_policy
 from .evaluation import evaluation_function as evaluation_function

@@ -6,90 +6,29 @@ looks perfect at first. Here every listed level is played to its end and counts 
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.envs.options import level_set
 from heist_encoders.errors import ConfigError, HeistEncodersWarning, unknown_name
-from heist_encoders.policies.play import BatchPolicy as Player
-from heist_encoders.policies.play import LevelResult, play_episodes
+from heist_encoders.policies.evaluate import Evaluation
 from heist_encoders.policies.play import OraclePolicy as OraclePlayer
 from heist_encoders.policies.play import RandomPolicy as RandomPlayer
+from heist_encoders.policies.play import play_episodes
 from heist_encoders.rllib.options import GREEDY
-from heist_encoders.rllib.player import RLlibPlayer
+from heist_encoders.rllib.player import RLlibPlayer, frame_encoder, plays_frames
+from heist_encoders.rllib.playing import make_environments, options_of, play_environments
 
-
-@dataclasses.dataclass(frozen=True)
-class PolicyEvaluation:
-    """What ``evaluate_policy`` found.
-
-    Attributes:
-        player: ``policy``, ``random`` or ``oracle``.
-        greedy: whether the policy took its most probable actions, or sampled; None for other players.
-        distribution_mode: of the levels.
-        levels: a result for each level, in the order asked for.
-        seconds: wall time.
-    """
-
-    player: str
-    greedy: bool | None
-    distribution_mode: str
-    levels: tuple[LevelResult, ...]
-    seconds: float
-
-    @property
-    def success_rate(self) -> float:
-        """Share of the levels whose exit was reached, 0..1."""
-        return float(np.mean([level.success for level in self.levels]))
-
-    @property
-    def mean_return(self) -> float:
-        """Mean return of an episode, 0..10 in Heist."""
-        return float(np.mean([level.episode_return for level in self.levels]))
-
-    @property
-    def mean_length(self) -> float:
-        """Mean length of an episode in steps; 1,000 is the time limit."""
-        return float(np.mean([level.length for level in self.levels]))
-
-    @property
-    def env_steps(self) -> int:
-        """Steps played in all."""
-        return sum(level.length for level in self.levels)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as plain values, in all and by number of keys in the level."""
-        by_keys = {}
-        for keys in sorted({level.num_keys for level in self.levels}):
-            part = dataclasses.replace(self, levels=tuple(level for level in self.levels if level.num_keys == keys))
-            by_keys[str(keys)] = part._figures()
-        return {
-            "player": self.player,
-            "greedy": self.greedy,
-            "distribution_mode": self.distribution_mode,
-            **self._figures(),
-            "by_num_keys": by_keys,
-            "env_steps": self.env_steps,
-            "seconds": round(self.seconds, 3),
-        }
-
-    def _figures(self) -> dict[str, Any]:
-        n, rate = len(self.levels), self.success_rate
-        return {
-            "num_levels": n,
-            "success_rate": rate,
-            "success_rate_stderr": math.sqrt(rate * (1 - rate) / n),
-            "mean_return": self.mean_return,
-            "mean_length": self.mean_length,
-        }
+PolicyEvaluation = Evaluation
+"""The name that version 0.1 gave what ``evaluate_policy`` found."""
 
 
 def evaluate_policy(
@@ -102,18 +41,21 @@ def evaluate_policy(
     num_games: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> PolicyEvaluation:
+) -> Evaluation:
     """Play every level of a list once, to its end.
 
     Args:
         policy: a built RLlib algorithm, the folder of a checkpoint (of ``train_ppo``, or of RLlib's with ``env`` and
-            ``env_config``), ``"random"``, ``"oracle"``, or a ``Player``.
+            ``env_config``), ``"random"``, ``"oracle"``, or a ``Player``. Policies of RLlib that were trained in another
+            environment than this package registers (a gymnasium id, a creator of your own, wrappers) are played in that
+            environment; its games must be this package's. Nothing of a training changes: filters of connectors go on
+            learning in a copy.
         levels: how many of the fixed evaluation levels, or a list of level seeds. A ``HeistEncodersWarning`` says how
             many of them the policy was trained on, if any.
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
             checkpoint of ``train_ppo`` know them.
         env: the environment's name in RLlib, only for checkpoints of RLlib's.
-        greedy: take the most probable action; else sample, as in training (default, see ``GREEDY``).
+        greedy: take the most probable action; else sample, or explore, as in training (default, see ``GREEDY``).
         num_games: games in one batch; does not change the results of a greedy policy.
         seed: of the sampling and of the random player.
         progress: called with the number of levels done and of all.
@@ -122,23 +64,32 @@ def evaluate_policy(
         ConfigError: if no level is asked for.
         UnknownNameError: for a policy that is none.
         ArtifactError: for a folder that is no checkpoint.
+        ConfigError: also for an environment that is none of this package's games, or is not registered here.
     """
     import torch
 
     seeds = list(EVALUATION_LEVELS[:levels]) if isinstance(levels, int) else [int(level) for level in levels]
     if not seeds or num_games < 1:
         raise ConfigError(f"levels = {levels!r}, num_games = {num_games}: expected at least one of each")
-    player, options = _player(policy, env, dict(env_config or {}), greedy, seed)
+    found = _found(policy, env, dict(env_config or {}), greedy, seed)
+    player, options = found.player, found.options
     if policy not in ("random", "oracle"):
         _warn_of_seen(seeds, options)
     started = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), contextlib.ExitStack() as stack:
         torch.manual_seed(seed)
-        results = play_episodes(player, seeds, options, num_games=num_games, progress=progress)
-    return PolicyEvaluation(
+        if found.env is None:
+            results = play_episodes(player, seeds, options, num_games=num_games, progress=progress)
+            mode = options.get("distribution_mode", "memory")
+        else:
+            envs = make_environments(found.env, options, min(num_games, len(seeds)), found.vectorize_mode)
+            stack.callback(envs.close)
+            results = play_environments(player, envs, seeds, progress=progress)
+            mode = options_of(envs).distribution_mode
+    return Evaluation(
         player=player.name,
         greedy=greedy if isinstance(player, RLlibPlayer) else None,
-        distribution_mode=options.get("distribution_mode", "memory"),
+        distribution_mode=mode,
         levels=tuple(results),
         seconds=time.perf_counter() - started,
     )
@@ -158,9 +109,10 @@ def evaluation_function(
 
     found = evaluate_policy(algorithm, levels=levels, **options)
     figures = found.to_dict()
+    figures |= {"mean_return": found.return_mean, "mean_length": found.length_mean}  # their names in version 0.1
     figures["env_runners"] = {
-        "episode_return_mean": found.mean_return,
-        "episode_len_mean": found.mean_length,
+        "episode_return_mean": found.return_mean,
+        "episode_len_mean": found.length_mean,
         "num_episodes": len(found.levels),
     }
     returns = [level.episode_return for level in found.levels]
@@ -194,17 +146,30 @@ def _warn_of_seen(seeds: Sequence[int], options: Mapping[str, Any]) -> None:
         )
 
 
-def _player(
-    policy: Any, env: str | None, options: dict[str, Any], greedy: bool, seed: int
-) -> tuple[Player, dict[str, Any]]:
+class _Found(NamedTuple):
+    """Who plays, what, and in which environment of RLlib; None: in the games themselves, from frames."""
+
+    player: Any
+    options: dict[str, Any]
+    env: Any = None
+    vectorize_mode: Any = "sync"
+
+
+def _found(policy: Any, env: str | None, options: dict[str, Any], greedy: bool, seed: int) -> _Found:
     if policy == "random":
-        return RandomPlayer(options.get("actions", "moves"), seed), options
+        return _Found(RandomPlayer(options.get("actions", "moves"), seed), options)
     if policy == "oracle":
-        return OraclePlayer(), options
+        return _Found(OraclePlayer(), options)
     if hasattr(policy, "env_runner") and hasattr(policy, "config"):
-        return RLlibPlayer.from_algorithm(policy, greedy=greedy), {**policy.config.env_config, **options}
+        config = policy.config
+        options = {**config.env_config, **options}
+        frames = plays_frames(config.env, options)
+        player = RLlibPlayer.from_algorithm(policy, greedy=greedy, frames=frames)
+        if frames:
+            return _Found(player, _resolved(config.env, options))
+        return _Found(player, options, config.env, config.gym_env_vectorize_mode)
     if hasattr(policy, "act") and hasattr(policy, "start"):
-        return policy, options
+        return _Found(policy, options)
     if isinstance(policy, str) and "/" not in policy and not Path(policy).exists():
         raise unknown_name("policy", policy, ["random", "oracle", "<folder of a checkpoint>"])
     from heist_encoders.rllib.training import checkpoint_of, environment_of
@@ -217,4 +182,24 @@ def _player(
         raise ConfigError(
             f"{path} does not say which environment it was trained in; give env= and env_config= as in its config"
         )
-    return RLlibPlayer.from_checkpoint(path, env=name, env_config=options, greedy=greedy), options
+    frames = plays_frames(name, options)
+    player = RLlibPlayer.from_checkpoint(
+        path, env=name, env_config=options, greedy=greedy, frames=frames, env_steps=known.get("env_steps")
+    )
+    if frames:
+        return _Found(player, _resolved(name, options))
+    return _Found(player, options, name, known.get("vectorize_mode", "sync"))
+
+
+def _resolved(env: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options with what the environment takes from its encoder where they do not say: mode, game, backgrounds."""
+    encode = frame_encoder(env, options)
+    if encode is None:
+        return options
+    artifact = encode.artifact
+    of_encoder = {
+        "distribution_mode": artifact.distribution_mode,
+        "game": artifact.game,
+        "use_backgrounds": artifact.use_backgrounds,
+    }
+    return {**options, **{key: value for key, value in of_encoder.items() if options.get(key) is None}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
@@ -77,9 +78,6 @@ class PPOOptions(GameOptions):
     threads: Threads = 1
     """cap on torch's and OpenVINO's threads in the driver and the env runners; None leaves them alone"""
 
-    array_env_runner: bool = True
-    """play with ``ArrayEnvRunner`` when the placement is ``env``: the same episodes, faster; else with RLlib's own"""
-
     seed: int | None = Field(default=0, ge=0, le=2**31 - 1)
     """of the environments, the sampling and the initial weights"""
 
@@ -93,7 +91,9 @@ class PPOOptions(GameOptions):
                 f"unknown option 'mode' = {data['mode']!r}; expected placement = {', '.join(PLACEMENTS)}, or "
                 f"distribution_mode = {', '.join(DISTRIBUTION_MODES)}"
             )
-        return super().with_new_names(data)
+        if "array_env_runner" in data:
+            warnings.warn("the option 'array_env_runner' does nothing any more", DeprecationWarning, stacklevel=4)
+        return super().with_new_names({key: value for key, value in data.items() if key != "array_env_runner"})
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

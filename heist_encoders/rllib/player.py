@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ from typing_extensions import Self
 
 from heist_encoders.envs.history import History
 from heist_encoders.envs.options import ACTIONS, EnvConfig
-from heist_encoders.errors import ArtifactError
+from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.paths import user_path
 from heist_encoders.policies.play import StepInput as Turn
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.options import GREEDY
-from heist_encoders.rllib.registration import PIXELS, PREFIX
+from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name
+from heist_encoders.zoo.lookup import list_artifacts
 
 _CUT_EVERY = 64
+_END_OF_SCHEDULES = 2**62
 
 
 class RLlibPlayer:
@@ -33,6 +36,8 @@ class RLlibPlayer:
         history: how its environments made observations of the encodings; None if they are the encodings.
         greedy: the most probable action; else sampled with torch's generator (default, see ``GREEDY``).
         lookback: steps of an episode that the connectors may look back.
+        env_steps: steps of the training so far, by which exploration goes that has a schedule, such as DQN's; None: it
+            is at its end.
     """
 
     name = "policy"
@@ -47,6 +52,7 @@ class RLlibPlayer:
         history: History | None = None,
         greedy: bool = GREEDY,
         lookback: int = 1,
+        env_steps: int | None = None,
     ) -> None:
         self._module = module
         self._env_to_module = env_to_module
@@ -55,27 +61,58 @@ class RLlibPlayer:
         self._history = history
         self._explore = not greedy
         self._lookback = max(1, lookback)
+        self._env_steps = _END_OF_SCHEDULES if env_steps is None else env_steps
         self._episodes: dict[int, Any] = {}
+        self._rows: dict[int, NDArray[np.float32]] = {}
         self._last: dict[int, tuple[Any, dict[str, Any]]] = {}
 
     @classmethod
-    def from_algorithm(cls, algorithm: Any, *, greedy: bool = GREEDY) -> Self:
-        """The current policy of a built algorithm."""
+    def from_algorithm(cls, algorithm: Any, *, greedy: bool = GREEDY, frames: bool = True) -> Self:
+        """The current policy of a built algorithm, with connectors of its own: the training's do not change.
+
+        Args:
+            algorithm: what RLlib built.
+            greedy: as in the constructor.
+            frames: whether it is to play frames (``act``); else the observations of its environment (``decide``).
+
+        Raises:
+            ConfigError: if it is to play frames, and its environment is none that this package registered.
+        """
+        from ray.rllib.core import COMPONENT_ENV_TO_MODULE_CONNECTOR, COMPONENT_MODULE_TO_ENV_CONNECTOR
+
         runner, config = algorithm.env_runner, algorithm.config
-        encode = frame_encoder(config.env, config.env_config)
+        encode = frame_encoder(config.env, config.env_config) if frames else None
+        # Connectors hold what they learned of observations, and go on learning where they are called.
+        names = (COMPONENT_ENV_TO_MODULE_CONNECTOR, COMPONENT_MODULE_TO_ENV_CONNECTOR)
+        state = copy.deepcopy(runner.get_state(components=list(names)))
+        spaces = runner.get_spaces()
+        module_device = next((value.device for value in runner.module.parameters()), "cpu")
+        env_to_module = config.build_env_to_module_connector(env=runner.env, spaces=spaces, device=module_device)
+        module_to_env = config.build_module_to_env_connector(env=runner.env, spaces=spaces)
+        env_to_module.set_state(state[names[0]])
+        module_to_env.set_state(state[names[1]])
         return cls(
             runner.module,
-            runner._env_to_module,
-            runner._module_to_env,
+            env_to_module,
+            module_to_env,
             encode=encode,
             history=history(encode, config.env_config),
             greedy=greedy,
             lookback=config.episode_lookback_horizon,
+            env_steps=runner.num_env_steps_sampled_lifetime,
         )
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, *, env: str, env_config: Mapping[str, Any], greedy: bool = GREEDY, lookback: int = 1
+        cls,
+        path: str | Path,
+        *,
+        env: str,
+        env_config: Mapping[str, Any],
+        greedy: bool = GREEDY,
+        lookback: int = 1,
+        frames: bool = True,
+        env_steps: int | None = None,
     ) -> Self:
         """The policy of a checkpoint of RLlib's, without building its algorithm or starting Ray.
 
@@ -85,11 +122,12 @@ class RLlibPlayer:
             path: the folder that ``Algorithm.save_to_path`` wrote.
             env: the environment's name in the configuration (``heist-vae-alex``).
             env_config: its options.
-            greedy: as in the constructor.
-            lookback: as in the constructor.
+            greedy, lookback, env_steps: as in the constructor.
+            frames: as in ``from_algorithm``.
 
         Raises:
             ArtifactError: if there is no checkpoint of a policy.
+            ConfigError: as ``from_algorithm``.
         """
         from ray.rllib.connectors.env_to_module import EnvToModulePipeline
         from ray.rllib.connectors.module_to_env import ModuleToEnvPipeline
@@ -102,7 +140,7 @@ class RLlibPlayer:
             raise ArtifactError(
                 f"{path} is no checkpoint of an RLlib policy; expected a folder that Algorithm.save_to_path wrote"
             )
-        encode = frame_encoder(env, env_config)
+        encode = frame_encoder(env, env_config) if frames else None
         return cls(
             RLModule.from_checkpoint(module),
             EnvToModulePipeline.from_checkpoint(pipelines / "env_to_module_connector"),
@@ -111,6 +149,7 @@ class RLlibPlayer:
             history=history(encode, env_config),
             greedy=greedy,
             lookback=lookback,
+            env_steps=env_steps,
         )
 
     def start(self, games: Sequence[int]) -> None:
@@ -118,26 +157,60 @@ class RLlibPlayer:
         for game in games:
             self._episodes.pop(game, None)
             self._last.pop(game, None)
+            self._rows.pop(game, None)
 
     def act(self, turn: Turn) -> NDArray[np.int64]:
         """One forward pass for all games."""
+        games = turn.games.tolist()
+        observations: Any = turn.frames
+        if self._encode is not None:
+            observations = self._encode(turn.frames)
+        if self._history is not None:
+            observations = [
+                self._row(self._history, game, encoding, float(reward))
+                for game, encoding, reward in zip(games, observations, turn.rewards, strict=True)
+            ]
+        return self.decide(games, observations, turn.rewards)
+
+    def decide(self, games: Sequence[int], observations: Iterable[Any], rewards: Iterable[Any]) -> NDArray[np.int64]:
+        """Actions for the observations of the policy's own environment.
+
+        Args:
+            games: numbers of the games, n.
+            observations: n, as the environment gives them, before any connector.
+            rewards: n, of the steps that led there; not used at an episode's start.
+
+        Returns:
+            int64 (n,).
+        """
         from ray.rllib.core.columns import Columns
 
-        observations = turn.frames if self._encode is None else self._encode(turn.frames)
-        games = turn.games.tolist()
         episodes = [
             self._extend(game, observation, float(reward))
-            for game, observation, reward in zip(games, observations, turn.rewards, strict=True)
+            for game, observation, reward in zip(games, observations, rewards, strict=True)
         ]
         shared_data: dict[str, Any] = {}
         common = {"rl_module": self._module, "episodes": episodes, "explore": self._explore, "shared_data": shared_data}
         batch = self._env_to_module(batch={}, **common)
-        forward = self._module.forward_exploration if self._explore else self._module.forward_inference
-        output = self._module_to_env(batch=forward(batch), **common)
+        if self._explore:
+            output = self._module.forward_exploration(batch, t=self._env_steps)
+        else:
+            output = self._module.forward_inference(batch)
+        output = self._module_to_env(batch=output, **common)
         actions = output.pop(Columns.ACTIONS)
         for index, game in enumerate(games):
             self._last[game] = (actions[index], {key: value[index] for key, value in output.items()})
         return np.asarray(output.get(Columns.ACTIONS_FOR_ENV, actions), dtype=np.int64)
+
+    def _row(self, history: History, game: int, encoding: Any, reward: float) -> NDArray[np.float32]:
+        """The observation with its history. Not made of the one in the episode: connectors may have changed that."""
+        before = self._rows.get(game)
+        if before is None:
+            row = history.start(encoding[None])[0]
+        else:
+            row = history.extend(before[None], encoding[None], [self._last[game][0]], [reward])[0]
+        self._rows[game] = row
+        return row
 
     def _extend(self, game: int, observation: Any, reward: float) -> Any:
         """The episode of a game with its newest step, as RLlib's env runner would have built it."""
@@ -145,33 +218,44 @@ class RLlibPlayer:
 
         episode = self._episodes.get(game)
         if episode is None:
-            if self._history is not None:
-                observation = self._history.start(observation[None])[0]
             episode = SingleAgentEpisode()
             episode.add_env_reset(observation=observation)
         else:
             if len(episode) >= _CUT_EVERY:
                 episode = episode.cut(len_lookback_buffer=self._lookback)
             action, extra = self._last[game]
-            if self._history is not None:
-                before = np.asarray(episode.get_observations(-1))
-                observation = self._history.extend(before[None], observation[None], [action], [reward])[0]
             episode.add_env_step(observation=observation, action=action, reward=reward, extra_model_outputs=extra)
         self._episodes[game] = episode
         return episode
 
 
+def plays_frames(env: Any, env_config: Mapping[str, Any]) -> bool:
+    """Whether an environment is one that ``register`` makes, whose observations follow from frames."""
+    if not isinstance(env, str) or not env.startswith(PREFIX):
+        return False
+    return env == PIXELS or env_config.get("encoder") is not None or env in {env_name(a.name) for a in list_artifacts()}
+
+
 def frame_encoder(env: Any, env_config: Mapping[str, Any]) -> FrameEncoder | None:
-    """The encoder inside the environment that a configuration names, None if its observations are frames."""
+    """The encoder inside the environment that a configuration names, None if its observations are frames.
+
+    Raises:
+        ConfigError: for an environment that ``register`` did not make: what it shows, only it knows.
+    """
+    if not plays_frames(env, env_config):
+        raise ConfigError(
+            f"the policy was trained in the environment {env!r}, expected one of this package's ({PREFIX}...): play it "
+            "with evaluate_policy, or in its environment"
+        )
     encoder = env_config.get("encoder")
-    if encoder is None and isinstance(env, str) and env.startswith(PREFIX) and env != PIXELS:
+    if encoder is None and env != PIXELS:
         encoder = env.removeprefix(PREFIX)
     if encoder is None:
         return None
     known = EnvConfig.from_dict({name: value for name, value in env_config.items() if name in EnvConfig.model_fields})
     return FrameEncoder(
         encoder,
-        distribution_mode=env_config.get("distribution_mode", "memory"),
+        distribution_mode=known.distribution_mode,
         normalize=known.normalize,
         options=known.encoder_options,
     )

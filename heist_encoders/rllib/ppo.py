@@ -85,6 +85,17 @@ class EncodedPPOConfig(PPOConfig):
         super().rl_module(model_config=merged, rl_module_spec=rl_module_spec, **others)
         return self
 
+    def build_env_to_module_connector(self, env: Any = None, spaces: Any = None, device: Any = None) -> Any:
+        """RLlib's pipeline, with the connector that keeps the curriculum of start states where there is one."""
+        pipeline: Any = super().build_env_to_module_connector(env, spaces, device)
+        if self.env_config.get("start_distribution") == "curriculum":
+            from heist_encoders.rllib.curriculum import KeepCurriculum
+
+            keep = KeepCurriculum()
+            keep.watch(env)
+            pipeline.prepend(keep)
+        return pipeline
+
     def build_algo(self, env: Any = None, use_copy: bool = True) -> Any:
         """Build the PPO algorithm.
 
@@ -166,11 +177,9 @@ def ppo_config(
             on_algorithm_init=functools.partial(_limit_threads, threads=chosen.threads),
             on_environment_created=functools.partial(_limit_threads, threads=chosen.threads),
         )
-    if chosen.placement == "env":
-        _use_array_env_runner(config, chosen)
-    elif chosen.placement == "preprocessor":
+    if chosen.placement == "preprocessor":
         _encode_in_connector(config, chosen, artifact)
-    else:
+    elif chosen.placement == "module":
         head |= _encode_in_module(config, chosen, artifact)
     spec = head_module_spec(artifact.encoding_shape, **head)
     # In the configuration alone: a spec's own model config would win over what the user sets later.
@@ -190,17 +199,10 @@ def ppo_config(
 
 def _start_elsewhere(config: EncodedPPOConfig) -> None:
     """Report the curriculum; RLlib's own evaluation plays whole episodes from true starts."""
-    from heist_encoders.rllib.env_runner import log_curriculum
+    from heist_encoders.rllib.curriculum import log_curriculum
 
     config.callbacks(on_sample_end=log_curriculum)
     config.evaluation(evaluation_config={"env_config": StartOptions().to_dict()})
-
-
-def _use_array_env_runner(config: EncodedPPOConfig, options: PPOOptions) -> None:
-    if options.array_env_runner:
-        from heist_encoders.rllib.env_runner import ArrayEnvRunner
-
-        config.env_runners(env_runner_cls=ArrayEnvRunner)
 
 
 def _encode_in_connector(config: EncodedPPOConfig, options: PPOOptions, artifact: Artifact) -> None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from heist_encoders.zoo.artifact import Artifact
 
 
+_ROW = "heist_encoders_row"
+"""Key of an episode's custom data: its newest observation, as this connector made it."""
+
+
 class EncodeObservations(ConnectorV2):
     """Replace the newest observation of every episode, a frame, by its encoding.
 
@@ -104,11 +108,18 @@ class EncodeObservations(ConnectorV2):
         return batch
 
     def _row(self, episode: Any, encoding: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The observation that an encoding becomes; the one before it lies in the episode or its lookback."""
+        """The observation that an encoding becomes.
+
+        The one before it is kept apart from the episode's observations, which later connectors may have changed.
+        """
         if self._history is None:
             return encoding
         if episode.t == 0:
-            return self._history.start(encoding[None])[0]
-        before = np.asarray(episode.get_observations(-2), dtype=np.float32)
-        action, reward = episode.get_actions(-1), episode.get_rewards(-1)
-        return self._history.extend(before[None], encoding[None], [action], [reward])[0]
+            row = self._history.start(encoding[None])[0]
+        else:
+            action, reward = episode.get_actions(-1), episode.get_rewards(-1)
+            before = episode.custom_data[_ROW]
+            row = self._history.extend(before[None], encoding[None], [action], [reward])[0]
+        episode.custom_data[_ROW] = row
+        # A copy: connectors may also write into the row.
+        return row.copy()

@@ -82,7 +82,6 @@ def state_of(out: Path) -> dict[str, Any]:
 
 def _measure(checkpoint: Path, folder: Path, env_steps: int, options: PPORunOptions) -> dict[str, Any]:
     """Figures of the trained policy on the evaluation levels; those of the same policy on as many levels are kept."""
-    from heist_encoders.policies.evaluate import Evaluation
     from heist_encoders.rllib.evaluation import evaluate_policy
 
     about = {"trained_steps": env_steps, "num_levels": options.final_levels}
@@ -93,8 +92,7 @@ def _measure(checkpoint: Path, folder: Path, env_steps: int, options: PPORunOpti
     if known and all(known.get(key) == value for key, value in about.items()):
         return known
     found = evaluate_policy(str(checkpoint), levels=EVALUATION_LEVELS[: options.final_levels])
-    named = Evaluation(found.player, found.greedy, found.distribution_mode, found.levels, found.seconds)
-    figures: dict[str, Any] = plain({**named.to_dict(), **about})  # of one level, no interval: null
+    figures: dict[str, Any] = plain({**found.to_dict(), **about})  # of one level, no interval: null
     write_atomically(folder / EVALUATION, json.dumps(figures, indent=2) + "\n")
     return figures
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
 from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
@@ -252,7 +254,14 @@ def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
 
 def _environment(config: Any) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(
-        json.dumps({"env": str(config.env), "env_config": dict(config.env_config)}, default=str)
+        json.dumps(
+            {
+                "env": str(config.env),
+                "env_config": dict(config.env_config),
+                "vectorize_mode": gym.VectorizeMode(config.gym_env_vectorize_mode).value,
+            },
+            default=str,
+        )
     )
     return data
 

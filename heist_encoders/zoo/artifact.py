@@ -161,7 +161,8 @@ def _statistics(path: Path, sha256: str) -> tuple[NDArray[np.float32], NDArray[n
             mean, std = file.get_tensor(MEAN_KEY), file.get_tensor(STD_KEY)
     except SafetensorError as error:
         raise ArtifactError(
-            f"{path / WEIGHTS} holds no mean and deviation of the encodings ({error}); save it again with save_artifact"
+            f"{path / WEIGHTS} holds no mean and standard deviation of the encodings ({error}); "
+            "save it again with save_artifact"
         ) from None
     mean.flags.writeable = std.flags.writeable = False
     return mean, std

@@ -13,11 +13,13 @@ from heist_encoders.policies.dagger import Trainee, dagger
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.policy import Policy
 from heist_encoders.zoo.artifact import Artifact
+from tests.zoo.making import played_frames
 
 
-def fresh(artifact: Artifact, lstm: int = 0, seed: int = 0) -> Policy:
+def fresh(artifact: Artifact, lstm: int = 0, seed: int = 0, num_actions: int = 9) -> Policy:
     torch.manual_seed(seed)
-    head = HeadPolicy(artifact.encoding_shape, HeadConfig(kind="mlp", hiddens=[64], lstm=lstm))
+    config = HeadConfig(kind="mlp", hiddens=[64], lstm=lstm)
+    head = HeadPolicy(artifact.encoding_shape, config, num_actions=num_actions)
     return Policy(head, artifact, backend="torch")
 
 
@@ -36,6 +38,14 @@ def test_every_step_has_the_oracles_moves_and_episodes_end(artifact: Artifact) -
     assert second.state is not None
     assert not first.state[0].any()
     assert second.state[0].any(), "the memory goes on from one chunk to the next"
+
+
+def test_a_head_with_all_of_procgens_actions_learns_the_moves(artifact: Artifact) -> None:
+    policy = fresh(artifact, num_actions=15)
+    learned = dagger(policy, steps=1024, games=16, chunk=8, lr=3e-3)
+    frames = played_frames(16)
+    before, after = (torch.from_numpy(p.logits(frames)).softmax(1)[:, 9:].sum() for p in (policy, learned))
+    assert after < before / 2, "the six others are never the oracle's"
 
 
 def test_the_oracle_alone_solves_levels_of_the_training_range(

@@ -22,7 +22,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from heist_encoders.engine import Engine
 from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
 from heist_encoders.policies.play import StepInput
-from heist_encoders.rllib import RLlibPlayer, ppo_config
+from heist_encoders.rllib import RLlibPlayer, evaluate_policy, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
 from heist_encoders.zoo.artifact import Artifact
 
@@ -154,7 +154,7 @@ def test_a_model_config_reaches_policies_on_encodings(tiny: Tiny) -> None:
     assert config.model_config["fcnet_activation"] == "relu"
 
 
-def test_off_policy_algorithm_on_the_same_environment(tiny: Tiny) -> None:
+def test_off_policy_algorithm_on_the_same_environment(tiny: Tiny, tmp_path: Path) -> None:
     from ray.rllib.algorithms.dqn import DQNConfig
 
     ppo = tiny()
@@ -172,6 +172,12 @@ def test_off_policy_algorithm_on_the_same_environment(tiny: Tiny) -> None:
     algorithm = config.build_algo()
     try:
         assert algorithm.train()["learners"]["default_policy"]["num_module_steps_trained"] > 0
+        # Not greedy, it explores as it does at this point of its training.
+        (played,) = evaluate_policy(algorithm, levels=1).levels
+        assert played.success or played.length == 1_000
+        path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+        player = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config)
+        assert played_actions(player, steps=2).shape == (2, 3)
     finally:
         algorithm.stop()
 

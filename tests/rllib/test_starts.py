@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.rllib.connectors.env_to_module import EnvToModulePipeline
 
 from heist_encoders.envs.starts import StartOptions
 from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.rllib import evaluate_policy
+from heist_encoders.rllib.curriculum import KeepCurriculum
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_local")]
 STARTS = {"start_share": 1.0, "start_distribution": "curriculum", "curriculum_window": 4, "time_limit": 7}
 Tiny = Callable[..., Any]
 
 
-@pytest.mark.parametrize("array_env_runner", [True, False])
-def test_trains_from_drawn_starts(tiny: Tiny, array_env_runner: bool) -> None:
-    algorithm = tiny(**STARTS, array_env_runner=array_env_runner).build_algo()
+def test_trains_from_drawn_starts(tiny: Tiny) -> None:
+    algorithm = tiny(**STARTS).build_algo()
     try:
         for _ in range(3):
             figures = algorithm.train()["env_runners"]
@@ -60,6 +61,49 @@ def test_checkpoints_keep_the_curriculum(tiny: Tiny, tmp_path: Path) -> None:
         assert restored.env_runner.env.unwrapped.curriculum == state
     finally:
         restored.stop()
+
+
+def test_checkpoints_keep_the_curriculum_of_remote_env_runners(tiny: Tiny, tmp_path: Path) -> None:
+    algorithm = tiny(**STARTS, num_env_runners=1).build_algo()
+
+    def lead(runner: Any) -> None:
+        runner.env.unwrapped.curriculum = {"bound": 20, "previous_bound": 10, "results": [False]}
+
+    try:
+        algorithm.env_runner_group.foreach_env_runner(lead, local_env_runner=False)
+        algorithm.train()
+        path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    finally:
+        algorithm.stop()
+    (keep,) = EnvToModulePipeline.from_checkpoint(Path(path) / "env_runner" / "env_to_module_connector")[KeepCurriculum]
+    assert keep.get_state()["curriculum"]["bound"] >= 20
+
+
+def test_a_merge_does_not_forget_the_episodes_being_played() -> None:
+    """Setting a curriculum does: only where it comes farther, or knows no result yet, is it set."""
+
+    class Env:
+        curriculum: dict[str, Any]
+        set = 0
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            Env.set += 1
+            object.__setattr__(self, name, value)
+
+        @property
+        def unwrapped(self) -> Any:
+            return self
+
+    env = Env()
+    env.curriculum = {"bound": 8, "previous_bound": 4, "results": [True]}
+    keep = KeepCurriculum()
+    keep.watch(env)
+    keep.set_state({"curriculum": {"bound": 8, "previous_bound": 4, "results": [False, False]}})
+    assert (Env.set, env.curriculum["results"]) == (1, [True])
+    keep.set_state({"curriculum": {"bound": 10, "previous_bound": 8, "results": []}})
+    assert env.curriculum["bound"] == 10
+    states = [{"curriculum": {"bound": bound, "previous_bound": 1, "results": []}} for bound in (12, 11)]
+    assert keep.merge_states([*states, {}])["curriculum"]["bound"] == 12
 
 
 def test_evaluation_is_from_true_starts(tiny: Tiny) -> None:
