@@ -52,10 +52,9 @@ def run(
         typer.Option(
             "--policy-frames",
             min=0,
-            help="Labelled frames that a policy on the best encoder learns the oracle's moves from, half of them of "
-            "its own play; 0 leaves it out.",
+            help="Labelled frames that a policy on the best encoder learns the oracle's moves from; 0 leaves it out.",
         ),
-    ] = 120_000,
+    ] = 200_000,
     ppo_steps: Annotated[
         int, typer.Option("--ppo-steps", min=0, help="Environment steps of PPO on the best encoder; 0 leaves it out.")
     ] = 0,

@@ -78,41 +78,27 @@ def training_outcome(result: _Result) -> str:
 
 
 def make_policy(job: Job) -> dict[str, Any]:
-    """Learn the oracle's moves on the encoder, play evaluation levels, and save the policy twice: here and by name.
-
-    Half of the labelled frames are drawn from all situations, half are the policy's own play (DAgger).
-    """
+    """Learn the oracle's moves on the encoder, play evaluation levels, and save the policy twice: here and by name."""
     from heist_encoders.policies.artifact import save_policy
     from heist_encoders.policies.card import class_sentence
     from heist_encoders.policies.clone import clone
-    from heist_encoders.policies.dagger import dagger
     from heist_encoders.policies.evaluate import play_levels
     from heist_encoders.ray_session import cpu_count
     from heist_encoders.training.hardware import torch_threads
 
     options, encoder = job.options, encoder_of(job)
-    share = {
-        "encode": (0.0, 0.1, "frames drawn and encoded"),
-        "learn": (0.1, 0.25, "frames learned from"),
-        "play": (0.35, 0.5, "steps played and learned from"),
-    }
+    share = {"encode": (0.0, 0.3, "frames drawn and encoded"), "learn": (0.3, 0.55, "frames learned from")}
 
     def listen(part: str, done: int, total: int) -> None:
         start, length, words = share[part]
         job.progress.count(start + length * done / total, 1, f"{done:,} of {total:,} {words}")
 
-    drawn = -(-options.policy_frames // 2)
     name = _policy_name(job.out.resolve().name, encoder["sha256"])
     with torch_threads(1):
         policy = clone(
-            encoder["artifact"], mode=options.mode, frames=drawn, seed=options.seed, name=name,
+            encoder["artifact"], mode=options.mode, frames=options.policy_frames, seed=options.seed, name=name,
             workers=min(2, cpu_count()), progress=listen,
         )  # fmt: skip
-        if played_steps := options.policy_frames - drawn:
-            policy = dagger(
-                policy, steps=played_steps, games=min(64, max(1, played_steps // 64)), lr=2e-3, seed=options.seed,
-                workers=min(2, cpu_count()), progress=lambda done, total, *_: listen("play", done, total),
-            )  # fmt: skip
         played = {}
         players: tuple[Policy | str, ...] = (policy, "random")
         for number, player in enumerate(players):

@@ -90,7 +90,7 @@ def plan(options: RunOptions) -> list[Stage]:
             Stage(
                 "policy",
                 f"learn the oracle's moves from {options.policy_frames:,} labelled frames",
-                30 + options.policy_frames / 650,
+                30 + options.policy_frames / 1_300,
                 policy_stages.make_policy,
                 policy_stages.policy_intact,
                 policy_stages.policy_outcome,

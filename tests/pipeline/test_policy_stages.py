@@ -75,7 +75,7 @@ def test_a_policy_on_a_longer_trained_winner(job: Job, tmp_path: Path, monkeypat
     assert learned["name"] == "small"
     assert learned["encoder"] == longer["name"]
     assert re.fullmatch(
-        r"Class D: learned from the oracle's moves; 310 labelled frames; encoder trained on [\d,]+ frames "
+        r"Class D: learned from the oracle's moves; 300 labelled frames; encoder trained on [\d,]+ frames "
         r"without labels\.",
         learned["class"],
     )
