@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from heist_encoders.errors import ResourceError
+
+_ANSWERS_WITHIN = 10.0
+"""Seconds that a cluster's address has to answer."""
 
 
 def cpu_count() -> int:
@@ -51,13 +55,24 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
             ray.init(address="local", num_cpus=count, include_dashboard=False, **options)
         return True
     try:
+        _reach(address)
         ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResourceError(
             f"no Ray cluster answers at {address!r} ({reason}); start one with 'ray start --head', or name none"
         ) from None
     return True
+
+
+def _reach(address: str) -> None:
+    """Raise an OSError if nothing listens at ``address`` of the form ``[ray://]host:port``; Ray itself retries minutes.
+
+    Other forms, such as ``auto`` or ``k8s://...``, are Ray's to resolve.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN).close()
 
 
 @contextlib.contextmanager

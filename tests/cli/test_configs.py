@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,17 +91,16 @@ def test_seeds_that_are_none(cli: Cli, seeds: str) -> None:
     assert "--seeds" in cli("ppo", "train", f"--seeds={seeds}", "--show-config").error
 
 
-def test_a_cluster_that_does_not_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_cluster_that_does_not_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str) -> None:
     import ray
 
-    def dead(*args: Any, **options: Any) -> None:
-        if "address" in options:  # Ray's own registry calls it without one where Ray runs already
-            raise ConnectionError(f"nobody at {options['address']}")
-
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", dead)
-    line = cli("ppo", "train", "--encoder", "vae_alex", "--address", "127.0.0.1:1", "--out", tmp_path / "x").error
-    assert line.startswith("error: no Ray cluster answers at '127.0.0.1:1'")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # other tests' Ray would be used
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
+        line = cli("ppo", "train", "--encoder", "vae_alex", "--address", address, "--out", tmp_path / "x").error
+    assert line.startswith(f"error: no Ray cluster answers at '{address}'")
     assert not (tmp_path / "x").exists()
 
 
