@@ -8,7 +8,9 @@ compares a level with the engine's own before it relies on this; ``test_generati
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +25,8 @@ WORLD_SIZES = {"easy": 9, "hard": 13, "memory": 23}
 _SMALLEST_MAZE = 5
 _MAX_KEYS = 3
 _BACKGROUNDS = 9
-_DRAWS = 320
-"""Random numbers fetched for a level: the largest maze takes 220, and the agent seldom more than a few."""
+_BLOCK = 320
+"""Random numbers fetched at a time: enough for nearly every level, as the largest maze takes 220."""
 
 
 class Levels(NamedTuple):
@@ -50,19 +52,48 @@ class Levels(NamedTuple):
     tree: Forest
 
 
+class _Draws:
+    """A level's random numbers, read in the order in which procgen reads them."""
+
+    def __init__(self, bits: np.random.MT19937) -> None:
+        self._numbers = chain.from_iterable(_blocks(bits))
+        self.raw = self._numbers.__next__
+        """The next number, [0, 2**32)."""
+
+    def below(self, limit: int) -> int:
+        """The next number, brought into [0, limit) as procgen's ``randn`` does."""
+        return self.raw() % limit
+
+    def take(self, count: int) -> list[int]:
+        """The next ``count`` numbers, as they are."""
+        return list(islice(self._numbers, count))
+
+    def skip(self, count: int) -> None:
+        next(islice(self._numbers, count, count), None)
+
+
+def _blocks(bits: np.random.MT19937) -> Iterator[list[int]]:
+    while True:
+        yield bits.random_raw(_BLOCK).tolist()
+
+
 class _Plan(NamedTuple):
-    """What a level's random numbers say before distances in its maze are known. Cells are (x, y) in the world."""
+    """What a level's random numbers say before distances in its maze are known. Cells are (x, y) in the world.
+
+    Numbers whose limit depends on distances stay as drawn: ``prizes``, one for each key and the exit, says which free
+    cell of its part of the maze it lies in; ``places``, x and y for each, where in a cell.
+    """
 
     num_doors: int
     maze_size: int
     free: list[int]
     start: int
     doors: list[int]
-    key_draws: list[int]
     offset: tuple[int, int]
-    place_draws: list[int]
     background: int
-    background_draw: int
+    background_offset: int
+    prizes: list[int]
+    places: list[int]
 
 
 def make_levels(distribution_mode: str, seeds: NDArray[np.int64]) -> Levels:
@@ -93,8 +124,11 @@ def make_levels(distribution_mode: str, seeds: NDArray[np.int64]) -> Levels:
     doors = np.zeros((count, _MAX_KEYS), np.int64)
     has_door = np.arange(_MAX_KEYS) < num_doors[:, None]
     doors[has_door] = world(np.repeat(number, num_doors), _joined([plan.doors for plan in plans]))
-    draws = np.array([plan.key_draws + [0] * (_MAX_KEYS + 1 - len(plan.key_draws)) for plan in plans])
-    doors, prizes = _place(tree, free.ravel(), doors, num_doors, draws)
+    prize_draws, place_draws = np.zeros((count, _MAX_KEYS + 1), np.int64), np.zeros((count, _MAX_KEYS + 1, 2), np.int64)
+    has_prize = np.arange(_MAX_KEYS + 1) <= num_doors[:, None]
+    prize_draws[has_prize] = _joined([plan.prizes for plan in plans])
+    place_draws[has_prize] = _joined([plan.places for plan in plans]).reshape(-1, 2)
+    doors, prizes = _place(tree, free.ravel(), doors, num_doors, prize_draws)
 
     # Keys in 0-2, doors in 3-5, the exit in 6, in the order of ELEMENTS.
     cells = np.zeros((count, 2 * _MAX_KEYS + 1), np.int64)
@@ -103,8 +137,7 @@ def make_levels(distribution_mode: str, seeds: NDArray[np.int64]) -> Levels:
     cells[:, 6] = prizes[number, num_doors]
     x, y = cells % stride - 1, cells // stride % stride - 1
     positions = np.stack([x, y], axis=-1) + np.float32(0.5)
-    places = np.array([plan.place_draws + [0] * (2 * _MAX_KEYS + 2 - len(plan.place_draws)) for plan in plans])
-    _shift(positions, cells, x, y, places)
+    _shift(positions, cells, x, y, place_draws)
     positions[cells == 0] = np.nan
     return Levels(
         num_keys=num_doors.astype(np.int8),
@@ -112,7 +145,7 @@ def make_levels(distribution_mode: str, seeds: NDArray[np.int64]) -> Levels:
         starts=starts,
         free=free[:, 1:-1, 1:-1],
         backgrounds=np.array([plan.background for plan in plans], np.int32),
-        background_offsets=_unit(np.array([plan.background_draw for plan in plans])),
+        background_offsets=_unit(np.array([plan.background_offset for plan in plans])),
         tree=tree,
     )
 
@@ -126,20 +159,44 @@ def _unit(draws: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _plan(world_size: int, is_memory: bool, bits: np.random.MT19937) -> _Plan:
-    draws: list[int] = bits.random_raw(_DRAWS).tolist()
-    # 0 and 1 are the background's; 2 and 3 a place of the agent that is not used.
-    difficulty = draws[4] % ((world_size - _SMALLEST_MAZE) // 2 + 1)
-    num_keys = draws[5] % 4 if is_memory else min(difficulty + draws[5] % 2, _MAX_KEYS)
+    """One level's numbers, each read where procgen reads it."""
+    draws = _Draws(bits)
+    background_offset, background = draws.raw(), draws.below(_BACKGROUNDS)
+    draws.skip(2)  # a place of the agent that is not used
+    difficulty = draws.below((world_size - _SMALLEST_MAZE) // 2 + 1)
+    num_keys = draws.below(4) if is_memory else min(difficulty + draws.below(2), _MAX_KEYS)
     size = 2 * difficulty + _SMALLEST_MAZE
+    free, forks = _maze(size, draws)
+    # Where there are too few forks, each has a door.
+    doors = [forks.pop(draws.below(len(forks))) for _ in range(num_keys)] if num_keys <= len(forks) else forks
+    start = _start(size, free, doors, draws)
+    prizes = draws.take(len(doors) + 1)
+    shift = world_size - size + 1
+    return _Plan(
+        num_doors=len(doors),
+        maze_size=size,
+        free=free,
+        start=start,
+        doors=doors,
+        offset=(draws.below(shift), draws.below(shift)),
+        background=background,
+        background_offset=background_offset,
+        prizes=prizes,
+        places=draws.take(2 * len(prizes)),
+    )
+
+
+def _maze(size: int, draws: _Draws) -> tuple[list[int], list[int]]:
+    """A maze by Kruskal's algorithm: its free cells in ascending order, and its forks, rooms with over two ways."""
     walls = list(_walls(size))
-    at = 6
     above = list(range(size * size))
     degree = [0] * (size * size)
-    free = list(_rooms(size))
-    open_walls = len(free) - 1
+    rooms = _rooms(size)
+    free = list(rooms)
+    draw = draws.raw
+    open_walls = len(rooms) - 1
     while open_walls:
-        one, other, between = walls.pop(draws[at] % len(walls))
-        at += 1
+        one, other, between = walls.pop(draw() % len(walls))
         a, b = one, other
         while above[a] != a:
             above[a] = a = above[above[a]]
@@ -151,40 +208,19 @@ def _plan(world_size: int, is_memory: bool, bits: np.random.MT19937) -> _Plan:
             degree[other] += 1
             free.append(between)
             open_walls -= 1
-    at += len(walls)
+    draws.skip(len(walls))  # procgen goes on until no wall is left
     free.sort()
-    forks = [cell for cell in _rooms(size) if degree[cell] > 2]
-    doors = forks
-    if num_keys <= len(forks):
-        doors = []
-        for _ in range(num_keys):
-            doors.append(forks.pop(draws[at] % len(forks)))
-            at += 1
-    blocked = set(doors)
-    spaces = [cell for cell in free if cell not in blocked]
-    # Corridors beside a door: with it, they have no room for the agent.
-    blocked = {door + step for door in doors for step in _sides(door, size)}
-    while True:
-        if at + 3 * _MAX_KEYS + 6 > len(draws):
-            draws += bits.random_raw(_DRAWS).tolist()
-        start = spaces[draws[at] % len(spaces)]
-        at += 1
-        if start not in blocked:
-            break
-    prizes = len(doors) + 1
-    shift = world_size - size + 1
-    return _Plan(
-        num_doors=len(doors),
-        maze_size=size,
-        free=free,
-        start=start,
-        doors=doors,
-        key_draws=draws[at : at + prizes],
-        offset=(draws[at + prizes] % shift, draws[at + prizes + 1] % shift),
-        place_draws=draws[at + prizes + 2 : at + 3 * prizes + 2],
-        background=draws[1] % _BACKGROUNDS,
-        background_draw=draws[0],
-    )
+    return free, [cell for cell in rooms if degree[cell] > 2]
+
+
+def _start(size: int, free: list[int], doors: list[int], draws: _Draws) -> int:
+    """The agent's first cell: free, and not beside a door, where it would have no room."""
+    closed = set(doors)
+    spaces = [cell for cell in free if cell not in closed]
+    beside = {door + step for door in doors for step in _sides(door, size)}
+    while (start := spaces[draws.below(len(spaces))]) in beside:
+        pass
+    return start
 
 
 @lru_cache(maxsize=16)
@@ -263,15 +299,16 @@ def _shift(
     y: NDArray[np.int64],
     draws: NDArray[np.int64],
 ) -> None:
-    """Move keys and exit from the middles of their cells, by columns from the left and upwards in each, in float32."""
+    """Move keys and exit from the middles of their cells, in float32: ``draws``, int64 (L, 4, 2), are in the order of
+    the cells, by columns from the left and upwards in each."""
     radius = HALF_SIZES[0, 0]
     loose = np.array([0, 1, 2, 6])
     there = cells[:, loose] > 0
     order = np.argsort(np.where(there, x[:, loose] * 64 + y[:, loose], 64 * 64), axis=1)
-    for turn in range(len(loose)):
-        element = loose[order[:, turn]]
-        number = np.flatnonzero(np.take_along_axis(there, order[:, turn : turn + 1], axis=1)[:, 0])
+    for place in range(len(loose)):
+        element = loose[order[:, place]]
+        number = np.flatnonzero(np.take_along_axis(there, order[:, place : place + 1], axis=1)[:, 0])
         element = element[number]
         for axis, corner in ((0, x), (1, y)):
-            within = (np.float32(1) - 2 * radius) * _unit(draws[number, 2 * turn + axis]) + radius
+            within = (np.float32(1) - 2 * radius) * _unit(draws[number, place, axis]) + radius
             positions[number, element, axis] = within + corner[number, element].astype(np.float32)
