@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pydantic
@@ -14,6 +14,7 @@ import yaml
 from typing_extensions import Self
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError, nearest, unknown_name
+from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 
 
@@ -23,8 +24,8 @@ class _Loader(yaml.SafeLoader):
     PyYAML's YAML 1.1 reads a string, and takes the last of the values without a word.
     """
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        given: dict[Any, int] = {}
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        given: dict[Hashable, int] = {}
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag == "tag:yaml.org,2002:merge":
@@ -44,7 +45,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> JsonObject:
     """Read a YAML file that holds one mapping.
 
     Raises:
@@ -95,7 +96,7 @@ class Config(pydantic.BaseModel):
     )
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         for name, field in cls.model_fields.items():
             bases = [base for base in cls.__mro__[1:] if issubclass(base, Config) and name in base.model_fields]
@@ -104,14 +105,14 @@ class Config(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _with_plain_values(cls, data: Any) -> Any:
+    def _with_plain_values(cls, data: object) -> object:
         return _plain(cls.with_new_names(data)) if isinstance(data, dict) else data
 
     renamed: ClassVar[Mapping[str, str]] = {}
     """Old name of an option -> the name that replaced it; accepted with a DeprecationWarning for one version."""
 
     @classmethod
-    def with_new_names(cls, data: dict[str, Any]) -> dict[str, Any]:
+    def with_new_names(cls, data: dict[str, object]) -> dict[str, object]:
         """``data`` with the options that were ``renamed`` under their new names.
 
         Raises:
@@ -127,7 +128,7 @@ class Config(pydantic.BaseModel):
         return named
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any], *, where: str = "") -> Self:
+    def from_dict(cls, data: Mapping[str, object], *, where: str = "") -> Self:
         """Validate a plain dictionary; ``where`` (a file name, say) starts the error line.
 
         Raises:
@@ -145,7 +146,7 @@ class Config(pydantic.BaseModel):
         return cls.from_dict(read_yaml(path), where=str(path))
 
     @classmethod
-    def resolve(cls, given: Self | Mapping[str, Any] | str | Path | None = None, /, **overrides: Any) -> Self:
+    def resolve(cls, given: Self | Mapping[str, object] | str | Path | None = None, /, **overrides: object) -> Self:
         """A configuration from all that a caller may give: an object, a mapping or a YAML file, and single values.
 
         Args:
@@ -171,7 +172,7 @@ class Config(pydantic.BaseModel):
             data = cls.with_new_names(dict(given or {}))
         return cls.from_dict({**data, **overrides}, where="" if overrides else where)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The configuration as JSON-serialisable plain values."""
         return self.model_dump(mode="json")
 
@@ -180,14 +181,16 @@ class Config(pydantic.BaseModel):
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """``value`` with numpy's scalars, also those inside of mappings and lists, as Python values."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) is dict:
         return {key: _plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_plain(item) for item in value)
+    if type(value) is list:
+        return [_plain(item) for item in value]
+    if type(value) is tuple:
+        return tuple(_plain(item) for item in value)
     return value
 
 

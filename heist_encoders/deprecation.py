@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 
-def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
     """The ``__getattr__`` of a module in which names have changed.
 
     Args:
@@ -19,7 +18,7 @@ def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         A function that gives what stands under the new name, with a DeprecationWarning.
     """
 
-    def find(name: str) -> Any:
+    def find(name: str) -> object:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warn_of_old_name(f"{module}.{name}", f"{module}.{names[name]}")

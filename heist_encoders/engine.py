@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from heist_encoders.arrays import Integers
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, GAMES, MAX_LEVEL_SEED, NOOP
 from heist_encoders.errors import ConfigError, EngineError, MissingDependencyError, unknown_name
 
@@ -143,7 +144,7 @@ class Engine:
         env._c_lib.libenv_observe(env._c_env)
         self._set = env._c_lib.set_state
 
-    def act(self, actions: NDArray[np.integer[Any]] | Sequence[int]) -> None:
+    def act(self, actions: Integers | Sequence[int]) -> None:
         """Step every game: ``actions`` int (num,), 0..14, or -1 to reset that game."""
         values = np.asarray(actions, dtype=np.int32)
         if values.shape != (self.num,):

@@ -6,10 +6,20 @@ import json
 import math
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeAlias, overload
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What a JSON file can hold."""
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object whose keys are not fixed here: a configuration before it is validated, a row of figures, a file of
+another version. Objects with fixed keys have a TypedDict."""
 
 
-def plain(value: Any, digits: int | None = None) -> Any:
+@overload
+def plain(value: Mapping[str, object], digits: int | None = None) -> JsonObject: ...
+@overload
+def plain(value: object, digits: int | None = None) -> Json: ...
+def plain(value: object, digits: int | None = None) -> Json | JsonObject:
     """``value`` as ``json.dumps`` takes it.
 
     Numpy's scalars and arrays become Python's, tuples and sets lists, paths strings, what has a ``to_dict`` its
@@ -18,26 +28,33 @@ def plain(value: Any, digits: int | None = None) -> Any:
     Args:
         value: anything.
         digits: significant digits that floats are rounded to; None keeps them as they are.
+
+    Raises:
+        TypeError: for a value that JSON can't hold.
     """
-    if value is None or isinstance(value, str | bytes | bool | int):
+    return _plain(value, digits)
+
+
+def _plain(value: object, digits: int | None) -> Json:
+    if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
         return float(value) if digits is None else float(f"{value:.{digits}g}")
     if isinstance(value, Mapping):
-        return {str(key): plain(item, digits) for key, item in value.items()}
+        return {str(key): _plain(item, digits) for key, item in value.items()}
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     if hasattr(value, "to_dict"):
-        return plain(value.to_dict(), digits)
+        return _plain(value.to_dict(), digits)
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
-        return plain(value.tolist(), digits)
-    if isinstance(value, Collection):
-        return [plain(item, digits) for item in value]
-    return value
+        return _plain(value.tolist(), digits)
+    if isinstance(value, Collection) and not isinstance(value, bytes):
+        return [_plain(item, digits) for item in value]
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def to_json(data: Mapping[str, Any]) -> str:
+def to_json(data: Mapping[str, object]) -> str:
     """Readable JSON text of a mapping, as ``plain`` gives it."""
     return json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

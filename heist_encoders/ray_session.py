@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from heist_encoders.errors import ResourceError
 
@@ -47,16 +47,16 @@ def start_ray(address: str | None = None, cpus: int = 0) -> bool:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Even without dashboard, a Ray that is started here would report usage statistics over the network.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    init = functools.partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     address = address or os.environ.get("RAY_ADDRESS")
     if not address or address == "local":
         count = max(cpus, cpu_count())
         with _loopback():
-            ray.init(address="local", num_cpus=count, include_dashboard=False, **options)
+            init(address="local", num_cpus=count, include_dashboard=False)
         return True
     try:
         _reach(address)
-        ray.init(address=address, **options)
+        init(address=address)
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ResourceError(

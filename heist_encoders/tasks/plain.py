@@ -12,7 +12,7 @@ from heist_encoders.tasks.base import Columns, Labeller, Task
 
 
 class PlainTask(Task):
-    """Any of Procgen's games, played by random actions."""
+    """One of Procgen's games, played by random actions."""
 
     def __init__(self, game: str) -> None:
         self.game = game

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,17 @@ TRIES = 8
 """Random numbers that say where in its cell an agent stands: tries, until it touches nothing."""
 
 
+class Start(TypedDict):
+    """Where an episode begins, for ``info``."""
+
+    progress: int
+    """How far the agent has come."""
+    cell: NDArray[np.int64]
+    """(2,), x and y."""
+    distance: int
+    """To the goal in steps from cell to cell; -1 where it is unknown."""
+
+
 class Placed(NamedTuple):
     """A state to begin an episode at.
 
@@ -24,14 +35,13 @@ class Placed(NamedTuple):
         state: for ``Engine.place``.
         level_seed: its level.
         steps: made already, of the game's time limit.
-        start: for ``info``: ``progress``, ``cell`` (int64 (2,)) and ``distance`` to the goal in steps from cell to
-            cell, -1 where it is unknown.
+        start: for ``info``.
     """
 
     state: bytes
     level_seed: int
     steps: int
-    start: dict[str, Any]
+    start: Start
 
 
 class Situation(NamedTuple):
@@ -86,10 +96,10 @@ class StartStates(ABC):
         distribution_mode: str,
         use_backgrounds: bool,
         level_seed: int,
-        progress: Any,
-        cell: Any,
-        offset: Any = (0.5, 0.5),
-        rotation: Any = 0.0,
+        progress: object,
+        cell: object,
+        offset: object = (0.5, 0.5),
+        rotation: object = 0.0,
     ) -> Placed:
         """The state of a situation that a caller asks for.
 
@@ -107,7 +117,7 @@ class StartStates(ABC):
         """
 
     @abstractmethod
-    def saved(self, blob: Any, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
+    def saved(self, blob: object, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
         """A saved state, checked.
 
         Args:

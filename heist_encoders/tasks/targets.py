@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from heist_encoders.arrays import Integers, Reals
 from heist_encoders.constants import FRAME_SIZE, NUM_MOVES, VISIBLE
 
 Floats = NDArray[np.float32]
@@ -24,7 +25,7 @@ Rows = dict[str, dict[str, float]]
 class Labels(Protocol):
     """Label columns (N,) by name: a pandas frame, or a mapping of arrays."""
 
-    def __getitem__(self, name: str, /) -> Any: ...
+    def __getitem__(self, name: str, /) -> ArrayLike: ...
 
 
 class Answers(NamedTuple):
@@ -206,7 +207,7 @@ class NextMove(ProbeTarget):
         return _floats(train.values.mean(0))
 
 
-def move_distribution(bits: NDArray[np.integer[Any]]) -> Floats:
+def move_distribution(bits: Integers) -> Floats:
     """Bit sets of moves (N,) -> float32 (N, 9): uniform over the moves in the set, all 0 for an empty set."""
     members = ((bits[:, None].astype(np.int64) >> np.arange(NUM_MOVES)) & 1).astype(np.float32)
     return np.asarray(members / np.maximum(members.sum(axis=1, keepdims=True), 1), dtype=np.float32)
@@ -245,13 +246,13 @@ def f1_scores(predicted: NDArray[np.bool_], actual: NDArray[np.bool_], known: ND
     return Counts(f1, np.where(positives > 0, precision, np.nan), recall, positives.astype(np.int64))
 
 
-def mean_known(values: NDArray[np.floating[Any]]) -> float:
+def mean_known(values: Reals) -> float:
     """Mean over what is not NaN; NaN if nothing is known."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
-def _median(values: NDArray[np.floating[Any]]) -> float:
+def _median(values: Reals) -> float:
     known = values[~np.isnan(values)]
     return float(np.median(known)) if known.size else 0.0
 
@@ -261,5 +262,5 @@ def _stack(labels: Labels, columns: Sequence[str]) -> NDArray[np.float32]:
     return _floats(np.stack([np.asarray(labels[column]) for column in columns], axis=1))
 
 
-def _floats(values: NDArray[Any]) -> Floats:
+def _floats(values: ArrayLike) -> Floats:
     return np.asarray(values, dtype=np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from heist_encoders.tasks.heist.projection import AGENT_HALF_SIZE
 from heist_encoders.tasks.heist.saved import check_saved
 from heist_encoders.tasks.heist.state import SPACE, parse_state
 from heist_encoders.tasks.heist.stratified import Poses, touches
-from heist_encoders.tasks.starts import Placed
+from heist_encoders.tasks.starts import Placed, Start
 
 
 def make_bank(distribution_mode: str, use_backgrounds: bool, seeds: list[int]) -> LevelBank:
@@ -37,14 +38,14 @@ def place(bank: LevelBank, poses: Poses) -> list[Placed]:
     cells = np.floor(poses.xy).astype(np.int64)
     distances = bank.path_lengths[poses.level, poses.progress, cells[:, 1], cells[:, 0]].tolist()
     return [
-        Placed(state.tobytes(), seed, 0, {"progress": progress, "cell": cell, "distance": distance})
+        Placed(state.tobytes(), seed, 0, Start(progress=progress, cell=cell, distance=distance))
         for state, seed, progress, cell, distance in zip(
             states, bank.seeds[poses.level].tolist(), poses.progress.tolist(), cells, distances, strict=True
         )
     ]
 
 
-def from_saved(blob: Any, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
+def from_saved(blob: object, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
     """A saved state, checked.
 
     Args:
@@ -61,7 +62,7 @@ def from_saved(blob: Any, distribution_mode: str, use_backgrounds: bool, own: by
     progress, (x, y) = state.progress, (int(state.agent[0]), int(state.agent[1]))
     known = np.array_equal(state.grid == SPACE, bank.free[0]) and progress < bank.path_lengths.shape[1]
     distance = int(bank.path_lengths[0, progress, y, x]) if known else -1
-    start = {"progress": progress, "cell": np.array([x, y]), "distance": distance}
+    start = Start(progress=progress, cell=np.array([x, y]), distance=distance)
     return Placed(saved.state, saved.level_seed, saved.steps, start)
 
 
@@ -103,10 +104,10 @@ def check_start(
     distribution_mode: str,
     use_backgrounds: bool,
     level_seed: int,
-    progress: Any,
-    cell: Any,
-    offset: Any = (0.5, 0.5),
-    rotation: Any = 0.0,
+    progress: object,
+    cell: object,
+    offset: object = (0.5, 0.5),
+    rotation: object = 0.0,
 ) -> Placed:
     """The state of a situation that a caller asks for.
 
@@ -146,27 +147,28 @@ def _is_free(bank: LevelBank, x: int, y: int) -> bool:
     return inside and bool(bank.free[0, y, x])
 
 
-def _pair(value: Any, name: str) -> tuple[Any, Any]:
-    if np.ndim(value) != 1 or len(value) != 2:
+def _pair(value: object, name: str) -> tuple[object, object]:
+    if not isinstance(value, Sequence | np.ndarray) or np.ndim(value) != 1 or len(value) != 2:
         raise ConfigError(f"{name} = {value!r}: expected two numbers, x and y")
     return value[0], value[1]
 
 
-def _check_progress(bank: LevelBank, progress: Any) -> int:
+def _check_progress(bank: LevelBank, progress: object) -> int:
     keys = int(bank.num_keys[0])
-    if isinstance(progress, bool) or not hasattr(progress, "__index__") or not 0 <= int(progress) <= 2 * keys:
+    if isinstance(progress, bool) or not isinstance(progress, SupportsIndex) or not 0 <= int(progress) <= 2 * keys:
         raise ConfigError(
             f"progress = {progress!r}: level {bank.seeds[0]} has {keys} keys, expected a whole number in 0..{2 * keys}"
         )
     return int(progress)
 
 
-def _check_cell(bank: LevelBank, progress: int, cell: Any) -> tuple[int, int]:
+def _check_cell(bank: LevelBank, progress: int, cell: object) -> tuple[int, int]:
     given = _pair(cell, "cell")
     size, seed = bank.world_size, int(bank.seeds[0])
-    if not all(hasattr(c, "__index__") and not isinstance(c, bool) and 0 <= int(c) < size for c in given):
+    whole = [int(c) for c in given if isinstance(c, SupportsIndex) and not isinstance(c, bool)]
+    if len(whole) != 2 or not all(0 <= c < size for c in whole):
         raise ConfigError(f"cell = {cell!r}: expected x and y, whole numbers in 0..{size - 1}")
-    x, y = int(given[0]), int(given[1])
+    x, y = whole
     here = f"cell ({x}, {y}) of level {seed}"
     if not _is_free(bank, x, y):
         raise ConfigError(f"{here} is a wall; expected a free cell")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +24,14 @@ class HeistStartStates(StartStates):
         distribution_mode: str,
         use_backgrounds: bool,
         level_seed: int,
-        progress: Any,
-        cell: Any,
-        offset: Any = (0.5, 0.5),
-        rotation: Any = 0.0,
+        progress: object,
+        cell: object,
+        offset: object = (0.5, 0.5),
+        rotation: object = 0.0,
     ) -> Placed:
         return check_start(distribution_mode, use_backgrounds, level_seed, progress, cell, offset, rotation)
 
-    def saved(self, blob: Any, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
+    def saved(self, blob: object, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
         return from_saved(blob, distribution_mode, use_backgrounds, own)
 
 

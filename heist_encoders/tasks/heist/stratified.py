@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,9 +186,9 @@ def draw_poses(finder: StratumFinder, strata: NDArray[np.int8], rng: np.random.G
         offsets, rotation = table.draw(codes, rng)
         drawn = Poses(level, progress, cells.astype(np.float32) + offsets, rotation)
         good = _holds(bank, drawn, strata[pending], finder.distribution_mode) & ~touches(bank, drawn)
-        for i in range(len(out)):
-            kept, fresh = cast(Any, out[i]), cast(Any, drawn[i])
-            kept[pending[good]] = fresh[good]
+        found = pending[good]
+        out.level[found], out.progress[found] = drawn.level[good], drawn.progress[good]
+        out.xy[found], out.rotation[found] = drawn.xy[good], drawn.rotation[good]
         pending = pending[~good]
         if not len(pending):
             return out
