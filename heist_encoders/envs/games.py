@@ -7,12 +7,13 @@ is the reset, every level is chosen by the caller, and the two ways in which an 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from numpy.typing import NDArray
 
+from heist_encoders.arrays import Integers
 from heist_encoders.constants import FRAME_SHAPE, GAMES, NOOP
 from heist_encoders.engine import RESET, Engine
 from heist_encoders.envs.options import EnvOptions
@@ -108,7 +109,7 @@ class Games:
 
     def step(
         self,
-        actions: NDArray[Any],
+        actions: Integers,
         levels: Mapping[int, int] | None = None,
         placed: Mapping[int, Placed] | None = None,
     ) -> Step:

@@ -11,16 +11,20 @@ encoding fills the stack (as in gymnasium), the action is all zeros and the rewa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import SupportsFloat, SupportsIndex, TypeAlias
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from heist_encoders.arrays import Integers, Reals
+from heist_encoders.envs.info import Info
 from heist_encoders.errors import ConfigError
+
+Rows: TypeAlias = NDArray[np.float32]
 
 
 class History:
@@ -47,15 +51,13 @@ class History:
         """float32 (width,), unbounded."""
         return Box(-np.inf, np.inf, (self.width,), np.float32)
 
-    def start(self, encodings: NDArray[np.float32]) -> NDArray[np.float32]:
+    def start(self, encodings: Rows) -> Rows:
         """First rows of episodes: float32 (N, size) -> (N, width)."""
         rows = np.zeros((len(encodings), self.width), dtype=np.float32)
         rows[:, : self.stacked] = np.tile(encodings, (1, self.stacked // self.size))
         return rows
 
-    def extend(
-        self, rows: NDArray[np.float32], encodings: NDArray[np.float32], actions: Any, rewards: Any
-    ) -> NDArray[np.float32]:
+    def extend(self, rows: Rows, encodings: Rows, actions: ArrayLike, rewards: ArrayLike) -> Rows:
         """The rows after a step.
 
         Args:
@@ -73,7 +75,7 @@ class History:
         return following
 
 
-def make_history(space: Any, actions: Any, frame_stack: int, previous_action_reward: bool) -> History:
+def make_history(space: object, actions: object, frame_stack: int, previous_action_reward: bool) -> History:
     """The ``History`` for flat encodings and discrete actions.
 
     Raises:
@@ -86,16 +88,17 @@ def make_history(space: Any, actions: Any, frame_stack: int, previous_action_rew
         )
     if previous_action_reward and not isinstance(actions, Discrete):
         raise ConfigError(f"previous_action_reward got actions {actions}, expected Discrete(n)")
-    return History(space.shape[0], frame_stack=frame_stack, num_actions=int(actions.n) if previous_action_reward else 0)
+    num_actions = int(actions.n) if previous_action_reward and isinstance(actions, Discrete) else 0
+    return History(space.shape[0], frame_stack=frame_stack, num_actions=num_actions)
 
 
-def check_frame_stack(frame_stack: Any) -> None:
+def check_frame_stack(frame_stack: object) -> None:
     """ConfigError unless it is a whole number of at least 1."""
-    if isinstance(frame_stack, bool) or not hasattr(frame_stack, "__index__") or frame_stack < 1:
+    if isinstance(frame_stack, bool) or not isinstance(frame_stack, SupportsIndex) or int(frame_stack) < 1:
         raise ConfigError(f"frame_stack = {frame_stack!r}: expected a whole number, at least 1 (no stacking)")
 
 
-class HistoryEnv(gymnasium.Wrapper[NDArray[np.float32], Any, NDArray[np.float32], Any]):
+class HistoryEnv(gymnasium.Wrapper[Rows, np.int64, Rows, np.int64]):
     """A single environment of flat encodings, with rows as observations.
 
     Args:
@@ -108,25 +111,23 @@ class HistoryEnv(gymnasium.Wrapper[NDArray[np.float32], Any, NDArray[np.float32]
     """
 
     def __init__(
-        self, env: gymnasium.Env[Any, Any], *, frame_stack: int = 1, previous_action_reward: bool = False
+        self, env: gymnasium.Env[Rows, np.int64], *, frame_stack: int = 1, previous_action_reward: bool = False
     ) -> None:
         super().__init__(env)
         self._history = make_history(env.observation_space, env.action_space, frame_stack, previous_action_reward)
         self.observation_space = self._history.space
         self._rows = np.zeros((1, self._history.width), dtype=np.float32)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Rows, Info]:
         """See gymnasium."""
         encoding, info = self.env.reset(seed=seed, options=options)
         self._rows = self._history.start(encoding[None])
         return self._rows[0].copy(), info
 
-    def step(self, action: Any) -> tuple[NDArray[np.float32], Any, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[Rows, SupportsFloat, bool, bool, Info]:
         """See gymnasium."""
         encoding, reward, terminated, truncated, info = self.env.step(action)
-        self._rows = self._history.extend(self._rows, encoding[None], [action], [reward])
+        self._rows = self._history.extend(self._rows, encoding[None], np.array([action]), np.array([reward]))
         return self._rows[0].copy(), reward, terminated, truncated, info
 
 
@@ -137,7 +138,7 @@ class HistoryVectorEnv(VectorWrapper):
     """
 
     def __init__(
-        self, env: VectorEnv[Any, Any, Any], *, frame_stack: int = 1, previous_action_reward: bool = False
+        self, env: VectorEnv[Rows, Integers, Reals], *, frame_stack: int = 1, previous_action_reward: bool = False
     ) -> None:
         super().__init__(env)
         if env.metadata.get("autoreset_mode") is not AutoresetMode.NEXT_STEP:
@@ -154,8 +155,8 @@ class HistoryVectorEnv(VectorWrapper):
         self._done = np.zeros(env.num_envs, dtype=np.bool_)
 
     def reset(  # type: ignore[override]
-        self, *, seed: Any = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        self, *, seed: int | None = None, options: Info | None = None
+    ) -> tuple[Rows, Info]:
         """See gymnasium; with ``reset_mask`` in the options, the other games keep their rows."""
         encodings, infos = self.env.reset(seed=seed, options=options)
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_)))
@@ -164,8 +165,8 @@ class HistoryVectorEnv(VectorWrapper):
         return self._rows.copy(), infos
 
     def step(  # type: ignore[override]
-        self, actions: Any
-    ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        self, actions: ArrayLike
+    ) -> tuple[Rows, Reals, NDArray[np.bool_], NDArray[np.bool_], Info]:
         """See gymnasium."""
         encodings, rewards, terminated, truncated, infos = self.env.step(actions)
         rows = self._history.extend(self._rows, encodings, actions, rewards)

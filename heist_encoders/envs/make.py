@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.envs.options import EnvConfig, limited, resolve_options
 from heist_encoders.envs.single import HeistEnv
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from heist_encoders.zoo.encoder import Encoder
 
 
-def make_env(encoder: str | Path | Artifact | Encoder | Mapping[str, str] | None = None, **options: Any) -> HeistEnv:
+def make_env(encoder: str | Path | Artifact | Encoder | Mapping[str, str] | None = None, **options: object) -> HeistEnv:
     """One game as a gymnasium environment.
 
     Args:
@@ -42,7 +42,7 @@ def make_vector_env(
     num_envs: int,
     frames_in_info: bool = False,
     max_episode_steps: int | None = None,
-    **options: Any,
+    **options: object,
 ) -> HeistVectorEnv:
     """``num_envs`` games as one gymnasium vector environment: one engine batch, one encoder call a step.
 

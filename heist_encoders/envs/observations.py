@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from heist_encoders.arrays import Array
 from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.envs.options import EnvOptions
 from heist_encoders.zoo.encoder import Encoder
@@ -24,7 +24,7 @@ class Observer(ABC):
     space: spaces.Box
 
     @abstractmethod
-    def observe(self, frames: NDArray[np.uint8], changed: NDArray[np.bool_]) -> NDArray[Any]:
+    def observe(self, frames: NDArray[np.uint8], changed: NDArray[np.bool_]) -> Array:
         """Observations of all games, a fresh array.
 
         Args:

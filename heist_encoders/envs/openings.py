@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heist_encoders.envs.info import Info
 from heist_encoders.envs.options import EnvOptions
-from heist_encoders.envs.starts import Curriculum, start_states_of
+from heist_encoders.envs.starts import Curriculum, CurriculumState, start_states_of
 from heist_encoders.errors import ConfigError
 from heist_encoders.tasks.starts import NUM_PICKS, TRIES, Placed, Situation, StartLevels
 
@@ -91,39 +92,42 @@ class Openings:
                 self.curriculum.end(game, bool(success[game]))
 
     @property
-    def curriculum_state(self) -> dict[str, Any] | None:
+    def curriculum_state(self) -> CurriculumState | None:
         """``Curriculum.state``, None without a curriculum."""
         return None if self.curriculum is None else self.curriculum.state
 
     @curriculum_state.setter
-    def curriculum_state(self, state: Mapping[str, Any]) -> None:
+    def curriculum_state(self, state: Mapping[str, object]) -> None:
         if self.curriculum is None:
             raise ConfigError("no curriculum to set; make the environment with start_distribution='curriculum'")
         self.curriculum.state = state
 
-    def info(self, start: Placed | None) -> dict[str, Any]:
+    def info(self, start: Placed | None) -> Info:
         """What the info of a reset says of one game's start."""
-        said: dict[str, Any] = {} if start is None else {"start": start.start}
+        said: Info = {} if start is None else {"start": start.start}
         return said if self.curriculum is None else said | {"curriculum_bound": self.curriculum.bound}
 
-    def infos(self, placed: Mapping[int, Placed], opened: NDArray[np.bool_]) -> dict[str, Any]:
+    def infos(self, placed: Mapping[int, Placed], opened: NDArray[np.bool_]) -> Info:
         """The same for all games, as gymnasium puts infos together: absent if no game has them, else with masks.
 
         Args:
             placed: games that were put into a state.
             opened: bool (N,), games in which an episode begins.
         """
-        said: dict[str, Any] = {}
+        said: Info = {}
         if placed:
-            games = list(placed)
             begun = np.zeros(len(opened), np.bool_)
-            begun[games] = True
-            start: dict[str, Any] = {}
-            for name, shape in (("progress", ()), ("cell", (2,)), ("distance", ())):
-                start[name] = np.zeros((len(opened), *shape), np.int64)
-                start[name][games] = [placed[game].start[name] for game in games]
-                start[f"_{name}"] = begun.copy()
-            said |= {"start": start, "_start": begun}
+            begun[list(placed)] = True
+            start: dict[str, NDArray[np.int64]] = {
+                "progress": np.zeros(len(opened), np.int64),
+                "cell": np.zeros((len(opened), 2), np.int64),
+                "distance": np.zeros(len(opened), np.int64),
+            }
+            for game, its in placed.items():
+                start["progress"][game], start["cell"][game] = its.start["progress"], its.start["cell"]
+                start["distance"][game] = its.start["distance"]
+            masks = {f"_{name}": begun.copy() for name in start}
+            said |= {"start": start | masks, "_start": begun}
         if self.curriculum is not None and opened.any():
             said |= {"curriculum_bound": np.where(opened, self.curriculum.bound, 0), "_curriculum_bound": opened.copy()}
         return said

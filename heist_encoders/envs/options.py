@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, SupportsIndex
 
+import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from heist_encoders.arrays import Integers
 from heist_encoders.config import one_of
 from heist_encoders.constants import (
     DEFAULT_GAME,
@@ -128,7 +131,7 @@ class EnvOptions:
         return level_set(self.start_level, self.num_levels)[-1]
 
     @property
-    def action_space(self) -> spaces.Discrete[Any]:
+    def action_space(self) -> spaces.Discrete[np.int64]:
         """The actions of one game."""
         return spaces.Discrete(self.num_actions)
 
@@ -227,9 +230,9 @@ def _default_mode(game: str, artifact: Artifact | None) -> str:
     return task_of(game).default_mode
 
 
-def check_count(name: str, number: Any) -> int:
+def check_count(name: str, number: object) -> int:
     """The number called ``name`` as int, or a ConfigError unless it is whole and at least 1."""
-    if isinstance(number, bool) or not hasattr(number, "__index__") or number < 1:
+    if isinstance(number, bool) or not isinstance(number, SupportsIndex) or int(number) < 1:
         raise ConfigError(f"{name} = {number!r}: expected a whole number, at least 1")
     return int(number)
 
@@ -242,10 +245,8 @@ def limited(options: EnvOptions, max_episode_steps: int) -> EnvOptions:
     return replace(options, starts=options.starts.model_copy(update={"time_limit": limit}))
 
 
-def check_action_array(actions: Any, num_envs: int, num_actions: int) -> Any:
+def check_action_array(actions: ArrayLike, num_envs: int, num_actions: int) -> Integers:
     """int64 (num_envs,) of actions in 0..num_actions - 1, or a ConfigError."""
-    import numpy as np
-
     values = np.asarray(actions)
     if values.shape != (num_envs,) or values.dtype.kind not in "iu":
         raise ConfigError(
@@ -256,7 +257,7 @@ def check_action_array(actions: Any, num_envs: int, num_actions: int) -> Any:
     return values
 
 
-def check_reset_options(options: Mapping[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
+def check_reset_options(options: Mapping[str, object] | None, known: tuple[str, ...]) -> dict[str, object]:
     """The options of a reset as a dictionary, or UnknownNameError for one that is not among ``known``."""
     options = dict(options or {})
     for name in options:
@@ -265,8 +266,8 @@ def check_reset_options(options: Mapping[str, Any] | None, known: tuple[str, ...
     return options
 
 
-def check_level(level: Any) -> int:
+def check_level(level: object) -> int:
     """A level seed as int, or a ConfigError."""
-    if isinstance(level, bool) or not hasattr(level, "__index__") or not 0 <= int(level) <= MAX_LEVEL_SEED:
+    if isinstance(level, bool) or not isinstance(level, SupportsIndex) or not 0 <= int(level) <= MAX_LEVEL_SEED:
         raise ConfigError(f"level_seed = {level!r}: expected a whole number in 0..{MAX_LEVEL_SEED}")
     return int(level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gymnasium
 
@@ -39,7 +39,9 @@ def register_all() -> None:
                 continue  # a folder that the user made by hand, whose name cannot be an id
 
 
-def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str | None = None, **options: Any) -> None:
+def register_encoder_env(
+    id: str, encoder: str | Path | Artifact, *, game: str | None = None, **options: object
+) -> None:
     """Make a gymnasium id of any encoder, for any of Procgen's 16 games.
 
     Args:
@@ -67,8 +69,8 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str |
 
     if game is not None and game not in GAMES:
         raise unknown_name("game", game, GAMES)
-    EnvConfig.resolve(**options)
-    artifact = find_for_game(encoder, game, options.get("distribution_mode"), other_game=True)
+    config = EnvConfig.resolve(**options)
+    artifact = find_for_game(encoder, game, config.distribution_mode, other_game=True)
     if isinstance(encoder, Artifact | Path) or is_place(encoder):
         encoder = str(artifact.path)  # absolute: the working directory may be another one by then
     if game not in (None, artifact.game):
@@ -82,7 +84,7 @@ def register_encoder_env(id: str, encoder: str | Path | Artifact, *, game: str |
         raise ConfigError(f"id {id!r}: {' '.join(str(error).split())}") from None
 
 
-def _register(id: str, kwargs: dict[str, Any]) -> None:
+def _register(id: str, kwargs: dict[str, object]) -> None:
     if id in gymnasium.registry:
         return
     gymnasium.register(id=id, entry_point=_SINGLE, vector_entry_point=_VECTOR, kwargs=kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ FPS: Final = 15
 def render_modes() -> list[str]:
     """``rgb_array``, ``rgb_array_list``, and ``human`` where pygame is installed to open a window."""
     return ["rgb_array", "rgb_array_list", *(["human"] if importlib.util.find_spec("pygame") else [])]
+
+
+Picture: TypeAlias = "NDArray[np.uint8] | list[NDArray[np.uint8]]"
+"""What ``render`` gives of one game: uint8 (height, width, 3), or with ``rgb_array_list`` a list of such."""
 
 
 def draw(frames: NDArray[np.uint8], encoder: Encoder | None) -> NDArray[np.uint8]:
@@ -74,7 +78,7 @@ class Window:
                 "render_mode='rgb_array'"
             )
         self._title = title
-        self._screen: Any = None
+        self._screen: Any = None  # pygame is optional, and has no types where it is absent
         self._clock: Any = None
 
     def show(self, picture: NDArray[np.uint8]) -> None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from heist_encoders.arrays import Array
 from heist_encoders.engine import Engine
 from heist_encoders.envs.games import Games
+from heist_encoders.envs.info import Info
 from heist_encoders.envs.observations import make_observer
 from heist_encoders.envs.openings import Openings
 from heist_encoders.envs.options import EnvOptions, check_reset_options
-from heist_encoders.envs.rendering import FPS, Film, Window, draw, render_modes
+from heist_encoders.envs.rendering import FPS, Film, Picture, Window, draw, render_modes
 from heist_encoders.envs.situations import SITUATION, asked_for
+from heist_encoders.envs.starts import CurriculumState
 from heist_encoders.errors import ConfigError
 
+if TYPE_CHECKING:
+    from heist_encoders.zoo.encoder import Encoder
 
-class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
+
+class HeistEnv(gymnasium.Env[Array, np.int64]):
     """A Procgen game, seen as frames or through an encoder. Made by ``make_env`` or ``gymnasium.make``.
 
     ``info`` holds ``frame`` (uint8 (64, 64, 3)), ``level_seed`` (int) and ``level_complete`` (bool).
@@ -41,7 +47,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self._openings = Openings(1, options, self._games.draw_level)
 
     @property
-    def encoder(self) -> Any:
+    def encoder(self) -> Encoder | None:
         """The ``Encoder`` of the observations, None if they are the frames."""
         return self.options.encoder
 
@@ -51,7 +57,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         return self._games.engine
 
     @property
-    def curriculum(self) -> dict[str, Any] | None:
+    def curriculum(self) -> CurriculumState | None:
         """State of the curriculum of starts: ``bound``, ``previous_bound`` and ``results``; None if there is none.
 
         Plain values that can be stored, and set in another environment to go on there. A reset's seed leaves it alone.
@@ -59,7 +65,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         return self._openings.curriculum_state
 
     @curriculum.setter
-    def curriculum(self, state: Mapping[str, Any]) -> None:
+    def curriculum(self, state: Mapping[str, object]) -> None:
         self._openings.curriculum_state = state
 
     def get_state(self) -> bytes:
@@ -70,9 +76,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         """
         return self._games.get_state(0)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[Any], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Array, Info]:
         """Open the next level.
 
         Args:
@@ -100,7 +104,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self._show(opened=True)
         return observation, self._info() | self._openings.info(placed.get(0))
 
-    def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: object) -> tuple[Array, float, bool, bool, Info]:
         """Make one step.
 
         Raises:
@@ -123,14 +127,15 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
             self._info(),
         )
 
-    def render(self) -> Any:
+    def render(self) -> Picture | None:  # type: ignore[override]
         """The frame and, beside it, its reconstruction: uint8 (512, 1024, 3), or (512, 512, 3) of a pixel environment.
 
         With ``rgb_array_list`` a list of such pictures, one for each reset and step since the last reset or ``render``.
         None without a render_mode, and in ``human`` mode, where every reset and step shows it.
         """
         if self.render_mode == "rgb_array":
-            return draw(self._games.frames, self.options.encoder)[0]
+            picture: NDArray[np.uint8] = draw(self._games.frames, self.options.encoder)[0]
+            return picture
         if self._film is not None:
             return self._film.take(self.options.encoder)[0]
         self._show()
@@ -148,7 +153,7 @@ class HeistEnv(gymnasium.Env[NDArray[Any], np.int64]):
         if self._window is not None:
             self._window.show(draw(self._games.frames, self.options.encoder)[0])
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self) -> Info:
         return {
             "frame": self._games.frames[0].copy(),
             "level_seed": int(self._games.level_seeds[0]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
         return {} if self.start is None else {game: self.start}
 
 
-def asked_for(given: Mapping[str, Any], options: EnvOptions, engine: Engine, game: int) -> Asked | None:
+def asked_for(given: Mapping[str, object], options: EnvOptions, engine: Engine, game: int) -> Asked | None:
     """What a reset's options say, None if they say nothing.
 
     Args:
@@ -65,7 +65,7 @@ def asked_for(given: Mapping[str, Any], options: EnvOptions, engine: Engine, gam
 
 
 def asked_for_each(
-    given: Mapping[str, Any], options: EnvOptions, engine: Engine, num: int, games: Sequence[int]
+    given: Mapping[str, object], options: EnvOptions, engine: Engine, num: int, games: Sequence[int]
 ) -> dict[int, Asked] | None:
     """The same for ``games`` of a batch of ``num``: each option is one value for all, or a list of ``num`` of them."""
     columns = {name: _each(name, value, num) for name, value in given.items() if value is not None}
@@ -80,13 +80,13 @@ def asked_for_each(
     return asked
 
 
-def _each(name: str, value: Any, num: int) -> Sequence[Any]:
+def _each(name: str, value: object, num: int) -> Sequence[object]:
     if isinstance(value, bytes):
         return [value] * num
     depth = 1 if name in ("cell", "offset") else 0
-    if name != "state" and np.ndim(value) == depth:
+    if name != "state" and np.asarray(value).ndim == depth:
         return [value] * num
-    values = list(value) if hasattr(value, "__len__") else []
+    values = list(value) if isinstance(value, Sequence | np.ndarray) else []
     if len(values) != num:
         raise ConfigError(f"reset option {name} holds {len(values)} values, expected 1 or {num}")
     return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, TypedDict, TypeGuard
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
@@ -54,7 +54,7 @@ class StartOptions(Config):
         return StartOptions(**{name: getattr(self, name) for name in StartOptions.model_fields})
 
     @property
-    def set_start_options(self) -> dict[str, Any]:
+    def set_start_options(self) -> dict[str, object]:
         """Those of these options that are not at their defaults."""
         fields = StartOptions.model_fields
         return {name: getattr(self, name) for name in fields if getattr(self, name) != fields[name].default}
@@ -84,6 +84,15 @@ def start_states_of(option: str, game: str) -> StartStates:
     return states
 
 
+class CurriculumState(TypedDict):
+    """Where a curriculum stands, as plain values."""
+
+    bound: int
+    previous_bound: int
+    results: list[bool]
+    """The window, oldest first."""
+
+
 class Curriculum:
     """How far from the exit episodes may begin.
 
@@ -105,18 +114,17 @@ class Curriculum:
         self._count = 0
 
     @property
-    def state(self) -> dict[str, Any]:
-        """``bound``, ``previous_bound`` and ``results`` (the window, oldest first), plain values."""
+    def state(self) -> CurriculumState:
+        """Where it stands; set it to go on there."""
         return {"bound": self.bound, "previous_bound": self.previous_bound, "results": list(self._results)}
 
     @state.setter
-    def state(self, value: Mapping[str, Any]) -> None:
+    def state(self, value: Mapping[str, object]) -> None:
         known = {"bound", "previous_bound", "results"}
         if not isinstance(value, Mapping) or not {"bound"} <= set(value) <= known:
             raise ConfigError(f"curriculum = {value!r}: expected a mapping with bound, and previous_bound and results")
         bound, previous, results = value["bound"], value.get("previous_bound", 0), value.get("results", ())
-        whole = all(isinstance(number, int) and not isinstance(number, bool) for number in (bound, previous))
-        if not whole or not 0 <= previous < bound:
+        if not (_is_whole(bound) and _is_whole(previous) and 0 <= previous < bound):
             raise ConfigError(
                 f"curriculum bound = {bound!r}, previous_bound = {previous!r}: expected whole numbers, "
                 "0 <= previous_bound < bound"
@@ -159,3 +167,7 @@ class Curriculum:
         self.bound, self.previous_bound = bound, previous
         for kept in (self._results, self._begun, self._ended, self._playing):
             kept.clear()
+
+
+def _is_whole(number: object) -> TypeGuard[int]:
+    return isinstance(number, int) and not isinstance(number, bool)

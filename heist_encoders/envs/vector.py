@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from heist_encoders.arrays import Array
 from heist_encoders.engine import Engine
 from heist_encoders.envs.games import Games
+from heist_encoders.envs.info import Info
 from heist_encoders.envs.observations import make_observer
 from heist_encoders.envs.openings import Openings
 from heist_encoders.envs.options import (
@@ -22,13 +24,17 @@ from heist_encoders.envs.options import (
     check_count,
     check_reset_options,
 )
-from heist_encoders.envs.rendering import FPS, Film, draw
+from heist_encoders.envs.rendering import FPS, Film, Picture, draw
 from heist_encoders.envs.situations import SITUATION, asked_for_each
+from heist_encoders.envs.starts import CurriculumState
 from heist_encoders.errors import ConfigError
 from heist_encoders.tasks.starts import Placed
 
+if TYPE_CHECKING:
+    from heist_encoders.zoo.encoder import Encoder
 
-class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
+
+class HeistVectorEnv(VectorEnv[Array, Array, Array]):
     """``num_envs`` Procgen games in lockstep. Made by ``make_vector_env`` or ``gymnasium.make_vec``.
 
     Equal, field by field, to as many ``HeistEnv`` in a ``SyncVectorEnv``: the step after an episode's end opens the
@@ -41,7 +47,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     ``progress``, ``cell``, ``distance``) and ``curriculum_bound``. All games share one curriculum.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+    metadata: ClassVar[Info] = {  # type: ignore[misc]
         "render_modes": ["rgb_array", "rgb_array_list"],
         "render_fps": FPS,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
@@ -67,7 +73,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self.closed = False
 
     @property
-    def encoder(self) -> Any:
+    def encoder(self) -> Encoder | None:
         """The ``Encoder`` of the observations, None if they are the frames."""
         return self.options.encoder
 
@@ -77,12 +83,12 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         return self._games.engine
 
     @property
-    def curriculum(self) -> dict[str, Any] | None:
+    def curriculum(self) -> CurriculumState | None:
         """State of the curriculum of starts, as ``HeistEnv.curriculum``."""
         return self._openings.curriculum_state
 
     @curriculum.setter
-    def curriculum(self, state: Mapping[str, Any]) -> None:
+    def curriculum(self, state: Mapping[str, object]) -> None:
         self._openings.curriculum_state = state
 
     def get_states(self) -> list[bytes]:
@@ -93,8 +99,8 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self,
         *,
         seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        options: Mapping[str, object] | None = None,
+    ) -> tuple[Array, Info]:
         """Open the next level of every game.
 
         Args:
@@ -124,9 +130,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             self._film.add(self._games.frames, mask, mask)
         return self._observer.observe(self._games.frames, changed), self._infos(mask, placed, mask)
 
-    def step(
-        self, actions: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: ArrayLike) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_], Info]:
         """Make one step in every game; those whose episode ended in the step before open their next level instead.
 
         Args:
@@ -154,7 +158,7 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         infos = self._infos(every, placed, opened)
         return observations, step.rewards.astype(np.float64), step.terminated, step.truncated, infos
 
-    def render(self) -> tuple[Any, ...] | None:
+    def render(self) -> tuple[Picture, ...] | None:  # type: ignore[override]
         """A picture of each game, or a list of them, as ``HeistEnv.render`` gives it; None without a render_mode."""
         if self._film is not None:
             return self._film.take(self.options.encoder)
@@ -162,11 +166,11 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             return None
         return tuple(draw(self._games.frames, self.options.encoder))
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         """Free the engine; ``close`` calls it once."""
         self._games.close()
 
-    def _reset_mask(self, mask: Any) -> NDArray[np.bool_]:
+    def _reset_mask(self, mask: object) -> NDArray[np.bool_]:
         if mask is None:
             return np.ones(self.num_envs, dtype=np.bool_)
         given = np.asarray(mask)
@@ -193,11 +197,9 @@ class HeistVectorEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
                 self._streams[i] = seeding.np_random(int(value))[0]
                 self._openings.reseed(int(i), int(value))
 
-    def _infos(
-        self, mask: NDArray[np.bool_], placed: Mapping[int, Placed], opened: NDArray[np.bool_]
-    ) -> dict[str, Any]:
+    def _infos(self, mask: NDArray[np.bool_], placed: Mapping[int, Placed], opened: NDArray[np.bool_]) -> Info:
         games = self._games
-        infos: dict[str, Any] = {
+        infos: Info = {
             "level_seed": np.where(mask, games.level_seeds, 0),
             "level_complete": games.level_completes & mask,
         }
