@@ -128,7 +128,7 @@ class Config(pydantic.BaseModel):
         return named
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, object], *, where: str = "") -> Self:
+    def from_dict(cls, data: JsonObject, *, where: str = "") -> Self:
         """Validate a plain dictionary; ``where`` (a file name, say) starts the error line.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from heist_encoders.autoencoders.losses import kl_divergence, pixel_loss
 from heist_encoders.config import Config
 from heist_encoders.constants import FRAME_SIZE
+from heist_encoders.json_text import JsonObject
 
 
 class Output(NamedTuple):
@@ -37,7 +38,7 @@ class BaseAutoencoder(nn.Module, ABC):
     name: ClassVar[str]
     env_id: ClassVar[str]
     Params: ClassVar[type[Config]]
-    default_training: ClassVar[dict[str, Any]] = {}
+    default_training: ClassVar[JsonObject] = {}
     """Settings of ``TrainConfig`` that suit this architecture; whatever a user gives comes before them."""
     search_space: ClassVar[Path | None] = None
     """A YAML file with its search space, where that isn't among this package's ``tune_configs``."""
@@ -60,7 +61,7 @@ class BaseAutoencoder(nn.Module, ABC):
         """float32 (B, 3, 64, 64) in [0, 1] -> reconstruction and encoding."""
 
     @classmethod
-    def params_for(cls, params: dict[str, Any], cells_in_view: int | None) -> dict[str, Any]:
+    def params_for(cls, params: JsonObject, cells_in_view: int | None) -> JsonObject:
         """Parameters with what the data decide filled in; an architecture that depends on them overrides this.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import Width, Widths3, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
+from heist_encoders.json_text import JsonObject
 
 _GRID = 16
 """Cells of the feature maps along each side."""
@@ -46,7 +47,7 @@ class Compact(BaseAutoencoder):
     """
 
     Params = CompactParams
-    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine"}
+    default_training: ClassVar[JsonObject] = {"batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine"}
     params: CompactParams
     axis: Tensor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -10,6 +10,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import LatentSize, UpDecoder, Width, Widths3, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
+from heist_encoders.json_text import JsonObject
 
 
 class ConvMaxpoolBigParams(Config):
@@ -31,7 +32,7 @@ class ConvMaxpoolBig(BaseAutoencoder):
     """conv 3x3/2, conv 3x3/2, conv 7x7, linear, linear; ReLU each. Encoding: (latent_size,)."""
 
     Params = ConvMaxpoolBigParams
-    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
+    default_training: ClassVar[JsonObject] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     params: ConvMaxpoolBigParams
 
     def __init__(self, params: ConvMaxpoolBigParams) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -10,6 +10,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import UpDecoder, Widths3, Widths4, initialise, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
+from heist_encoders.json_text import JsonObject
 
 
 class ConvNoBottleneckParams(Config):
@@ -30,7 +31,7 @@ class ConvNoBottleneck(BaseAutoencoder):
     """
 
     Params = ConvNoBottleneckParams
-    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
+    default_training: ClassVar[JsonObject] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     params: ConvNoBottleneckParams
 
     def __init__(self, params: ConvNoBottleneckParams) -> None:

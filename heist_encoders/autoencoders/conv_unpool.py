@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import Widths3, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
+from heist_encoders.json_text import JsonObject
 
 
 class ConvUnpoolParams(Config):
@@ -64,7 +65,7 @@ class ConvUnpool(BaseAutoencoder):
     """
 
     Params = ConvUnpoolParams
-    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
+    default_training: ClassVar[JsonObject] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     note = "its decoder is also given the pooling indices"
     params: ConvUnpoolParams
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from heist_encoders.autoencoders.layers import Widths3, initialise, initialise_c
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
 from heist_encoders.constants import FRAME_SIZE
+from heist_encoders.json_text import JsonObject
 
 _CELL = 8
 """Pixels of a cell's side after the frame is resized: three convolutions of stride 2 make one column of it."""
@@ -44,7 +45,7 @@ class Grid(BaseAutoencoder):
     """
 
     Params = GridParams
-    default_training: ClassVar[dict[str, Any]] = {"batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine"}
+    default_training: ClassVar[JsonObject] = {"batch_size": 32, "learning_rate": 2e-3, "schedule": "cosine"}
     params: GridParams
 
     def __init__(self, params: GridParams) -> None:
@@ -74,7 +75,7 @@ class Grid(BaseAutoencoder):
         initialise_colours(self.encoder)
 
     @classmethod
-    def params_for(cls, params: dict[str, Any], cells_in_view: int | None) -> dict[str, Any]:
+    def params_for(cls, params: JsonObject, cells_in_view: int | None) -> JsonObject:
         """Cells and channels that were left open, from the cells in view."""
         filled = GridParams.from_dict({**params, "cells": params.get("cells") or cells_in_view or _CELLS_UNKNOWN})
         return {**filled.to_dict(), "latent_channels": _latent_channels(filled)}

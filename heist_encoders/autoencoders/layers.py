@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def _to_tuple(value: Any) -> Any:
+def _to_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -13,12 +13,13 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from heist_encoders.autoencoders.base import BaseAutoencoder
 from heist_encoders.autoencoders.built_in import BUILT_IN, env_id_for
 from heist_encoders.config import Config
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.json_text import JsonObject
 
 ENTRY_POINTS: Final = "heist_encoders.autoencoders"
 """Group of the entry points by which installed packages add autoencoders."""
@@ -104,7 +105,7 @@ def autoencoder_class(name: str) -> type[BaseAutoencoder]:
     raise unknown_name("autoencoder", name, _classes)
 
 
-def create_autoencoder(name: str, params: dict[str, Any] | Config | None = None) -> BaseAutoencoder:
+def create_autoencoder(name: str, params: JsonObject | Config | None = None) -> BaseAutoencoder:
     """Build an autoencoder with random weights (torch's global generator draws them).
 
     Args:

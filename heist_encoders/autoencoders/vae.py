@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from heist_encoders.autoencoders.base import BaseAutoencoder, Output
 from heist_encoders.autoencoders.layers import LatentSize, PixelToMap, Widths4, initialise_colours
 from heist_encoders.autoencoders.registry import register_autoencoder
 from heist_encoders.config import Config
+from heist_encoders.json_text import JsonObject
 
 
 class VaePaperParams(Config):
@@ -88,7 +89,7 @@ class VaePaper(_Vae):
     """The VAE of World Models. Encoding: (latent_size,), its mean."""
 
     Params = VaePaperParams
-    default_training: ClassVar[dict[str, Any]] = {
+    default_training: ClassVar[JsonObject] = {
         "batch_size": 32,
         "schedule": "cosine",
         "loss": {"beta": 1e-6},
@@ -100,7 +101,7 @@ class VaeAlex(_Vae):
     """The same, wider at the bottleneck and trained with a perceptual loss. Encoding: (latent_size,), its mean."""
 
     Params = VaeAlexParams
-    default_training: ClassVar[dict[str, Any]] = {
+    default_training: ClassVar[JsonObject] = {
         "batch_size": 32,
         "schedule": "cosine",
         "loss": {"beta": 1e-6, "perceptual": 0.1},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -47,7 +47,7 @@ def bench(
         progress.start(0)
         generation = benchmarks.generation(mode, frames)
         progress.start(1)
-        rows: list[dict[str, Any]] = [benchmarks.environment(None, mode, num_envs, seconds)]
+        rows: list[dict[str, float | str]] = [benchmarks.environment(None, mode, num_envs, seconds)]
         for index, artifact in enumerate(artifacts):
             progress.start(index + 2)
             rows.append({**benchmarks.encoder(artifact), **benchmarks.environment(artifact, mode, num_envs, seconds)})

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from heist_encoders.json_text import JsonObject
 from heist_encoders.ray_session import cpu_count
 
 GIB = 2**30
@@ -27,7 +28,7 @@ class Check(NamedTuple):
     """``ok``, ``note`` (all works, but something could be better) or ``problem`` (an essential does not work)."""
     summary: str
     remedy: str = ""
-    details: Mapping[str, Any] = MappingProxyType({})
+    details: Mapping[str, object] = MappingProxyType({})
 
 
 def all_checks(timeout: float = 120.0) -> Iterator[Check]:
@@ -92,7 +93,7 @@ def disk() -> Check:
     """Room in this folder, in Ray's temporary folder and in shared memory."""
     free = {str(path): shutil.disk_usage(path).free for path in (Path.cwd(), Path("/tmp")) if path.exists()}
     shm = Path("/dev/shm")
-    details: dict[str, Any] = {"free_bytes": dict(free)}
+    details: JsonObject = {"free_bytes": dict(free)}
     summary = ", ".join(f"{value / GIB:.0f} GB free in {path}" for path, value in free.items())
     if shm.exists():
         details["shm_free_bytes"] = shutil.disk_usage(shm).free
@@ -212,7 +213,7 @@ def video(timeout: float) -> Check:
     return Check("Video", "ok", "mp4 and GIF", "", found)
 
 
-def _probe(code: str, timeout: float) -> tuple[dict[str, Any] | None, str]:
+def _probe(code: str, timeout: float) -> tuple[JsonObject | None, str]:
     """Run ``code``, which must set ``result``, in a new Python. Returns (result, "") or (None, what went wrong)."""
     script = f"{code}\nimport json\nprint('\\n' + json.dumps(result))"
     try:
@@ -224,7 +225,7 @@ def _probe(code: str, timeout: float) -> tuple[dict[str, Any] | None, str]:
     except subprocess.TimeoutExpired:
         return None, f"did not answer within {timeout:.0f} s"
     if done.returncode == 0:
-        result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        result: JsonObject = json.loads(done.stdout.strip().splitlines()[-1])
         return result, ""
     lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
     if done.returncode < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from heist_encoders.cli.options import (
     needed,
 )
 from heist_encoders.constants import DEFAULT_GAME
+from heist_encoders.json_text import JsonObject
 
 EPILOG = examples(
     "heist-encoders generate --out data/memory --size 20000",
@@ -96,7 +97,7 @@ def generate(
     from heist_encoders.tasks.registry import task_of
 
     task = task_of(game)
-    values: dict[str, Any] = {
+    values: JsonObject = {
         "game": game,
         "distribution_mode": mode or task.default_mode,
         "use_backgrounds": backgrounds,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.options import JsonFlag, examples
+from heist_encoders.json_text import JsonObject
+
+if TYPE_CHECKING:
+    from heist_encoders.zoo.artifact import Artifact
 
 EPILOG = examples("heist-encoders list", "heist-encoders list --json", "heist-encoders list --autoencoders")
 
@@ -51,7 +55,7 @@ def list_artifacts(
     output.note(f"Your own artifacts: {home() / 'artifacts'}")
 
 
-def _row(artifact: Any) -> dict[str, Any]:
+def _row(artifact: Artifact) -> JsonObject:
     from heist_encoders.zoo.names import env_id_of
 
     size = 1
@@ -75,7 +79,7 @@ def _row(artifact: Any) -> dict[str, Any]:
     }
 
 
-def find_figure(metrics: Any, name: str) -> float | None:
+def find_figure(metrics: object, name: str) -> float | None:
     """The number called ``name`` anywhere in an artifact's metrics, outermost first; None if there is none."""
     level = [metrics]
     while level:
@@ -89,7 +93,7 @@ def find_figure(metrics: Any, name: str) -> float | None:
 def _list_autoencoders(json: bool) -> None:
     from heist_encoders.autoencoders import autoencoder_class, autoencoder_names, create_autoencoder
 
-    rows: list[dict[str, Any]] = []
+    rows: list[JsonObject] = []
     for name in autoencoder_names():
         model = create_autoencoder(name)
         rows.append(

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -139,7 +139,7 @@ def _failed(error: Exception) -> int:
 def user_error(error: BaseException) -> str | None:
     """The one line for an error of the user's, looked for through Ray's and Python's wrappings; None for a bug."""
     seen: set[int] = set()
-    current: Any = error
+    current: object = error
     while isinstance(current, BaseException) and id(current) not in seen:
         seen.add(id(current))
         cause = getattr(current, "cause", None)  # of a RayTaskError, which may also be an instance of its cause's class

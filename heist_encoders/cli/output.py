@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from heist_encoders.errors import HeistEncodersWarning
 from heist_encoders.json_text import plain
@@ -38,12 +38,12 @@ def resume_hint() -> str:
     return _resume_hint
 
 
-def print_json(data: Any) -> None:
+def print_json(data: object) -> None:
     """Print ONE JSON object on stdout: numpy values become plain ones, paths strings, NaN and infinity null."""
     print(json.dumps(plain(data), indent=2, allow_nan=False), flush=True)
 
 
-def cell(value: Any) -> str:
+def cell(value: object) -> str:
     """One cell of a table: floats with three significant decimals, None as a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
@@ -55,7 +55,7 @@ def cell(value: Any) -> str:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, file: TextIO | None = None
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, file: TextIO | None = None
 ) -> None:
     """Print a table by rich. On a terminal too narrow for it, the columns go on below, the first one repeated."""
     from rich.console import Console
@@ -92,7 +92,7 @@ def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
     return parts
 
 
-def _as_line(message: Any, *_: Any) -> str:
+def _as_line(message: object, *_: object) -> str:
     return f"warning: {' '.join(str(message).split())}\n"
 
 

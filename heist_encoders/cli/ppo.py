@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,10 +27,11 @@ from heist_encoders.cli.options import (
 from heist_encoders.cli.schema import flags_of
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.rllib.run_options import PPORunOptions
 
 if TYPE_CHECKING:
-    from heist_encoders.policies.evaluate import Evaluation
+    from heist_encoders.policies.evaluate import Evaluation, EvaluationFigures, Figures
 
 MOST_LEVELS = 100_000
 
@@ -98,7 +99,7 @@ def train(
             "Default: one run, with --seed.",
         ),
     ] = None,
-    given: Any = None,
+    given: JsonObject | None = None,
     via: Annotated[str | None, typer.Option("--via", hidden=True)] = None,
     address: Address = None,
     show_config: ShowConfig = False,
@@ -109,6 +110,7 @@ def train(
     All options are printed at the start and kept as OUT/ppo.yaml, which --config reads; 'ppo_config' in Python has the
     same. What is shown of the policy is measured on whole episodes in levels that no training sees.
     """
+    given = dict(given or {})
     if via is not None:
         output.note("--via is now called --placement; the old name goes with the next version")
         given = {"placement": via, **given}
@@ -140,13 +142,13 @@ def _train_one(options: PPORunOptions, out: Path, address: str | None, json: boo
     with quiet_ray(address=address), Reporter([f"PPO on {options.encoder}, {options.steps:,} steps"]) as progress:
         progress.start(0)
 
-        def begun(state: dict[str, Any]) -> None:
+        def begun(state: JsonObject) -> None:
             progress.say(options.to_yaml().rstrip())
             where = _where(state, options.steps)
             if where:
                 progress.say(where)
 
-        def listen(line: dict[str, Any]) -> None:
+        def listen(line: JsonObject) -> None:
             # RLlib's mean return is left out: of the first episodes only the short ones, the successes, have ended.
             detail = f"{line['env_steps']:,} steps, {line['steps_per_second']:,.0f} steps/s"
             progress.count(line["env_steps"], options.steps, detail)
@@ -208,7 +210,7 @@ def _train_seeds(options: PPORunOptions, out: Path, address: str | None, json: b
     print(text)
 
 
-def _where(state: dict[str, Any], steps: int) -> str:
+def _where(state: JsonObject, steps: int) -> str:
     """Where a run goes on, in words; empty if it begins."""
     if not state or not state["env_steps"]:
         return ""
@@ -217,7 +219,7 @@ def _where(state: dict[str, Any], steps: int) -> str:
     return f"going on at iteration {state['iteration'] + 1}, after {state['env_steps']:,} steps"
 
 
-def unbiased(figures: dict[str, Any]) -> str:
+def unbiased(figures: JsonObject) -> str:
     """An evaluation between iterations in words: return with its 95% interval, and success."""
     text = f"return {figures['mean_return']:.2f}"
     if "return_stderr" in figures:
@@ -296,7 +298,7 @@ def evaluate(
         )
     figures = found.to_dict()
     if json:
-        output.print_json({**_old_names(figures), "class": taught, "levels": [seeds[0], seeds[-1] + 1]})
+        output.print_json({**_old_names(dict(figures)), "class": taught, "levels": [seeds[0], seeds[-1] + 1]})
         return
     print_evaluation(figures)
     if taught:
@@ -348,16 +350,17 @@ def _play(
     return evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress), ""
 
 
-def _old_names(figures: dict[str, Any]) -> dict[str, Any]:
+def _old_names(figures: JsonObject) -> JsonObject:
     """Figures, also under the names that version 0.1 gave two of them."""
     parts = {keys: _old_names(part) for keys, part in figures.get("by_num_keys", {}).items()}
     added = {"mean_return": figures["return_mean"], "mean_length": figures["length_mean"]}
     return {**figures, **added, **({"by_num_keys": parts} if parts else {})}
 
 
-def print_evaluation(figures: dict[str, Any]) -> None:
+def print_evaluation(figures: EvaluationFigures) -> None:
     """A table of what ``Evaluation.to_dict`` gave."""
-    rows = [("all", figures)] + [(f"{keys} keys", part) for keys, part in figures["by_num_keys"].items()]
+    rows: list[tuple[str, Figures]] = [("all", figures)]
+    rows += [(f"{keys} keys", part) for keys, part in figures["by_num_keys"].items()]
     output.print_table(
         ("levels", "number", "success", "return", "95% interval", "steps"),
         [

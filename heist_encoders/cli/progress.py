@@ -7,9 +7,13 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 QUIET_SECONDS = 8.0
 """Without a terminal, the longest silence between two lines (plus a second of the watching thread)."""
@@ -46,8 +50,8 @@ class Reporter:
         self._last_line = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._live: Any = None
-        self._task: Any = None
+        self._live: RichProgress | None = None
+        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
@@ -141,7 +145,7 @@ class Reporter:
             self._print_line()
 
     def _refresh(self) -> None:
-        if self._live is not None:
+        if self._live is not None and self._task is not None:
             with self._lock:
                 left = self.remaining()
                 detail = ", ".join(
@@ -155,7 +159,7 @@ class Reporter:
             self._print_if_due()
 
 
-def _live_display() -> Any:
+def _live_display() -> RichProgress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

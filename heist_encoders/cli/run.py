@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.options import JsonFlag, Mode, Seed, Workers, check_folder, examples, given_path
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 
 EPILOG = examples(
     "heist-encoders run",
@@ -128,7 +129,7 @@ def _architectures(given: str | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _closing_lines(out: Path, mode: str, result: dict[str, Any]) -> None:
+def _closing_lines(out: Path, mode: str, result: JsonObject) -> None:
     best, encoder = result["best"], result["encoder"]
     learned, ppo = result["stages"].get("policy"), result["stages"].get("ppo")
     again = " (all of it was there already)" if result["reused"] == len(result["stages"]) else ""
@@ -157,7 +158,7 @@ def _closing_lines(out: Path, mode: str, result: dict[str, Any]) -> None:
     print(f"  python -c {json_module.dumps(_snippet(encoder))}")
 
 
-def _architecture(result: dict[str, Any], name: str) -> str:
+def _architecture(result: JsonObject, name: str) -> str:
     return next(
         str(stage["family"]) for stage in result["stages"].values() if stage.get("name") == name and "family" in stage
     )

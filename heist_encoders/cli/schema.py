@@ -6,16 +6,18 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, TypeVar, Union, cast, get_args, get_origin
 
 import typer
 
 from heist_encoders.config import Config
 
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
 
 def flags_of(
     schema: type[Config], *, names: Mapping[str, str] | None = None, default: str | None = None
-) -> Callable[[Callable[..., Any]], Any]:
+) -> Callable[[_Command], _Command]:
     """Decorate a command that has a parameter ``given``: it gets a flag for each field of ``schema``.
 
     Type and default of a flag are those of the field, the help is the field's description. ``given`` holds the fields
@@ -31,12 +33,12 @@ def flags_of(
     # A schema's own fields before those of its bases, which are of more general interest.
     all_fields = sorted(schema.model_fields, key=lambda name: name not in inspect.get_annotations(schema))
 
-    def decorate(command: Callable[..., Any]) -> Any:
+    def decorate(command: _Command) -> _Command:
         written_out = inspect.signature(command).parameters
         fields = [name for name in all_fields if name not in written_out]
 
         @functools.wraps(command)
-        def run(**values: Any) -> Any:
+        def run(**values: object) -> object:
             given = {name: values.pop(name) for name in fields}
             return command(given={name: value for name, value in given.items() if value not in (None, [])}, **values)
 
@@ -56,12 +58,12 @@ def flags_of(
             parameters += found
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return run
+        return cast(_Command, run)
 
     return decorate
 
 
-def _flag(name: str, schema: type[Config], flag: str, said: str | None) -> Any:
+def _flag(name: str, schema: type[Config], flag: str, said: str | None) -> object:
     """What typer reads of a field: ``Annotated[int | None, typer.Option("--num-envs", help=...)]``."""
     field = schema.model_fields[name]
     kind = _plain_type(field.annotation)
@@ -80,7 +82,7 @@ def _flag(name: str, schema: type[Config], flag: str, said: str | None) -> Any:
     return Annotated[kind | None, option]
 
 
-def _plain_type(annotation: Any) -> Any:
+def _plain_type(annotation: object) -> type | types.GenericAlias:
     """``int | None`` -> int, ``tuple[str, ...]`` -> list[str], others as they are."""
     if get_origin(annotation) in (Union, types.UnionType):
         (annotation,) = (part for part in get_args(annotation) if part is not type(None))
@@ -88,4 +90,4 @@ def _plain_type(annotation: Any) -> Any:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is tuple:
         return list[_plain_type(get_args(annotation)[0])]  # type: ignore[misc]
-    return annotation if annotation in (bool, int, float) else str
+    return next((kind for kind in (bool, int, float) if annotation is kind), str)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heist_encoders.cli import output
 from heist_encoders.cli.options import Address, JsonFlag, ShowConfig, check_folder, examples, given_path, needed
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
+
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
+    from heist_encoders.data.stream import FrameStream
+    from heist_encoders.training.config import TrainConfig
+    from heist_encoders.training.report import EpochReport, Progress, TrainResult
 
 EPILOG = examples(
     "heist-encoders train vae_paper --data data/memory --out runs/one",
@@ -96,7 +103,7 @@ def train(
     A checkpoint is kept after each epoch: killed half-way, run it again and it goes on from there.
     """
     output.set_resume_hint("run the same command again to go on at the last finished epoch")
-    settings: dict[str, Any] = {
+    settings: JsonObject = {
         key: value
         for key, value in {
             "max_epochs": max_epochs, "max_seconds": max_seconds, "seed": seed, "device": device,
@@ -119,7 +126,7 @@ def train(
 
         hear = going_on(progress.say)
 
-        def after_epoch(report: Any) -> bool:
+        def after_epoch(report: EpochReport) -> bool:
             hear(report.epoch)
             progress.say(
                 f"epoch {report.epoch + 1}: train {report.train_loss:.5f}, test {report.test_loss:.5f}, "
@@ -128,7 +135,7 @@ def train(
             )
             return epochs is not None and report.epoch + 1 >= epochs
 
-        def within_epoch(state: Any) -> None:
+        def within_epoch(state: Progress) -> None:
             hear(state.epoch)
             detail = f"epoch {state.epoch + 1}, {state.samples:,} frames, loss {state.loss:.5f}"
             progress.count(state.seconds, state.seconds + state.seconds_left, detail)
@@ -173,7 +180,16 @@ def going_on(say: Callable[[str], None]) -> Callable[[int], None]:
     return hear
 
 
-def train_together(config: Any, dataset: Any, epochs: int | None, workers: int, **options: Any) -> Any:
+def train_together(
+    config: TrainConfig,
+    dataset: Dataset | FrameStream,
+    epochs: int | None,
+    workers: int,
+    *,
+    out: Path,
+    callback: Callable[[EpochReport], object],
+    address: str | None,
+) -> TrainResult:
     """``train_distributed`` on the GPUs, if the configuration's device is one or there are any."""
     import torch
 
@@ -185,10 +201,12 @@ def train_together(config: Any, dataset: Any, epochs: int | None, workers: int, 
             "leave --workers out or give --max-epochs"
         )
     gpu = config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
-    return train_distributed(config, dataset, workers=workers, use_gpu=gpu, **options)
+    return train_distributed(config, dataset, workers=workers, use_gpu=gpu, out=out, callback=callback, address=address)
 
 
-def open_frames(data: str | None, stream: str | None, workers: int, recorded: dict[str, Any] | None) -> Any:
+def open_frames(
+    data: str | None, stream: str | None, workers: int, recorded: JsonObject | None
+) -> Dataset | FrameStream:
     """What to train on: the dataset ``data``, or a FrameStream that is tested on it.
 
     Args:
@@ -208,19 +226,22 @@ def open_frames(data: str | None, stream: str | None, workers: int, recorded: di
         )
     dataset = None if data is None else open_dataset(data)
     if stream is None:
-        return dataset if recorded is None else FrameStream(recorded, dataset, workers=workers)
+        if recorded is not None:
+            return FrameStream(recorded, dataset, workers=workers)
+        assert dataset is not None
+        return dataset
     spec = dataset.spec if dataset is not None and stream == "data" else DatasetSpec.from_yaml(stream)
     return FrameStream(spec, dataset, workers=workers)
 
 
-def recorded_stream(config: str) -> dict[str, Any] | None:
+def recorded_stream(config: str) -> JsonObject | None:
     """The spec of the stream that the artifact ``config`` was trained on; None for all else."""
     folder = artifact_folder(config)
     if folder is None:
         return None
     from heist_encoders.zoo import load_artifact
 
-    found: dict[str, Any] | None = (load_artifact(folder).training.get("stream") or {}).get("spec")
+    found: JsonObject | None = (load_artifact(folder).training.get("stream") or {}).get("spec")
     return found
 
 
@@ -231,7 +252,7 @@ def artifact_folder(config: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def load_config(config: str, settings: dict[str, Any]) -> tuple[Any, int | None]:
+def load_config(config: str, settings: JsonObject) -> tuple[TrainConfig, int | None]:
     """The TrainConfig of a YAML file, an artifact or an autoencoder's defaults, with ``settings`` on top.
 
     Returns:

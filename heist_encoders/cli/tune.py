@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from heist_encoders.cli import output
 from heist_encoders.cli.options import Address, JsonFlag, ShowConfig, check_folder, examples, given_path, needed
 from heist_encoders.cli.schema import flags_of
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.tuning.options import SweepOptions
 
 EPILOG = examples(
@@ -59,7 +60,7 @@ def tune(
             help="How much to spend: 'smoke' (a minute), 'quick', 'full' (hours). Default: the space's, else quick.",
         ),
     ] = None,
-    given: Any = None,
+    given: JsonObject | None = None,
     address: Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that OUT holds.")] = False,
     show_config: ShowConfig = False,
@@ -75,7 +76,7 @@ def tune(
     from heist_encoders.tuning import load_space
 
     loaded = load_space(space, preset)
-    options = SweepOptions.resolve(loaded.sweep, **given)
+    options = SweepOptions.resolve(loaded.sweep, **(given or {}))
     if show_config:
         print(replace(loaded, sweep=options).to_yaml(), end="")
         return

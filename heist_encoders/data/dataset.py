@@ -9,7 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -30,11 +30,17 @@ from heist_encoders.tasks.registry import task_of
 if TYPE_CHECKING:
     import pandas as pd
     import ray.data
-    import torch
+
+    from heist_encoders.data.torch_view import FramesDataset
 
 _DECODED = ".decoded"
 _DECODING_THREADS = 4
 """Shards decoded at once, 13 MB each."""
+
+
+class _State(TypedDict):
+    storage: Storage
+    manifest: Manifest
 
 
 class Dataset:
@@ -69,11 +75,11 @@ class Dataset:
         """Where it lies, for any process: the folder's absolute path, or its URI."""
         return self._storage.uri if self._storage.path is None else str(self._storage.path)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> _State:
         """Place and manifest: frames and labels are read again where they are needed."""
-        return {"storage": self._storage, "manifest": self._manifest}
+        return _State(storage=self._storage, manifest=self._manifest)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: _State) -> None:
         self.__init__(state["storage"], state["manifest"])  # type: ignore[misc]
 
     def __len__(self) -> int:
@@ -130,7 +136,7 @@ class Dataset:
             self._maps[split] = task_of(self.spec.game).semantic_maps(self.labels(split), self.spec.distribution_mode)
         return self._maps[split]
 
-    def torch(self, split: str) -> torch.utils.data.Dataset[Any]:
+    def torch(self, split: str) -> FramesDataset:
         """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""
         from heist_encoders.data.torch_view import FramesDataset
 

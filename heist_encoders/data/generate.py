@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from heist_encoders.data.manifest import Chunk, DatasetSpec, Shard
 from heist_encoders.data.shards import look, make_shard, prepare, write_manifest
 from heist_encoders.data.storage import Storage
 from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.ray_session import quiet_ray
 from heist_encoders.tasks.base import STRATUM
 from heist_encoders.tasks.registry import task_of
+
+if TYPE_CHECKING:
+    pass
 
 Progress = Callable[[float, float, str], None]
 """Called with frames done, frames in all, and the rest in words: frames/s, workers, frames a stratum so far."""
@@ -32,7 +36,7 @@ _LAST_SHARDS_S = 5.0
 class _Worker:
     """Makes shards. Holds nothing, so a replaced one goes on where the lost one was."""
 
-    def __init__(self, spec: dict[str, Any], location: str) -> None:
+    def __init__(self, spec: JsonObject, location: str) -> None:
         self._spec = DatasetSpec.from_dict(spec)
         self._storage = Storage(location)
 
@@ -50,7 +54,7 @@ class _Worker:
 
 
 def generate(
-    spec: DatasetSpec | dict[str, Any],
+    spec: DatasetSpec | JsonObject,
     out: str | Path,
     *,
     workers: int | None = None,
@@ -108,7 +112,9 @@ def generate(
     return dataset
 
 
-def _shards(spec: DatasetSpec, location: str, todo: list[Chunk], count: int) -> Any:
+def _shards(
+    spec: DatasetSpec, location: str, todo: list[Chunk], count: int
+) -> Iterator[tuple[Chunk, Shard, list[int]]]:
     """Yield (chunk, shard, counts by stratum) as workers finish them."""
     import ray
 

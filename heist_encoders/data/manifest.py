@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import pydantic
 from typing_extensions import Self
@@ -60,7 +60,7 @@ class DatasetSpec(Config):
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _default_policy(cls, values: Any) -> Any:
+    def _default_policy(cls, values: object) -> object:
         if isinstance(values, dict) and values.get("game") in GAMES and "policy" not in values:
             policy = task_of(values["game"]).default_policy
             return values if policy == cls.model_fields["policy"].default else {**values, "policy": policy}
@@ -175,7 +175,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest file's text."""
-        content: dict[str, Any] = {
+        content = {
             "format_version": FORMAT_VERSION,
             "spec": self.spec.to_dict(),
             "hash": self.hash if self.complete else None,

@@ -7,13 +7,16 @@ import os
 import re
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pyarrow import fs
 
 from heist_encoders.errors import DatasetError
 from heist_encoders.files import sync
 from heist_encoders.paths import user_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TEMPORARY = ".writing-"
 
@@ -80,8 +83,8 @@ class Storage:
             data: bytes = file.read()
         return data
 
-    def open(self, name: str) -> Any:
-        """A file to read parts of: a ``pyarrow.NativeFile``. Raises FileNotFoundError or another OSError."""
+    def open(self, name: str) -> pa.NativeFile:
+        """A file to read parts of: Raises FileNotFoundError or another OSError."""
         return self._fs.open_input_file(self._at(name))
 
     def write(self, name: str, data: bytes | memoryview) -> None:

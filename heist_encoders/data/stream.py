@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,20 @@ from heist_encoders.data.drawing import ChunkProcesses, stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
 from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.semantic import SemanticMaps
 from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from heist_encoders.data.dataset import Dataset
 
 _FIRST_CHUNKS = 4
 """Chunks that ``FrameStream.frames("train")`` shows."""
 
 
-def stream(spec: DatasetSpec | dict[str, Any], *, batch_size: int = 128, start: int = 0) -> Iterator[Rows]:
+def stream(spec: DatasetSpec | JsonObject, *, batch_size: int = 128, start: int = 0) -> Iterator[Rows]:
     """Draw batches without end in this process: about 18,000 balanced frames/s on one core.
 
     The frames come from the training levels and are not those of the dataset of the same spec. The stream is a
@@ -122,7 +125,7 @@ class FrameStream:
         (51, 64, 64, 3)
     """
 
-    def __init__(self, spec: DatasetSpec | dict[str, Any], dataset: Dataset | None = None, *, workers: int = 1) -> None:
+    def __init__(self, spec: DatasetSpec | JsonObject, dataset: Dataset | None = None, *, workers: int = 1) -> None:
         self.spec = DatasetSpec.from_dict(spec) if isinstance(spec, dict) else spec
         if workers < 1:
             raise ConfigError(f"workers = {workers}: expected at least 1 process to draw the stream")
@@ -142,7 +145,7 @@ class FrameStream:
     def __repr__(self) -> str:
         return f"<FrameStream of {self.spec.game}, {self.spec.distribution_mode}, {self.spec.balance}>"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Without the frames that were drawn here: they are drawn again where they are needed."""
         return {name: value for name, value in vars(self).items() if name not in ("_first", "_test")}
 
@@ -151,7 +154,7 @@ class FrameStream:
         """Frames of an epoch where the training doesn't say: the train frames of the spec."""
         return max(1, self.spec.rows("train"))
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> JsonObject:
         """How an artifact describes its training frames."""
         tested = "drawn test frames of the same spec" if self.dataset is None else f"dataset {self.dataset.hash}"
         return {"spec": self.spec.to_dict(), "tested_on": tested}
@@ -165,6 +168,14 @@ class FrameStream:
         if split == "test" and self.dataset is not None:
             return self.dataset.frames("test")
         return (self._test if split == "test" else self._first).frames
+
+    def labels(self, split: str) -> pd.DataFrame:
+        """The labels of the frames that ``frames`` gives, as ``Dataset.labels``."""
+        import pandas as pd
+
+        if split == "test" and self.dataset is not None:
+            return self.dataset.labels("test")
+        return pd.DataFrame(dict((self._test if split == "test" else self._first).labels))
 
     def maps_of(self, labels: Mapping[str, NDArray[np.generic]]) -> SemanticMaps:
         """Semantic maps of frames with such label columns (N,). Raises DatasetError for games without them."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 ACTIONS = (
     "left down", "left", "left up", "down", "stay", "up", "right down", "right", "right up",
@@ -41,7 +44,7 @@ def captioned(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
 
 
 @functools.cache
-def _letters() -> Any:
+def _letters() -> FreeTypeFont:
     from heist_encoders.evaluation.pictures import font
 
     return font(13)

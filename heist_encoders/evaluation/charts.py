@@ -9,14 +9,15 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 from xml.etree import ElementTree
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A", "#000000")
 """Distinguishable with every common kind of colour blindness; every line and point is labelled besides."""
@@ -49,11 +50,10 @@ def scatter(
     _log(axes.xaxis, [x for _, x, _, _ in points])
     axes.margins(0.12)
     figure.draw_without_rendering()  # now it is known where the points lie
-    taken: list[Any] = []
+    taken: list[Bbox] = []
     for label, x, y, _ in sorted(points, key=lambda point: -point[2]):
         for right, up, side in _BESIDE:
-            place: dict[str, Any] = {"xytext": (right, up), "textcoords": "offset points", "ha": side, "va": "center"}
-            note = axes.annotate(label, (x, y), **place)
+            note = axes.annotate(label, (x, y), xytext=(right, up), textcoords="offset points", ha=side, va="center")
             note.set_in_layout(False)
             box = note.get_window_extent()
             fits = figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
@@ -82,8 +82,8 @@ def lines(
     """
     figure, axes = _axes(width, height, x_label, y_label)
     for i, (label, (xs, ys)) in enumerate(series.items()):
-        style: dict[str, Any] = {"color": COLORS[i % len(COLORS)], "linestyle": ("-", "--", ":")[i % 3]}
-        axes.plot(xs, ys, marker="." if len(xs) < 40 else "", label=label, clip_on=False, **style)
+        color, line = COLORS[i % len(COLORS)], ("-", "--", ":")[i % 3]
+        axes.plot(xs, ys, color=color, linestyle=line, marker="." if len(xs) < 40 else "", label=label, clip_on=False)
     if log:
         _log(axes.yaxis, [y for _, ys in series.values() for y in ys])
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
@@ -153,8 +153,9 @@ def parallel(columns: Mapping[str, Sequence[float | str]], colors: Sequence[str]
         heights.append((axes.transScale + axes.transLimits).transform([(0.0, number) for number in numbers])[:, 1])
     for row, color in enumerate(colors):
         best = row == len(colors) - 1
-        style: dict[str, Any] = {"linewidth": 3 if best else 1.2, "alpha": 1 if best else 0.75, "color": color}
-        host.plot(range(len(columns)), [column[row] for column in heights], clip_on=False, **style)
+        line, alpha = (3.0, 1.0) if best else (1.2, 0.75)
+        across = [column[row] for column in heights]
+        host.plot(range(len(columns)), across, color=color, linewidth=line, alpha=alpha, clip_on=False)
     return figure
 
 
@@ -170,7 +171,7 @@ def _axes(width: int, height: int, x_label: str, y_label: str) -> tuple[Figure, 
     return figure, axes
 
 
-def _log(axis: Any, values: Sequence[float]) -> None:
+def _log(axis: XAxis | YAxis, values: Sequence[float]) -> None:
     """Make an axis logarithmic, with ticks at round numbers: the more, the less it spans."""
     usable = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
     span = max(usable) / min(usable)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from heist_encoders.constants import FRAME_SHAPE
+from heist_encoders.data.source import FrameSource
 from heist_encoders.errors import DatasetError
-from heist_encoders.evaluation.frames import Floats, Frames, Indices, LabelledFrames
+from heist_encoders.evaluation.frames import Floats, Frames, Indices
 from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.autoencoders.base import BaseAutoencoder
 
-Encodable: TypeAlias = "BaseAutoencoder | Callable[[Frames], Any] | Any"
+
+@runtime_checkable
+class Encodes(Protocol):
+    """An ``Encoder``, or an encoder of somebody's own."""
+
+    def encode(self, frames: Frames, /) -> ArrayLike:
+        """uint8 (N, 64, 64, 3) -> (N, ...)."""
+        ...
+
+
+Encodable: TypeAlias = "BaseAutoencoder | Encodes | Callable[[Frames], ArrayLike] | TrueState"
 """An autoencoder, an object with ``encode(uint8 frames)``, such a function itself, or a ``TrueState``."""
 
 
@@ -38,7 +50,9 @@ def encode_function(encoder: Encodable) -> Callable[[Frames], Floats]:
                 return encoder.encode(to_input(frames, device)).float().cpu().numpy()  # type: ignore[no-any-return, operator]
 
         return encode
-    function = getattr(encoder, "encode", encoder)
+    if isinstance(encoder, TrueState):
+        raise TypeError("the true state is read from labels, not from frames; use encode_split")
+    function = encoder.encode if isinstance(encoder, Encodes) else encoder
 
     def call(frames: Frames) -> Floats:
         return np.asarray(function(frames), dtype=np.float32)
@@ -64,7 +78,7 @@ def encode_frames(encoder: Encodable, frames: Frames, rows: Indices | None = Non
 
 
 def encode_split(
-    encoder: Encodable, dataset: LabelledFrames, split: str, rows: Indices, *, batch_size: int = 64
+    encoder: Encodable, dataset: FrameSource, split: str, rows: Indices, *, batch_size: int = 64
 ) -> Floats:
     """Encodings float32 (M, ...) of some rows of a split, int64 (M,), ascending: see ``Encodable``."""
     if isinstance(encoder, TrueState):
@@ -80,7 +94,7 @@ def encode_split(
 class TrueState:
     """A lossless encoding, read from the labels instead of the frames (``Task.true_state``): what a probe can reach."""
 
-    def __call__(self, dataset: LabelledFrames, split: str, rows: Indices) -> Floats | None:
+    def __call__(self, dataset: FrameSource, split: str, rows: Indices) -> Floats | None:
         """float32 (M, C, cells, cells), or None where the task has none."""
         spec = dataset.spec
         return task_of(spec.game).true_state(dataset.labels(split).iloc[rows], spec.distribution_mode)

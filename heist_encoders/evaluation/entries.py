@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from heist_encoders.constants import DEFAULT_GAME
+from heist_encoders.deprecation import warn_of_old_name
 from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
+from heist_encoders.evaluation.figures import Metrics
+from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 from heist_encoders.zoo.artifact import CONFIG, Artifact, read_artifact
 
@@ -21,7 +24,7 @@ class Entry:
     """One evaluated artifact, as the report needs it.
 
     Attributes:
-        name, family: of the artifact.
+        name, architecture: of the artifact.
         metrics: what ``evaluate`` returned.
         examples: frames and reconstructions, None if the evaluation's folder isn't there.
         history: its training, one mapping an epoch; may be empty.
@@ -30,15 +33,25 @@ class Entry:
     """
 
     name: str
-    family: str
-    metrics: dict[str, Any]
+    architecture: str
+    metrics: Metrics
     examples: Examples | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[JsonObject] = field(default_factory=list)
     game: str = DEFAULT_GAME
     note: str = ""
 
+    @property
+    def family(self) -> str:
+        """The old name of ``architecture``."""
+        warn_of_old_name("Entry.family", "Entry.architecture")
+        return self.architecture
 
-def read_entry(source: Any) -> Entry:
+
+Evaluated: TypeAlias = "Artifact | Metrics | Entry | str | Path"
+"""An evaluation: see ``read_entry``."""
+
+
+def read_entry(source: Evaluated) -> Entry:
     """Read an evaluation.
 
     Args:
@@ -50,10 +63,10 @@ def read_entry(source: Any) -> Entry:
     """
     if isinstance(source, Entry):
         return source
-    history: list[dict[str, Any]] = []
+    history: list[JsonObject] = []
     if isinstance(source, Mapping):
-        metrics = dict(source)
-        folder = Path(metrics["folder"]) if metrics.get("folder") else None
+        metrics = source
+        folder = Path(source["folder"]) if source.get("folder") else None
     else:
         folder, artifact = _place(source)
         try:
@@ -63,7 +76,7 @@ def read_entry(source: Any) -> Entry:
                 f"{folder} holds no evaluation ({METRICS} is missing or damaged); run heist-encoders evaluate first"
             ) from None
         history = list(artifact.training.get("history") or []) if artifact is not None else []
-    if not isinstance(metrics, dict) or "name" not in metrics:
+    if not isinstance(metrics, Mapping) or "name" not in metrics:
         where = folder or "the mapping"
         raise ArtifactError(f"{where} holds no figures of an evaluation; run heist-encoders evaluate first")
     examples = None
@@ -71,9 +84,9 @@ def read_entry(source: Any) -> Entry:
         examples = Examples.load(folder / EXAMPLES)
     if folder is not None and not history:
         history = _read_losses(folder / LOSSES)
-    family = str(metrics.get("family", ""))
+    architecture = str(metrics.get("family", ""))
     game = str(metrics.get("game", DEFAULT_GAME))
-    return Entry(str(metrics["name"]), family, metrics, examples, history, game, _note(family))
+    return Entry(str(metrics["name"]), architecture, metrics, examples, history, game, _note(architecture))
 
 
 def _note(architecture: str) -> str:
@@ -102,7 +115,7 @@ def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:
     return place if same else source.path, source
 
 
-def _read_losses(path: Path) -> list[dict[str, Any]]:
+def _read_losses(path: Path) -> list[JsonObject]:
     import numpy as np
 
     if not path.is_file():
@@ -119,7 +132,7 @@ def find_evaluations(folder: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def packaged_rows(distribution_mode: str) -> list[dict[str, Any]]:
+def packaged_rows(distribution_mode: str) -> list[JsonObject]:
     """What the packaged encoders of a mode keep, from the figures on their cards: nothing is evaluated.
 
     Returns:
@@ -129,7 +142,7 @@ def packaged_rows(distribution_mode: str) -> list[dict[str, Any]]:
     from heist_encoders.zoo.lookup import PACKAGED, packaged_modes
     from heist_encoders.zoo.names import architectures
 
-    rows: list[dict[str, Any]] = []
+    rows: list[JsonObject] = []
     for name in architectures():
         if distribution_mode not in packaged_modes(name):
             continue

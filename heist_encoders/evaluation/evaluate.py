@@ -9,21 +9,24 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from heist_encoders.data.source import FrameSource
 from heist_encoders.errors import ConfigError, DatasetError, MissingDependencyError
 from heist_encoders.evaluation import pictures as draw
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.examples import Examples, choose_examples
+from heist_encoders.evaluation.figures import Metrics, ProbeOptions
 from heist_encoders.evaluation.files import write_text
-from heist_encoders.evaluation.frames import Indices, LabelledFrames
+from heist_encoders.evaluation.frames import Indices
 from heist_encoders.evaluation.metrics import reconstruction_metrics
 from heist_encoders.evaluation.probing import ProbeResult, can_probe, has_maps, probe
 from heist_encoders.evaluation.speed import speeds
-from heist_encoders.json_text import plain
+from heist_encoders.json_text import JsonObject, plain
 from heist_encoders.semantic import coarsen
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ def evaluate(
     references: bool = False,
     device: str = "auto",
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Measure reconstruction, speed, and what probes read from the encodings of an artifact, and draw pictures.
 
     Args:
@@ -112,9 +115,8 @@ def evaluate(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     model = artifact.load_model(device)
-    labelled = cast(LabelledFrames, dataset)
 
-    metrics: dict[str, Any] = {
+    metrics: Metrics = {
         "name": artifact.name,
         "family": artifact.architecture,
         "game": artifact.game,
@@ -126,27 +128,27 @@ def evaluate(
         "parameters": sum(p.numel() for p in model.parameters()),
     }
     say("reconstruction")
-    metrics["reconstruction"] = measure_reconstruction(model, artifact.training, labelled)
+    metrics["reconstruction"] = measure_reconstruction(model, artifact.training, dataset)
     say("probes")
     found: ProbeResult | None = None
-    if can_probe(labelled):
-        settings: dict[str, Any] = {
-            "seed": seed, "seeds": seeds, "plan_samples": plan_samples, "train_limit": probe_frames,
+    if can_probe(dataset):
+        settings: ProbeOptions = {
+            "seeds": seeds, "plan_samples": plan_samples, "train_limit": probe_frames,
             "map_samples": map_samples, "wanted": wanted, "device": device,
         }  # fmt: skip
-        found = probe(model, labelled, **settings)
+        found = probe(model, dataset, seed=seed, **settings)
         metrics["probes"] = found.to_dict()
-        metrics["references"] = _references(artifact, labelled, settings if references else None)
+        metrics["references"] = _references(artifact, dataset, settings if references else None, seed)
     say("speed")
     metrics["speed"] = speeds(model)
     metrics["seconds"] = round(time.perf_counter() - started, 1)
     say("pictures")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "summary.txt", summary_text(model, artifact, metrics))
-    _write_examples(model, labelled, found, folder, pictures)
+    _write_examples(model, dataset, found, folder, pictures)
     if pictures:
-        _write_pictures(model, artifact, labelled, folder)
-    metrics = cast("dict[str, Any]", plain(metrics, 6))
+        _write_pictures(model, artifact, dataset, folder)
+    metrics = cast(Metrics, plain(metrics, 6))
     _write_metrics(artifact, metrics, folder, into_artifact=out is None)
     return {**metrics, "folder": str(folder)}
 
@@ -157,11 +159,11 @@ def _is_architecture(name: str | Path) -> bool:
     return isinstance(name, str) and architecture_of(name) is not None
 
 
-def _mode(dataset: Any) -> str:
+def _mode(dataset: FrameSource) -> str:
     return str(dataset.spec.distribution_mode)
 
 
-def check_matches(artifact: Artifact, dataset: Any) -> None:
+def check_matches(artifact: Artifact, dataset: FrameSource) -> None:
     """Refuse a dataset whose frames don't look like those that the artifact was trained on.
 
     Raises:
@@ -200,7 +202,7 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
 
 
 def measure_reconstruction(
-    model: BaseAutoencoder, training: Mapping[str, Any], dataset: LabelledFrames
+    model: BaseAutoencoder, training: JsonObject, dataset: FrameSource
 ) -> dict[str, float | None]:
     """``reconstruction_metrics`` on evenly spread test frames, and the test loss by the artifact's own loss.
 
@@ -220,20 +222,25 @@ def measure_reconstruction(
 class _Picked:
     """The semantic maps of some rows of the test split."""
 
-    def __init__(self, dataset: LabelledFrames, rows: Indices) -> None:
+    def __init__(self, dataset: FrameSource, rows: Indices) -> None:
         self._maps, self._rows = dataset.semantic_maps("test"), rows
         self.classes = self._maps.classes
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def pick(self, rows: Indices | slice) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def pick(self, rows: Indices | slice) -> NDArray[np.uint8]:
         """As ``SemanticMaps.pick``."""
         return self._maps.pick(self._rows[rows])
 
 
 def mean_loss(
-    model: BaseAutoencoder, config: Mapping[str, Any], dataset: LabelledFrames, rows: Indices, *, batch_size: int = 128
+    model: BaseAutoencoder,
+    config: Mapping[str, object],
+    dataset: FrameSource,
+    rows: Indices,
+    *,
+    batch_size: int = 128,
 ) -> float:
     """Mean over test frames of the loss that ``config`` (a ``LossConfig`` as a mapping) describes, in eval mode.
 
@@ -264,20 +271,20 @@ def mean_loss(
 
 
 def _references(
-    artifact: Artifact, dataset: LabelledFrames, settings: dict[str, Any] | None
-) -> dict[str, dict[str, Any]]:
+    artifact: Artifact, dataset: FrameSource, settings: ProbeOptions | None, seed: int
+) -> dict[str, JsonObject]:
     """The reference rows, of the artifact's sizes and with the ``settings`` of its own probes; None: only majority."""
     from heist_encoders.evaluation.references import majority, reference_rows
 
     if settings is None:
         return {"majority": majority(dataset)}
     architecture = artifact.architecture
-    rows = reference_rows(dataset, [architecture], params={architecture: artifact.params}, **settings)
+    rows = reference_rows(dataset, [architecture], params={architecture: artifact.params}, seed=seed, **settings)
     keys = {f"{architecture}, untrained": "untrained"}
     return {keys.get(row["name"], row["name"].split(",")[0].replace(" ", "_")): row for row in rows}
 
 
-def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[str, Any]) -> str:
+def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Metrics) -> str:
     """The content of ``summary.txt``: layers and sizes by torchinfo, then the speeds."""
     import torchinfo
 
@@ -310,7 +317,7 @@ def summary_text(model: BaseAutoencoder, artifact: Artifact, metrics: Mapping[st
 
 
 def _write_examples(
-    model: BaseAutoencoder, dataset: LabelledFrames, found: ProbeResult | None, folder: Path, pictures: bool
+    model: BaseAutoencoder, dataset: FrameSource, found: ProbeResult | None, folder: Path, pictures: bool
 ) -> None:
     rows, element = choose_examples(dataset, found.test_rows if found else None)
     frames = np.ascontiguousarray(dataset.frames("test")[rows])
@@ -328,7 +335,7 @@ def _write_examples(
         draw.write_png(folder / "reconstructions.png", grid)
 
 
-def _write_pictures(model: BaseAutoencoder, artifact: Artifact, dataset: LabelledFrames, folder: Path) -> None:
+def _write_pictures(model: BaseAutoencoder, artifact: Artifact, dataset: FrameSource, folder: Path) -> None:
     from heist_encoders.evaluation.video import played_frames, reconstruction_video
 
     try:
@@ -342,7 +349,7 @@ def _write_pictures(model: BaseAutoencoder, artifact: Artifact, dataset: Labelle
         draw.loss_graph(folder / "loss.png", history, f"{artifact.name}: loss per epoch")
 
 
-def _write_metrics(artifact: Artifact, metrics: dict[str, Any], folder: Path, *, into_artifact: bool) -> None:
+def _write_metrics(artifact: Artifact, metrics: Metrics, folder: Path, *, into_artifact: bool) -> None:
     """``metrics.json`` comes last: where it is, the evaluation is whole."""
     write_text(folder / METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     if into_artifact and folder.is_relative_to(artifact.path):

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heist_encoders.data.source import FrameSource
 from heist_encoders.evaluation.files import temporary_sibling
-from heist_encoders.evaluation.frames import Frames, Indices, LabelledFrames
+from heist_encoders.evaluation.frames import Frames, Indices
 from heist_encoders.tasks.registry import task_of
 
 EACH = 4
@@ -61,7 +62,7 @@ class Examples:
             return cls(**{name: data[name] for name in data.files})
 
 
-def choose_examples(dataset: LabelledFrames, rows: Indices | None = None) -> tuple[Indices, npt.NDArray[np.int8]]:
+def choose_examples(dataset: FrameSource, rows: Indices | None = None) -> tuple[Indices, npt.NDArray[np.int8]]:
     """Choose frames of the test split, the same for the same dataset and rows.
 
     For each element of the task 4 frames where it is wholly visible (or as much as any frame shows), of different

@@ -6,14 +6,17 @@ import base64
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from numpy.typing import NDArray
 
 from heist_encoders.evaluation.charts import COLORS
+from heist_encoders.evaluation.figures import Table
 from heist_encoders.evaluation.pictures import png_bytes
+from heist_encoders.json_text import JsonObject
 
 LOST, KEPT = 0.5, 0.9
 """IoU under which a class counts as missed by the probe, and from which on as read."""
@@ -33,7 +36,7 @@ def class_colors(classes: Iterable[str]) -> dict[str, str]:
     return {name: _CLASSES.get(name, COLORS[i % len(COLORS)]) for i, name in enumerate(classes)}
 
 
-def palette(classes: Iterable[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def palette(classes: Iterable[str]) -> NDArray[np.uint8]:
     """``class_colors`` as uint8 (classes, 3)."""
     return np.array([[round(255 * part) for part in to_rgb(c)] for c in class_colors(classes).values()], np.uint8)
 
@@ -43,13 +46,14 @@ def label(name: str) -> str:
     return " ".join(reversed(name.split("_")))
 
 
-def figure(metrics: Mapping[str, Any], *path: str) -> float | None:
+def figure(metrics: Mapping[str, object], *path: str) -> float | None:
     """The number at a path of nested mappings; None if it isn't there or isn't finite."""
-    value: Any = metrics
+    value: object = metrics
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -57,26 +61,28 @@ def number(value: float | None, form: str = ".2f") -> str:
     return "–" if value is None else format(value, form)
 
 
-def table(rows: Any, limit: int = 30) -> dict[str, Any]:
+def table(rows: Table, limit: int = 30) -> dict[str, object]:
     """The cells of a plain table: a DataFrame or mappings, at most ``limit`` of them, floats with four digits."""
-    rows = records(rows)
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    found = records(rows)
+    names = list(dict.fromkeys(name for row in found for name in row))
 
-    def cell(value: Any) -> str:
+    def cell(value: object) -> str:
         if isinstance(value, float):
             return number(value if math.isfinite(value) else None, ".4g")
         return "–" if value is None else str(value)
 
     return {
         "heads": [str(name).replace("_", " ").replace("/", " ") for name in names],
-        "rows": [[cell(row.get(name)) for name in names] for row in rows[:limit]],
-        "more": max(0, len(rows) - limit),
+        "rows": [[cell(row.get(name)) for name in names] for row in found[:limit]],
+        "more": max(0, len(found) - limit),
     }
 
 
-def records(rows: Any) -> list[dict[str, Any]]:
+def records(rows: Table) -> list[dict[str, object]]:
     """The rows of a DataFrame, or mappings, as dictionaries."""
-    return [dict(row) for row in (rows.to_dict("records") if hasattr(rows, "columns") else rows)]
+    if isinstance(rows, pd.DataFrame):
+        return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return [dict(row) for row in rows]
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -84,7 +90,7 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def picture(image: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+def picture(image: NDArray[np.uint8]) -> str:
     """uint8 (H, W, 3) -> a data URI of its PNG."""
     return data_uri(png_bytes(np.ascontiguousarray(image)), "image/png")
 
@@ -98,7 +104,7 @@ def heat(value: float | None) -> str:
     return f"background:{to_hex((red, green, blue))};color:{'#fff' if dark else '#1c2430'}"
 
 
-def grouped_iou(probes: Mapping[str, Any]) -> dict[str, float | None]:
+def grouped_iou(probes: JsonObject) -> dict[str, float | None]:
     """Mean IoU by the first word of the classes' names: floor, wall, agent, key, door, ..."""
     groups: dict[str, list[float]] = {}
     for name, value in (probes.get("iou") or {}).items():

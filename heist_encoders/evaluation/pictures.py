@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,16 @@ from heist_encoders.evaluation.frames import Frames
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL.ImageFont import FreeTypeFont
 
-History = Sequence[Mapping[str, Any]]
+History = Sequence[Mapping[str, object]]
 """One mapping an epoch, as ``EpochReport`` has them: epoch, train_loss, test_loss, mse, kl, ..."""
 
 
 _LOSSES = {"train_loss": "train", "test_loss": "test", "mse": "MSE, all pixels"}
 
 
-def font(size: int) -> Any:
+def font(size: int) -> FreeTypeFont:
     """Matplotlib's DejaVu Sans for PIL, ``size`` pixels high: the same letters on every machine."""
     from matplotlib import font_manager
     from PIL import ImageFont
@@ -83,7 +84,7 @@ def history_arrays(history: History) -> dict[str, npt.NDArray[np.float64]]:
 
 def write_losses(path: Path, history: History) -> None:
     """Write ``metrics.npz``: ``history_arrays`` as numpy arrays, readable without pickle."""
-    arrays: dict[str, Any] = dict(history_arrays(history))
+    arrays = history_arrays(history)
     with temporary_sibling(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 

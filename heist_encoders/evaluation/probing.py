@@ -6,18 +6,19 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from heist_encoders.arrays import Reals
+from heist_encoders.data.source import FrameSource
 from heist_encoders.errors import DatasetError
 from heist_encoders.evaluation.encoding import Encodable, encode_split
-from heist_encoders.evaluation.frames import Floats, Indices, LabelledFrames
+from heist_encoders.evaluation.frames import Floats, Indices
 from heist_encoders.evaluation.probes import HIDDEN, LINEAR, LOSSES, ProbeSettings, Standardiser, as_rows, train_probe
 from heist_encoders.evaluation.semantic_probe import MapProbeSettings, MapReading, Maps, Normaliser, read_maps
-from heist_encoders.json_text import plain
+from heist_encoders.json_text import JsonObject, plain
 from heist_encoders.policies.planner import fit_planner, plan_accuracy, plan_logits
 from heist_encoders.ray_session import cpu_count
 from heist_encoders.semantic import coarsen
@@ -92,10 +93,11 @@ class ProbeResult:
         """
         return None if self.miou is None or self.plan_accuracy is None else self.miou * self.plan_accuracy
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON values, ``figures`` beside the rest; None for what does not exist (NaN)."""
         values = {key: value for key, value in vars(self).items() if key not in ("maps", "test_rows", "figures")}
-        return plain({**values, "scene_score": self.scene_score, **self.figures}, 6)  # type: ignore[no-any-return]
+        all_values: dict[str, object] = {**values, "scene_score": self.scene_score, **self.figures}
+        return plain(all_values, 6)
 
 
 def sample_rows(count: int, limit: int, seed: int = 0) -> Indices:
@@ -105,22 +107,22 @@ def sample_rows(count: int, limit: int, seed: int = 0) -> Indices:
     return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False)).astype(np.int64)
 
 
-def targets_of(dataset: LabelledFrames) -> tuple[ProbeTarget, ...]:
+def targets_of(dataset: FrameSource) -> tuple[ProbeTarget, ...]:
     """The targets of a dataset's task; empty for games without labels to probe for."""
     return task_of(dataset.spec.game).probe_targets()
 
 
-def has_maps(dataset: LabelledFrames) -> bool:
+def has_maps(dataset: FrameSource) -> bool:
     """Whether the dataset's game has semantic maps."""
     return bool(task_of(dataset.spec.game).classes)
 
 
-def can_probe(dataset: LabelledFrames) -> bool:
+def can_probe(dataset: FrameSource) -> bool:
     """Whether there is anything to probe for."""
     return bool(targets_of(dataset)) or has_maps(dataset)
 
 
-def probe_data(dataset: LabelledFrames, split: str, rows: Indices) -> ProbeData:
+def probe_data(dataset: FrameSource, split: str, rows: Indices) -> ProbeData:
     """Answers and coarse maps of some rows of a split."""
     labels = dataset.labels(split).iloc[rows]
     answers = {target.name: target.load(labels) for target in targets_of(dataset)}
@@ -136,7 +138,7 @@ def probe_data(dataset: LabelledFrames, split: str, rows: Indices) -> ProbeData:
 
 def probe(
     encoder: Encodable,
-    dataset: LabelledFrames,
+    dataset: FrameSource,
     *,
     seed: int = 0,
     seeds: int = 1,
@@ -338,14 +340,14 @@ def _outputs(
     return outputs
 
 
-def _moves(dataset: LabelledFrames, split: str, rows: Indices) -> Floats:
+def _moves(dataset: FrameSource, split: str, rows: Indices) -> Floats:
     """The oracle's moves, float32 (M, 9)."""
     target = next(target for target in targets_of(dataset) if target.name == "next_move")
     return target.load(dataset.labels(split).iloc[rows]).values
 
 
 def _plan(
-    x: NDArray[np.floating[Any]],
+    x: Reals,
     moves: Floats,
     x_test: Floats,
     moves_test: Floats,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import Unpack
 
+from heist_encoders.data.source import FrameSource
 from heist_encoders.errors import DatasetError
 from heist_encoders.evaluation.encoding import TrueState
-from heist_encoders.evaluation.frames import Frames, LabelledFrames
+from heist_encoders.evaluation.figures import ProbeOptions
+from heist_encoders.evaluation.frames import Frames
 from heist_encoders.evaluation.probing import (
     TRAIN_LIMIT,
     ProbeResult,
@@ -21,14 +23,14 @@ from heist_encoders.evaluation.probing import (
     targets_of,
 )
 from heist_encoders.evaluation.semantic_probe import intersection_over_union
-from heist_encoders.json_text import plain
+from heist_encoders.json_text import JsonObject, plain
 from heist_encoders.tasks.registry import task_of
 
 PIXEL_TRAIN = 5_000
 """Frames that probes on raw pixels are trained on: 12,288 dimensions a frame are much."""
 
 
-def majority(dataset: LabelledFrames, *, limit: int = 5_000) -> dict[str, Any]:
+def majority(dataset: FrameSource, *, limit: int = 5_000) -> JsonObject:
     """Answer every target with what is most frequent in the train split, whatever the frame.
 
     Returns:
@@ -41,7 +43,7 @@ def majority(dataset: LabelledFrames, *, limit: int = 5_000) -> dict[str, Any]:
         raise DatasetError(f"{dataset.spec.game} has no labels to probe for")
     train = probe_data(dataset, "train", sample_rows(len(dataset.frames("train")), limit))
     test = probe_data(dataset, "test", sample_rows(len(dataset.frames("test")), limit))
-    figures: dict[str, Any] = {}
+    figures: dict[str, object] = {}
     by_thing: dict[str, dict[str, float]] = {}
     for target in targets_of(dataset):
         answers = test.answers[target.name]
@@ -55,12 +57,10 @@ def majority(dataset: LabelledFrames, *, limit: int = 5_000) -> dict[str, Any]:
         counts = np.stack([(train.maps == number).sum(0) for number in range(len(classes))])
         usual = np.broadcast_to(counts.argmax(0).astype(np.uint8), test.maps.shape)
         figures["miou"], figures["iou"] = intersection_over_union(usual, test.maps, classes)
-    return plain({**figures, "by_thing": by_thing}, 6)  # type: ignore[no-any-return]
+    return plain({**figures, "by_thing": by_thing}, 6)
 
 
-def raw_pixels(
-    dataset: LabelledFrames, *, seed: int = 0, train_limit: int = PIXEL_TRAIN, **options: Any
-) -> ProbeResult:
+def raw_pixels(dataset: FrameSource, *, seed: int = 0, **options: Unpack[ProbeOptions]) -> ProbeResult:
     """Probes on the frame itself, uint8 (3, 64, 64), by default of 5,000 train frames only. No plan accuracy.
 
     ``options`` are ``probe``'s.
@@ -69,10 +69,11 @@ def raw_pixels(
     def pixels(frames: Frames) -> Frames:
         return np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
 
-    return probe(pixels, dataset, seed=seed, train_limit=train_limit, **options)
+    options.setdefault("train_limit", PIXEL_TRAIN)
+    return probe(pixels, dataset, seed=seed, **options)
 
 
-def true_state(dataset: LabelledFrames, *, seed: int = 0, **options: Any) -> ProbeResult | None:
+def true_state(dataset: FrameSource, *, seed: int = 0, **options: Unpack[ProbeOptions]) -> ProbeResult | None:
     """Probes on a lossless encoding (``Task.true_state``), the ceiling; None where the task has none.
 
     ``options`` are ``probe``'s.
@@ -85,11 +86,11 @@ def true_state(dataset: LabelledFrames, *, seed: int = 0, **options: Any) -> Pro
 
 def untrained_encoder(
     architecture: str,
-    dataset: LabelledFrames,
+    dataset: FrameSource,
     *,
-    params: Mapping[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[ProbeOptions],
 ) -> ProbeResult:
     """Probes on the encodings of an autoencoder with random weights, drawn by ``seed``.
 
@@ -107,13 +108,13 @@ def untrained_encoder(
 
 
 def reference_rows(
-    dataset: LabelledFrames,
+    dataset: FrameSource,
     architectures: Iterable[str] = (),
     *,
-    params: Mapping[str, Mapping[str, Any]] | None = None,
+    params: Mapping[str, Mapping[str, object]] | None = None,
     seed: int = 0,
-    **options: Any,
-) -> list[dict[str, Any]]:
+    **options: Unpack[ProbeOptions],
+) -> list[JsonObject]:
     """All reference rows of a dataset, for ``write_report``'s ``references``.
 
     Args:
@@ -126,13 +127,14 @@ def reference_rows(
     Returns:
         Dictionaries with ``name`` and the figures of ``ProbeResult.to_dict``.
     """
-    rows: list[dict[str, Any]] = [{"name": "majority", **majority(dataset)}]
+    rows: list[JsonObject] = [{"name": "majority", **majority(dataset)}]
     for architecture in architectures:
         row = untrained_encoder(architecture, dataset, params=(params or {}).get(architecture), seed=seed, **options)
-        rows.append({"name": f"{architecture}, untrained", "family": architecture, **row.to_dict()})
+        rows.append({"name": f"{architecture}, untrained", "architecture": architecture, **row.to_dict()})
     # No plan accuracy of pixels: to plan on 64 x 64 places takes fifty times as long as on 9 x 9.
     asked = options.get("train_limit", TRAIN_LIMIT)
-    pixels = raw_pixels(dataset, seed=seed, **{**options, "train_limit": min(asked, PIXEL_TRAIN), "plan_samples": 0})
+    fewer_frames: ProbeOptions = {**options, "train_limit": min(asked, PIXEL_TRAIN), "plan_samples": 0}
+    pixels = raw_pixels(dataset, seed=seed, **fewer_frames)
     fewer = pixels.train_samples < min(asked, len(dataset.frames("train"))) and not pixels.fast
     name = f"raw pixels, {pixels.train_samples:,} frames" if fewer else "raw pixels"
     rows.append({"name": name, **pixels.to_dict()})

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError
 from heist_encoders.evaluation import sections
 from heist_encoders.evaluation.charts import COLORS
-from heist_encoders.evaluation.entries import Entry, read_entry
+from heist_encoders.evaluation.entries import Entry, Evaluated, read_entry
+from heist_encoders.evaluation.figures import Sweep, Table
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.markup import figure, templates
 from heist_encoders.evaluation.sweep_sections import sweep_sections
+from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
+
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
 
 
 def write_report(
-    entries: Iterable[Any],
+    entries: Iterable[Evaluated],
     out_html: str | Path,
     *,
-    references: Sequence[Mapping[str, Any]] | None = None,
-    dataset: Any = None,
-    sweeps: Mapping[str, Any] | None = None,
-    policy: Mapping[str, Any] | None = None,
-    ppo: Mapping[str, Any] | None = None,
+    references: Sequence[JsonObject] | None = None,
+    dataset: Dataset | Mapping[str, object] | None = None,
+    sweeps: Mapping[str, Sweep | Table] | None = None,
+    policy: JsonObject | None = None,
+    ppo: JsonObject | None = None,
     title: str = "What did my autoencoder throw away?",
 ) -> Path:
     """Write the report. It holds everything in itself: no scripts, no links to other files or hosts.
@@ -70,10 +75,10 @@ def write_report(
     return out_html
 
 
-def _of_entries(entries: Sequence[Entry], references: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def _of_entries(entries: Sequence[Entry], references: Sequence[tuple[str, JsonObject]]) -> dict[str, object]:
     """What the templates show of the evaluated artifacts, best first."""
-    families = sorted({entry.family for entry in entries})
-    colors = {family: COLORS[i % len(COLORS)] for i, family in enumerate(families)}
+    architectures = sorted({entry.architecture for entry in entries})
+    colors = {name: COLORS[i % len(COLORS)] for i, name in enumerate(architectures)}
     if not entries:
         return {"ranking": None}
     return {

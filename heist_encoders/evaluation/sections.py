@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from heist_encoders.evaluation import charts
+from heist_encoders.evaluation.figures import Metrics
 from heist_encoders.evaluation.markup import (
     KEPT,
     LOST,
@@ -24,10 +25,12 @@ from heist_encoders.evaluation.markup import (
     table,
 )
 from heist_encoders.evaluation.pictures import loss_figure
+from heist_encoders.json_text import JsonObject
 from heist_encoders.semantic import UNKNOWN
 from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
     from heist_encoders.evaluation.entries import Entry
 
 Picture = npt.NDArray[np.uint8]
@@ -71,38 +74,51 @@ def facts(entries: Sequence[Entry]) -> list[tuple[str, str]]:
     return found
 
 
-def all_references(
-    entries: Sequence[Entry], given: Sequence[Mapping[str, Any]] | None
-) -> list[tuple[str, Mapping[str, Any]]]:
+def all_references(entries: Sequence[Entry], given: Sequence[JsonObject] | None) -> list[tuple[str, JsonObject]]:
     """Reference rows by name: those given, then those that the evaluations brought.
 
     A name comes once; an untrained encoder that reads differently, being of other sizes, has its artifact's.
     """
-    rows: dict[str, Mapping[str, Any]] = {str(row.get("name", "reference")): row for row in given or ()}
+    rows: dict[str, JsonObject] = {str(row.get("name", "reference")): row for row in given or ()}
     for entry in entries:
         for key, row in (entry.metrics.get("references") or {}).items():
-            name = f"{entry.family}, untrained" if key == "untrained" else str(row.get("name") or key.replace("_", " "))
+            name = (
+                f"{entry.architecture}, untrained"
+                if key == "untrained"
+                else str(row.get("name") or key.replace("_", " "))
+            )
             if key == "untrained" and name in rows and figure(rows[name], "miou") != figure(row, "miou"):
                 name = f"{entry.name}, untrained"
             rows.setdefault(name, row)
     return sorted(rows.items(), key=lambda row: -(figure(row[1], "miou") or 0.0))
 
 
+class Row(TypedDict):
+    """An artifact or a reference in the tables."""
+
+    name: str
+    architecture: str
+    color: str | None
+    """None of a reference."""
+    metrics: Metrics | JsonObject
+    probes: JsonObject
+
+
 def ranking(
-    entries: Sequence[Entry], references: Iterable[tuple[str, Mapping[str, Any]]], colors: Mapping[str, str]
-) -> dict[str, Any]:
+    entries: Sequence[Entry], references: Iterable[tuple[str, JsonObject]], colors: Mapping[str, str]
+) -> dict[str, object]:
     """All artifacts, best first, with the reference rows below: what the leaderboard and the other probes show.
 
     Returns:
-        ``rows``, each with ``name``, ``family``, ``color`` (None of a reference), ``metrics`` and ``probes``;
-        ``groups`` of classes; ``targets``: figure -> title of the task's probe targets, as far as there are any.
+        ``rows``, each a ``Row``; ``groups`` of classes; ``targets``: figure -> title of the task's probe targets, as
+        far as there are any.
     """
-    rows: list[dict[str, Any]] = [
-        {"name": e.name, "family": e.family, "color": colors[e.family], "metrics": e.metrics,
+    rows: list[Row] = [
+        {"name": e.name, "architecture": e.architecture, "color": colors[e.architecture], "metrics": e.metrics,
          "probes": e.metrics.get("probes") or {}}
         for e in entries
     ]  # fmt: skip
-    rows += [{"name": name, "family": name, "color": None, "metrics": r, "probes": r} for name, r in references]
+    rows += [{"name": name, "architecture": name, "color": None, "metrics": r, "probes": r} for name, r in references]
     targets = task_of(entries[0].game).probe_targets()
     titles = {name: title for target in targets for name, title in target.figures.items()}
     return {
@@ -113,7 +129,7 @@ def ranking(
     }
 
 
-def scenes(entries: Sequence[Entry]) -> dict[str, Any] | None:
+def scenes(entries: Sequence[Entry]) -> dict[str, object] | None:
     """For each artifact: originals, the semantic map that the probe reads, and what is missing in it, in colour."""
     shown = [entry for entry in entries if entry.examples is not None and entry.examples.maps.size]
     if not shown:
@@ -122,7 +138,7 @@ def scenes(entries: Sequence[Entry]) -> dict[str, Any] | None:
     return {"classes": colors, "cards": [_scene_card(entry) for entry in shown], "read": KEPT, "missed": LOST}
 
 
-def _scene_card(entry: Entry) -> dict[str, Any]:
+def _scene_card(entry: Entry) -> dict[str, object]:
     examples = entry.examples
     assert examples is not None
     chosen = np.concatenate([examples.of(i)[:1] for i in sorted(set(examples.element.tolist()))])[:8]
@@ -153,7 +169,7 @@ def _beside(frames: Picture) -> Picture:
     return row
 
 
-def verdict(probes: Mapping[str, Any]) -> dict[str, list[str]]:
+def verdict(probes: JsonObject) -> dict[str, list[str]]:
     """Which classes the probe reads, which half, which it misses, by IoU; groups without any are left out."""
     groups: dict[str, list[str]] = {"Read": [], "Half read": [], "Missed": []}
     for name, value in (probes.get("iou") or {}).items():
@@ -185,7 +201,7 @@ def trade_offs(entries: Sequence[Entry], colors: Mapping[str, str]) -> list[tupl
         for entry in entries:
             x, y = figure(entry.metrics, *path), figure(entry.metrics, "probes", "miou")
             if x is not None and y is not None and x > 0:
-                points.append((entry.name, x, y, colors[entry.family]))
+                points.append((entry.name, x, y, colors[entry.architecture]))
         if points:
             chart = charts.scatter(points, x_label=name, y_label="mIoU")
             plots.append((charts.svg(chart, f"mIoU against {name}"), caption))
@@ -201,7 +217,7 @@ def training_curves(entries: Sequence[Entry]) -> list[tuple[str, str]]:
     ]
 
 
-def ppo(given: Mapping[str, Any]) -> dict[str, Any]:
+def ppo(given: JsonObject) -> dict[str, object]:
     """Returns of PPO while it learns, and a table of final ones."""
     chart = None
     if given.get("curves"):
@@ -211,7 +227,7 @@ def ppo(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"text": given.get("text"), "chart": chart, "table": table(given["table"]) if given.get("table") else None}
 
 
-def film(video: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def film(video: JsonObject | None) -> dict[str, object] | None:
     """A film of a policy that plays, as a data URI, and what it shows in words."""
     if video is None:
         return None
@@ -224,7 +240,7 @@ def film(video: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def about(dataset: Any) -> dict[str, Any]:
+def about(dataset: Dataset | Mapping[str, object]) -> dict[str, object]:
     """What the encoders were evaluated on: a mapping as it is, or the facts of a ``Dataset``."""
     if isinstance(dataset, Mapping):
         return dict(dataset)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.evaluation.encoding import model_device
+from heist_encoders.evaluation.figures import Speeds
 from heist_encoders.training.hardware import torch_threads
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def cpu_cost(model: BaseAutoencoder, *, repeats: int = 60) -> float:
     return least * 1e3
 
 
-def speeds(model: BaseAutoencoder, *, seconds: float = 0.4) -> dict[str, dict[str, Any]]:
+def speeds(model: BaseAutoencoder, *, seconds: float = 0.4) -> Speeds:
     """Latency on one CPU thread, and on the GPU if there is one.
 
     Returns:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+import pandas as pd
 
 from heist_encoders.evaluation import charts
+from heist_encoders.evaluation.figures import Sweep, Table
 from heist_encoders.evaluation.markup import figure, number, records, table
+from heist_encoders.json_text import JsonObject
 
 _MOST_AXES = 10
 
 
-def sweep_sections(sweeps: Mapping[str, Any]) -> list[dict[str, Any]]:
+def sweep_sections(sweeps: Mapping[str, Sweep | Table]) -> list[dict[str, object]]:
     """The trials of each sweep, as a table and in plots.
 
     Args:
@@ -23,13 +26,16 @@ def sweep_sections(sweeps: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     found = []
     for name, sweep in sweeps.items():
-        rows = records(getattr(sweep, "table", sweep))
-        plots = _plots(str(name), rows, sweep.plan) if hasattr(sweep, "plan") else []
+        if isinstance(sweep, pd.DataFrame | Sequence):
+            rows, plots = records(sweep), []
+        else:
+            rows = records(sweep.table)
+            plots = _plots(str(name), rows, sweep.plan)
         found.append({"name": name, "count": len(rows), "table": table(rows), "plots": plots})
     return found
 
 
-def _plots(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _plots(name: str, rows: Sequence[Mapping[str, object]], plan: JsonObject) -> list[tuple[str, str]]:
     """Both plots over the trials that got as far as a figure."""
     metric = plan["objective"]["metric"]
     reported = [row for row in rows if figure(row, metric) is not None and (figure(row, "epoch") or 0) > 0]
@@ -38,7 +44,7 @@ def _plots(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]
     return [plot for plot in (_cost(name, reported, plan), _parallel(name, reported, plan)) if plot]
 
 
-def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> tuple[str, str] | None:
+def _cost(name: str, rows: Sequence[Mapping[str, object]], plan: JsonObject) -> tuple[str, str] | None:
     """The metric against latency, the area a trial's latent dimension."""
     metric, limit = plan["objective"]["metric"], plan["objective"]["max_latency_ms"]
     points = []
@@ -62,7 +68,7 @@ def _cost(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any])
     )
 
 
-def _parallel(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> tuple[str, str] | None:
+def _parallel(name: str, rows: Sequence[Mapping[str, object]], plan: JsonObject) -> tuple[str, str] | None:
     """Parallel coordinates of the searched values and the metric; the best trial drawn last."""
     metric = plan["objective"]["metric"]
     rows = list(reversed(rows))
@@ -84,7 +90,7 @@ def _parallel(name: str, rows: Sequence[Mapping[str, Any]], plan: Mapping[str, A
     )
 
 
-def _value(value: Any) -> float | str:
+def _value(value: object) -> float | str:
     """Numbers as they are, all else (lists, names, nothing) as text."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -155,7 +155,7 @@ def reconstruction_video(
         image = Image.new("RGB", (2 * side + gap, side + bar), "white")
         for x, picture in ((0, original), (side + gap, copy)):
             image.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST), (x, bar))
-        draw: Any = ImageDraw.Draw(image)
+        draw = ImageDraw.Draw(image)
         draw.text((4, 12), "original", fill="black", font=letters)
         draw.text((side + gap, 12), f"{getattr(model, 'name', 'reconstruction')}", fill="black", font=letters)
         draw.text((2 * side + gap - 4, 12), f"MSE {errors[i]:.5f}", fill="#444", font=letters, anchor="ra")

@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from heist_encoders.zoo import Artifact
@@ -29,7 +29,7 @@ def generation(mode: str, frames: int) -> dict[str, float]:
     return {"frames": frames, "seconds": seconds, "frames_per_second": frames / seconds}
 
 
-def encoder(artifact: Artifact) -> dict[str, Any]:
+def encoder(artifact: Artifact) -> dict[str, float | str]:
     """CPU latency of an encoder with one frame and with 64, in milliseconds (medians), and frames a second at 64."""
     from heist_encoders.evaluation.speed import latency
 
@@ -42,15 +42,14 @@ def encoder(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def environment(artifact: Artifact | None, mode: str, num_envs: int, seconds: float) -> dict[str, Any]:
+def environment(artifact: Artifact | None, mode: str, num_envs: int, seconds: float) -> dict[str, float | str]:
     """Steps a second of a vector environment under random moves; ``None`` is the environment of raw frames."""
     import numpy as np
 
     from heist_encoders.envs import make_vector_env
 
     rng = np.random.default_rng(0)
-    reference: Any = artifact
-    env = make_vector_env(reference, num_envs=num_envs, distribution_mode=mode, actions="moves")
+    env = make_vector_env(artifact, num_envs=num_envs, distribution_mode=mode, actions="moves")
     try:
         env.reset(seed=0)
         for _ in range(3):

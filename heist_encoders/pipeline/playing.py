@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.rllib.options import GREEDY
 
 if TYPE_CHECKING:
+    from heist_encoders.envs.single import HeistEnv
     from heist_encoders.policies.play import BatchPolicy
     from heist_encoders.policies.policy import PolicyRunner
+
+
+class Played(TypedDict):
+    """What was played, and its film."""
+
+    episodes: list[JsonObject]
+    """Of each ``level_seed``, ``return``, ``length``, ``success``, and ``cut``: whether it was left before its end."""
+    out: str | None
+    frames: int
+    width: int
+    height: int
 
 
 def play_games(
@@ -32,7 +46,7 @@ def play_games(
     scale: int = 4,
     fps: int = 15,
     greedy: bool = GREEDY,
-) -> dict[str, Any]:
+) -> Played:
     """Play whole episodes, or their first ``max_steps`` steps. Each picture says step, return so far and action.
 
     Args:
@@ -48,9 +62,6 @@ def play_games(
         seed: of the level, and of a policy that draws.
         out: a file that ends in .gif or .mp4; None opens a window.
         scale: screen pixels a pixel. fps: frames a second. greedy: the policy's likeliest actions, else drawn ones.
-
-    Returns:
-        ``episodes`` (level_seed, return, length, success, cut), ``out``, ``frames``, ``width``, ``height``.
 
     Raises:
         ConfigError, UnknownNameError, ArtifactError: for an encoder or policy that can't be used.
@@ -69,12 +80,10 @@ def play_games(
         mode = known.policy.distribution_mode
         encoder = encoder or str(known.policy.artifact.path)
     encoder = None if pixels else encoder or "vae_paper"
-    options: dict[str, Any] = {} if mode is None else {"distribution_mode": mode}
-    env = make_env(encoder, game=game, actions="all", **options)
+    env = make_env(encoder, game=game, actions="all", distribution_mode=mode)
     try:
-        played: Any = env.unwrapped
-        player = known or _player(policy, played.options.distribution_mode, greedy, seed)
-        shown = "pixels" if played.encoder is None else played.encoder.name
+        player = known or _player(policy, env.options.distribution_mode, greedy, seed)
+        shown = "pixels" if env.encoder is None else env.encoder.name
         window = None if out is not None else Window(f"{game}: {shown}")
         level = EVALUATION_LEVELS[np.random.default_rng(seed).integers(1_000_000)] if level_seed is None else level_seed
         pictures: list[NDArray[np.uint8]] = []
@@ -82,8 +91,8 @@ def play_games(
 
         def show(frame: NDArray[np.uint8], text: str) -> None:
             picture = frame
-            if played.encoder is not None:
-                picture = np.concatenate([frame, played.encoder.reconstruct(frame[None])[0]], axis=1)  # (64, 128, 3)
+            if env.encoder is not None:
+                picture = np.concatenate([frame, env.encoder.reconstruct(frame[None])[0]], axis=1)  # (64, 128, 3)
             picture = captioned(enlarge(picture, scale), text)
             if window is not None:
                 window.show(picture)
@@ -92,7 +101,7 @@ def play_games(
 
         for number in range(episodes):
             results.append(_episode(env, player, int(level) + number, max_steps, show))
-        width = 64 * scale * (1 if played.encoder is None else 2)
+        width = 64 * scale * (1 if env.encoder is None else 2)
         if out is not None:
             write_video(out, np.stack(pictures), fps=fps)
         else:
@@ -109,7 +118,9 @@ def play_games(
     }
 
 
-def _episode(env: Any, player: BatchPolicy, level: int, max_steps: int, show: Any) -> dict[str, Any]:
+def _episode(
+    env: HeistEnv, player: BatchPolicy, level: int, max_steps: int, show: Callable[[NDArray[np.uint8], str], None]
+) -> JsonObject:
     from heist_encoders.evaluation.captions import caption
     from heist_encoders.policies.play import StepInput
 
@@ -117,9 +128,7 @@ def _episode(env: Any, player: BatchPolicy, level: int, max_steps: int, show: An
     player.start([0])
     total, reward, length, terminated, truncated = 0.0, 0.0, 0, False, False
     while length < max_steps and not (terminated or truncated):
-        seen = StepInput(
-            np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.unwrapped.engine
-        )
+        seen = StepInput(np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.engine)
         action = int(player.act(seen)[0])
         show(info["frame"], caption(length, total, action))
         _, reward, terminated, truncated, info = env.step(action)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, HeistEncodersError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.pipeline.stages import Job, artifact_intact, best_winner, encoder_of, measure
 
 if TYPE_CHECKING:
+    from heist_encoders.policies.play import LevelResult
     from heist_encoders.policies.policy import Policy
+    from heist_encoders.training.report import Progress
     from heist_encoders.zoo import Artifact
 
 TRAINING, POLICY, VIDEO = "training", "policy", "policy.mp4"
@@ -21,10 +24,8 @@ LEVELS = 128
 VIDEO_KEYS = 3
 """Keys of the level in the video, if the policy solves one that has so many."""
 
-_Result = Mapping[str, Any]
 
-
-def make_training(job: Job) -> dict[str, Any]:
+def make_training(job: Job) -> JsonObject:
     """Train the best encoder's configuration on frames of which none is seen twice, promote and evaluate it."""
     from heist_encoders.data.stream import FrameStream
     from heist_encoders.training.config import TrainConfig
@@ -38,7 +39,7 @@ def make_training(job: Job) -> dict[str, Any]:
     longer = {"max_samples": frames, "max_epochs": 10**6, "epoch_samples": epoch, "patience": 10**6, "threads": 1}
     stream = FrameStream(dataset.spec, dataset)
 
-    def listen(state: Any) -> None:
+    def listen(state: Progress) -> None:
         detail = f"{state.samples:,} of {frames:,} frames, {state.samples_per_second:,.0f} frames/s"
         job.progress.count(0.9 * min(state.samples, frames), frames, detail)  # whole batches may be more
 
@@ -55,7 +56,7 @@ def make_training(job: Job) -> dict[str, Any]:
     return {**made, **figures, "winner": best["name"], "family": best["family"], "frames": result.samples}
 
 
-def _promote(saved: Artifact, best: _Result, frames: int) -> Artifact:
+def _promote(saved: Artifact, best: JsonObject, frames: int) -> Artifact:
     """Give the encoder a name of its own, or find it under the one it got before an interruption."""
     from heist_encoders.pipeline.winner import free_name
     from heist_encoders.zoo import find_artifact, promote
@@ -65,19 +66,19 @@ def _promote(saved: Artifact, best: _Result, frames: int) -> Artifact:
     return find_artifact(name) if there else promote(saved, name, provenance={"trial_id": key, "winner": best["name"]})
 
 
-def training_intact(job: Job, result: _Result) -> bool:
+def training_intact(job: Job, result: JsonObject) -> bool:
     """Whether encoder and evaluation are there."""
     from heist_encoders.pipeline.stages import evaluation_intact
 
     return artifact_intact(job, result) and evaluation_intact(job, result)
 
 
-def training_outcome(result: _Result) -> str:
+def training_outcome(result: JsonObject) -> str:
     """A line about the encoder."""
     return f"  {result['name']}: {result['frames']:,} frames, mIoU {result['miou']:.3f}"
 
 
-def make_policy(job: Job) -> dict[str, Any]:
+def make_policy(job: Job) -> JsonObject:
     """Learn the oracle's moves on the encoder, play evaluation levels, and save the policy twice: here and by name."""
     from heist_encoders.policies.artifact import save_policy
     from heist_encoders.policies.card import class_sentence
@@ -151,7 +152,7 @@ def _policy_name(name: str, encoder: str) -> str:
     raise ConfigError(f"all names from {name} to {name}-9999 are taken; remove some of {policies_home()}")
 
 
-def _video(job: Job, policy: Policy, levels: Any) -> dict[str, Any] | None:
+def _video(job: Job, policy: Policy, levels: Sequence[LevelResult]) -> JsonObject | None:
     """A film of the policy as it solves a level, original beside reconstruction.
 
     Of the levels that it solved in the evaluation those with three keys come first; None if it solves none.
@@ -175,7 +176,7 @@ def _video(job: Job, policy: Policy, levels: Any) -> dict[str, Any] | None:
     return {"path": str(path), "level_seed": level, "num_keys": keys[level], "length": len(frames)}
 
 
-def policy_intact(job: Job, result: _Result) -> bool:
+def policy_intact(job: Job, result: JsonObject) -> bool:
     """Whether the policy is there, in the run's folder and by name, with the encoder that it needs."""
     from heist_encoders.policies.artifact import load_policy
 
@@ -188,7 +189,7 @@ def policy_intact(job: Job, result: _Result) -> bool:
     return video is None or Path(video["path"]).is_file()
 
 
-def policy_outcome(result: _Result) -> str:
+def policy_outcome(result: JsonObject) -> str:
     """A line about the policy."""
     policy, chance = result["policy"], result["random"]
     low, high = policy["return_interval"]

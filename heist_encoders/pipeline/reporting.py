@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from heist_encoders.evaluation.entries import Evaluated
+    from heist_encoders.evaluation.figures import Sweep, Table
 
 
 def write(sources: Sequence[str], out: Path) -> Path:
@@ -20,8 +24,8 @@ def write(sources: Sequence[str], out: Path) -> Path:
     from heist_encoders.tuning.results import PLAN, load_result
     from heist_encoders.zoo import find_artifact
 
-    entries: list[Any] = []
-    sweeps: dict[str, Any] = {}
+    entries: list[Evaluated] = []
+    sweeps: dict[str, Sweep | Table] = {}
     for source in sources:
         folder = Path(source)
         if not folder.is_dir():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from heist_encoders.json_text import JsonObject
 from heist_encoders.pipeline import policy_stages, stages
 from heist_encoders.pipeline.progress import Progress, Silent
 from heist_encoders.pipeline.stages import Job
@@ -32,9 +32,9 @@ class Stage:
     key: str
     title: str
     seconds: float
-    work: Callable[[Job], dict[str, Any]]
-    intact: Callable[[Job, Mapping[str, Any]], bool]
-    outcome: Callable[[Mapping[str, Any]], str]
+    work: Callable[[Job], JsonObject]
+    intact: Callable[[Job, JsonObject], bool]
+    outcome: Callable[[JsonObject], str]
     ray: bool = False
 
 
@@ -114,9 +114,7 @@ def plan(options: RunOptions) -> list[Stage]:
     return found
 
 
-def run(
-    out: Path, options: RunOptions, *, workers: int | None = None, progress: Progress | None = None
-) -> dict[str, Any]:
+def run(out: Path, options: RunOptions, *, workers: int | None = None, progress: Progress | None = None) -> JsonObject:
     """Do what is not done yet of a run in folder ``out``.
 
     Args:

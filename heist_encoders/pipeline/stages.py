@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, HeistEncodersError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.pipeline.progress import Progress
 from heist_encoders.pipeline.state import RunOptions, RunState
 
@@ -30,8 +31,6 @@ MAX_LATENCY_MS = 15.0
 PPO_LEVELS = 128
 """Evaluation levels that the policy and the random policy are compared on."""
 
-_Result = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Job:
@@ -50,7 +49,7 @@ class Job:
         return open_dataset(self.out / DATA)
 
 
-def make_data(job: Job) -> dict[str, Any]:
+def make_data(job: Job) -> JsonObject:
     """Generate the dataset and decode it once."""
     from heist_encoders.data.generate import generate
     from heist_encoders.data.manifest import DatasetSpec
@@ -66,7 +65,7 @@ def make_data(job: Job) -> dict[str, Any]:
     return {"path": str(job.out / DATA), "hash": dataset.hash, "size": len(dataset)}
 
 
-def data_intact(job: Job, result: _Result) -> bool:
+def data_intact(job: Job, result: JsonObject) -> bool:
     """Whether the dataset is there and the same; its bytes are compared by ``heist-encoders verify``."""
     try:
         return bool(job.dataset().hash == result["hash"])
@@ -74,15 +73,15 @@ def data_intact(job: Job, result: _Result) -> bool:
         return False
 
 
-def data_outcome(result: _Result) -> str:
+def data_outcome(result: JsonObject) -> str:
     """A line about the dataset."""
     return f"  {result['size']:,} frames in {result['path']}, hash {result['hash'][:16]}"
 
 
-def make_sweep(architecture: str) -> Callable[[Job], dict[str, Any]]:
+def make_sweep(architecture: str) -> Callable[[Job], JsonObject]:
     """The stage that searches an architecture's hyperparameters and promotes the best trial."""
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> JsonObject:
         from heist_encoders.pipeline.progress import sweep_listener
         from heist_encoders.tuning import sweep
 
@@ -129,7 +128,7 @@ def make_sweep(architecture: str) -> Callable[[Job], dict[str, Any]]:
     return work
 
 
-def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> dict[str, Any]:
+def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> JsonObject:
     """Give the best trial's encoder a name of its own, or find it under the one it got before an interruption."""
     from heist_encoders.pipeline.winner import free_name
     from heist_encoders.tuning import promote_winner
@@ -140,7 +139,7 @@ def _promote(job: Job, sweep: Path, architecture: str, trial_id: str) -> dict[st
     return {"name": artifact.name, "artifact": str(artifact.path), "sha256": artifact.sha256}
 
 
-def artifact_intact(job: Job, result: _Result) -> bool:
+def artifact_intact(job: Job, result: JsonObject) -> bool:
     """Whether the encoder is in the zoo with the same weights."""
     from heist_encoders.zoo import load_artifact
 
@@ -150,7 +149,7 @@ def artifact_intact(job: Job, result: _Result) -> bool:
         return False
 
 
-def sweep_outcome(result: _Result) -> str:
+def sweep_outcome(result: JsonObject) -> str:
     """A line about the best trial."""
     return (
         f"  best of {result['trials']} trials: {result['name']}, {result['metric']} {result['objective']:.3f}, "
@@ -158,16 +157,16 @@ def sweep_outcome(result: _Result) -> str:
     )
 
 
-def make_evaluation(architecture: str) -> Callable[[Job], dict[str, Any]]:
+def make_evaluation(architecture: str) -> Callable[[Job], JsonObject]:
     """The stage that measures what a sweep promoted: figures go into the artifact, all files into the run's folder."""
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job) -> JsonObject:
         return measure(job, result_of(job, f"sweep:{architecture}"))
 
     return work
 
 
-def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
+def measure(job: Job, made: JsonObject, *, start: float = 0.0) -> JsonObject:
     """Evaluate an artifact: the figures go into it, all files into the run's folder.
 
     Args:
@@ -205,7 +204,7 @@ def measure(job: Job, made: _Result, *, start: float = 0.0) -> dict[str, Any]:
     }
 
 
-def evaluation_intact(job: Job, result: _Result) -> bool:
+def evaluation_intact(job: Job, result: JsonObject) -> bool:
     """Whether the evaluation's figures are there."""
     try:
         metrics = json.loads((Path(result["folder"]) / "metrics.json").read_text(encoding="utf-8"))
@@ -214,13 +213,13 @@ def evaluation_intact(job: Job, result: _Result) -> bool:
     return bool(metrics.get("sha256") == result["sha256"])
 
 
-def evaluation_outcome(result: _Result) -> str:
+def evaluation_outcome(result: JsonObject) -> str:
     """A line about what can be read from an encoder's encodings."""
     spread = f" ± {result['std']:.3f}" if result.get("std") is not None else ""
     return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}, presence F1 {result['presence_f1']:.3f}"
 
 
-def best_winner(job: Job) -> dict[str, Any]:
+def best_winner(job: Job) -> JsonObject:
     """The result of the sweep whose best trial has the highest mIoU in the evaluation."""
 
     def miou(architecture: str) -> float:
@@ -230,13 +229,13 @@ def best_winner(job: Job) -> dict[str, Any]:
     return result_of(job, f"sweep:{max(job.options.architectures, key=miou)}")
 
 
-def encoder_of(job: Job) -> dict[str, Any]:
+def encoder_of(job: Job) -> JsonObject:
     """Name, artifact and hash of what policies are trained on: the best encoder, after its longer training if it had
     one."""
     return job.state.result("train") or best_winner(job)
 
 
-def make_ppo(job: Job) -> dict[str, Any]:
+def make_ppo(job: Job) -> JsonObject:
     """Train PPO on the best encoder and compare it with the random policy on fixed levels."""
     from heist_encoders.rllib import evaluate_policy, ppo_config, train_ppo
 
@@ -246,7 +245,7 @@ def make_ppo(job: Job) -> dict[str, Any]:
     config = ppo_config(best["name"], distribution_mode=options.mode, seed=options.seed)
     total = options.ppo_steps
 
-    def listen(line: dict[str, Any]) -> None:
+    def listen(line: JsonObject) -> None:
         # RLlib's mean return is left out: of the first episodes only the short ones, the successes, have ended.
         detail = f"{line['env_steps']:,} of {total:,} steps, {line['steps_per_second']:,.0f} steps/s"
         job.progress.count(0.9 * line["env_steps"], total, detail)
@@ -272,12 +271,12 @@ def make_ppo(job: Job) -> dict[str, Any]:
     }
 
 
-def ppo_intact(job: Job, result: _Result) -> bool:
+def ppo_intact(job: Job, result: JsonObject) -> bool:
     """Whether the last checkpoint is there."""
     return Path(result["checkpoint"]).is_dir()
 
 
-def ppo_outcome(result: _Result) -> str:
+def ppo_outcome(result: JsonObject) -> str:
     """A line about the policy."""
     policy, chance = result["policy"], result["random"]
     return (
@@ -286,7 +285,7 @@ def ppo_outcome(result: _Result) -> str:
     )
 
 
-def make_report(job: Job) -> dict[str, Any]:
+def make_report(job: Job) -> JsonObject:
     """Write the HTML page."""
     from heist_encoders.evaluation.entries import packaged_rows
     from heist_encoders.evaluation.references import reference_rows
@@ -323,7 +322,7 @@ def make_report(job: Job) -> dict[str, Any]:
     return {"path": str(path)}
 
 
-def _ppo_section(result: _Result) -> dict[str, Any]:
+def _ppo_section(result: JsonObject) -> JsonObject:
     return {
         "table": [
             {"player": player, **{key: round(value, 3) for key, value in result[player].items()}}
@@ -335,17 +334,17 @@ def _ppo_section(result: _Result) -> dict[str, Any]:
     }
 
 
-def report_intact(job: Job, result: _Result) -> bool:
+def report_intact(job: Job, result: JsonObject) -> bool:
     """Whether the page is there."""
     return Path(result["path"]).is_file()
 
 
-def report_outcome(result: _Result) -> str:
+def report_outcome(result: JsonObject) -> str:
     """Where the page is."""
     return f"  {result['path']}"
 
 
-def result_of(job: Job, stage: str) -> dict[str, Any]:
+def result_of(job: Job, stage: str) -> JsonObject:
     """The result of a stage that is done."""
     result = job.state.result(stage)
     assert result is not None, stage

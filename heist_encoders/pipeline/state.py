@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pydantic
 from filelock import FileLock, Timeout
@@ -15,6 +15,7 @@ from heist_encoders.config import Config
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import JsonObject
 
 FILE_NAME = "run.json"
 FORMAT_VERSION = 1
@@ -46,17 +47,17 @@ class RunOptions(Config):
 class RunState:
     """The stages of a run that are done, with their results. Get one from ``open_state``."""
 
-    def __init__(self, folder: Path, options: RunOptions, stages: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, options: RunOptions, stages: dict[str, JsonObject]) -> None:
         self.folder = folder
         self.options = options
         self.stages = stages
 
-    def result(self, stage: str) -> dict[str, Any] | None:
+    def result(self, stage: str) -> JsonObject | None:
         """The result of a finished stage, None if it is not finished."""
         entry = self.stages.get(stage)
         return None if entry is None else dict(entry["result"])
 
-    def finish(self, stage: str, result: dict[str, Any], seconds: float) -> None:
+    def finish(self, stage: str, result: JsonObject, seconds: float) -> None:
         """Record a finished stage on disk. ``result`` must be JSON-serialisable."""
         self.stages[stage] = {"seconds": round(seconds, 2), "result": result}
         self.save()
@@ -112,7 +113,7 @@ def open_state(folder: Path, options: RunOptions) -> Iterator[RunState]:
         yield state
 
 
-def _read(path: Path, options: RunOptions) -> dict[str, dict[str, Any]]:
+def _read(path: Path, options: RunOptions) -> dict[str, JsonObject]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         before, stages = RunOptions.with_new_names(data["options"]), dict(data["stages"])
@@ -132,5 +133,5 @@ def _read(path: Path, options: RunOptions) -> dict[str, dict[str, Any]]:
     return stages
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import pydantic
 
@@ -17,9 +17,9 @@ from heist_encoders.config import Config
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.files import sha256_of
-from heist_encoders.json_text import plain, to_json
+from heist_encoders.json_text import JsonObject, plain, to_json
 from heist_encoders.paths import home, is_uri, user_path
-from heist_encoders.policies.card import make_card
+from heist_encoders.policies.card import ConfigFile, make_card
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.policy import ACTIONS, Policy
 from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, Artifact, check_files, read_config
@@ -57,7 +57,7 @@ class PolicyConfig(Config):
     distribution_mode: Literal["easy", "hard", "memory"]
     use_backgrounds: bool
     normalize: bool
-    training: dict[str, Any]
+    training: JsonObject
     files: dict[str, str]
 
 
@@ -93,7 +93,7 @@ def save_policy(
         raise ArtifactError(f"{folder} holds other files and no policy; choose a new or empty folder")
     actions = next(key for key, number in ACTIONS.items() if number == policy.head.num_actions)
     artifact = policy.artifact
-    config = {
+    config: ConfigFile = {
         "format_version": FORMAT_VERSION,
         "name": check_label(name or policy.name),
         "head": policy.head.config.to_dict(),

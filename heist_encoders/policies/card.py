@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
+from heist_encoders.json_text import JsonObject
 from heist_encoders.zoo.card import LICENSE, metadata
 
 CLASSES = {
@@ -17,7 +18,23 @@ CLASSES = {
 """What a policy may have been taught with, from the least to the most."""
 
 
-def class_sentence(training: Mapping[str, Any]) -> str:
+class ConfigFile(TypedDict):
+    """The content of a policy's ``config.json``, but for ``files``."""
+
+    format_version: int
+    name: str
+    head: JsonObject
+    encoding_shape: list[int]
+    actions: str
+    encoder: dict[str, str]
+    game: str
+    distribution_mode: str
+    use_backgrounds: bool
+    normalize: bool
+    training: JsonObject
+
+
+def class_sentence(training: JsonObject) -> str:
     """What a policy was taught with and on how much, from its training record; empty if that does not say.
 
     ``Class D: learned from the oracle's moves; 200,000 labelled frames; encoder trained on 128,000 frames without
@@ -30,14 +47,12 @@ def class_sentence(training: Mapping[str, Any]) -> str:
     if training.get("demonstration_frames"):
         parts.append(f"{training['demonstration_frames']:,} labelled frames")
     if training.get("encoder_frames"):
-        labels = {True: " with labels", False: " without labels"}.get(training.get("encoder_labels"), "")  # type: ignore[arg-type]
+        labels = {True: " with labels", False: " without labels", None: ""}[training.get("encoder_labels")]
         parts.append(f"encoder trained on {training['encoder_frames']:,} frames{labels}")
     return "; ".join(parts) + "."
 
 
-def make_card(
-    config: Mapping[str, Any], metrics: Mapping[str, Any], *, uri: str | None = None, license: str = LICENSE
-) -> str:
+def make_card(config: ConfigFile, metrics: JsonObject, *, uri: str | None = None, license: str = LICENSE) -> str:
     """The text of ``README.md``.
 
     Args:
@@ -51,7 +66,15 @@ def make_card(
     kind = {"planner": "a planning head", "mlp": "an MLP"}[head["kind"]] + (" and an LSTM" if head["lstm"] else "")
     taught = class_sentence(training)
     lines = [
-        *metadata(config, "reinforcement-learning", [head["kind"]], _figures(metrics.get("evaluation")), license),
+        *metadata(
+            name,
+            config["game"],
+            mode,
+            pipeline="reinforcement-learning",
+            tags=[head["kind"]],
+            figures=_figures(metrics.get("evaluation")),
+            license=license,
+        ),
         f"# {name}",
         "",
         f"A policy for Procgen's {config['game']} ({mode} mode): {kind} on encodings of `{config['encoder']['name']}`.",
@@ -80,7 +103,7 @@ def make_card(
     return "\n".join(lines)
 
 
-def _figures(found: Any) -> dict[str, tuple[str, Any]]:
+def _figures(found: object) -> dict[str, tuple[str, float | None]]:
     """The figures for the metadata, as ``zoo.card.metadata`` takes them."""
     if not isinstance(found, Mapping) or "return_mean" not in found:
         return {}
@@ -90,7 +113,7 @@ def _figures(found: Any) -> dict[str, tuple[str, Any]]:
     }
 
 
-def _evaluation(found: Any) -> list[str]:
+def _evaluation(found: object) -> list[str]:
     """Return and success over whole episodes, in all and by number of keys."""
     if not isinstance(found, Mapping) or "return_mean" not in found:
         return ["Not evaluated yet.", ""]
@@ -114,7 +137,7 @@ def _evaluation(found: Any) -> list[str]:
     return [*lines, ""]
 
 
-def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(data: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for key, value in data.items():
         if isinstance(value, Mapping):

@@ -6,16 +6,42 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.json_text import JsonObject
 from heist_encoders.policies.play import BatchPolicy, LevelResult, OraclePolicy, RandomPolicy, play_episodes
 from heist_encoders.policies.policy import Policy, PolicyRunner
 
 _NORMAL_95 = 1.959964
+
+
+class Figures(TypedDict):
+    """Of some levels."""
+
+    num_levels: int
+    return_mean: float
+    """0 to 10 in Heist."""
+    return_interval: list[float]
+    """Low, high: 95%, normal, over episodes."""
+    success_rate: float
+    """0 to 1."""
+    length_mean: float
+    """Steps, up to 1,000."""
+
+
+class EvaluationFigures(Figures):
+    """Of all levels, and of those with 0, 1, ... keys."""
+
+    player: str
+    greedy: bool | None
+    distribution_mode: str
+    by_num_keys: dict[str, Figures]
+    env_steps: int
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +85,8 @@ class Evaluation:
     mean_return, mean_length = return_mean, length_mean
     """Their names in version 0.1."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Figures over all levels and, under ``by_num_keys``, of the levels with 0, 1, ... keys.
-
-        ``return_mean`` (0 to 10 in Heist), ``return_interval`` (low, high: 95%, normal, over episodes),
-        ``success_rate`` (0 to 1), ``length_mean`` (steps, up to 1,000), ``num_levels``.
-        """
+    def to_dict(self) -> EvaluationFigures:
+        """Figures over all levels and, under ``by_num_keys``, of the levels with 0, 1, ... keys."""
         by_keys = {
             str(keys): _figures([level for level in self.levels if level.num_keys == keys])
             for keys in sorted({level.num_keys for level in self.levels})
@@ -80,7 +102,7 @@ class Evaluation:
         }
 
 
-def _figures(levels: Sequence[LevelResult]) -> dict[str, Any]:
+def _figures(levels: Sequence[LevelResult]) -> Figures:
     returns = np.array([level.episode_return for level in levels])
     mean = float(returns.mean())
     half = _NORMAL_95 * float(returns.std(ddof=1)) / math.sqrt(len(returns)) if len(returns) > 1 else math.inf
@@ -128,7 +150,7 @@ def play_levels(
         raise unknown_name("distribution_mode", mode, DISTRIBUTION_MODES)
     if not len(levels) or envs < 1:
         raise ConfigError(f"{len(levels)} levels, envs = {envs}: expected at least one of each")
-    options: dict[str, Any] = {"distribution_mode": mode, "game": DEFAULT_GAME}
+    options: JsonObject = {"distribution_mode": mode, "game": DEFAULT_GAME}
     runner: BatchPolicy
     if isinstance(policy, Policy):
         if policy.distribution_mode != mode:

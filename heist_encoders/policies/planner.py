@@ -7,7 +7,6 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heist_encoders.arrays import Reals
 from heist_encoders.config import Config
 from heist_encoders.constants import NUM_MOVES
 from heist_encoders.errors import ConfigError
@@ -142,7 +142,7 @@ def plan_loss(logits: Tensor, moves: Tensor) -> Tensor:
     return losses.sum() / known.sum().clamp(min=1)
 
 
-def plan_accuracy(logits: Tensor | NDArray[np.floating[Any]], moves: Tensor | NDArray[np.floating[Any]]) -> float:
+def plan_accuracy(logits: Tensor | Reals, moves: Tensor | Reals) -> float:
     """Share of rows whose largest logit is a move of the oracle's; rows of zeros do not count.
 
     Args:
@@ -159,8 +159,8 @@ def plan_accuracy(logits: Tensor | NDArray[np.floating[Any]], moves: Tensor | ND
 
 
 def fit_planner(
-    encodings: NDArray[np.floating[Any]],
-    moves: NDArray[np.floating[Any]],
+    encodings: Reals,
+    moves: Reals,
     *,
     samples: int,
     config: PlannerConfig | None = None,
@@ -190,8 +190,8 @@ def fit_planner(
 
 def fit_head(
     model: nn.Module,
-    encodings: NDArray[np.floating[Any]],
-    moves: NDArray[np.floating[Any]],
+    encodings: Reals,
+    moves: Reals,
     *,
     samples: int,
     batch_size: int = 32,
@@ -296,9 +296,7 @@ def schedule(done: float, warm_up: float = 0.02) -> float:
 
 
 @torch.no_grad()
-def plan_logits(
-    model: nn.Module, encodings: NDArray[np.floating[Any]], *, batch_size: int = 512
-) -> NDArray[np.float32]:
+def plan_logits(model: nn.Module, encodings: Reals, *, batch_size: int = 512) -> NDArray[np.float32]:
     """Logits of many encodings: float32 or float16 (N, *shape) -> float32 (N, actions)."""
     device = next(model.parameters()).device
     parts = [

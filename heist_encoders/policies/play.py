@@ -7,8 +7,8 @@ looks perfect at first. Here every listed level counts once, whatever the length
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from heist_encoders.constants import NOOP, NUM_ACTIONS, NUM_MOVES
 from heist_encoders.deprecation import old_names
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class OraclePolicy:
 def play_episodes(
     policy: BatchPolicy,
     levels: Sequence[int],
-    options: Mapping[str, Any],
+    options: JsonObject,
     *,
     num_games: int = 64,
     progress: Callable[[int, int], None] | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
 from heist_encoders.deprecation import old_names
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.policies.heads import HeadPolicy, State
 from heist_encoders.policies.play import StepInput, play_episodes
 from heist_encoders.zoo.artifact import Artifact
@@ -48,8 +49,8 @@ class Policy:
         *,
         normalize: bool = True,
         name: str = "policy",
-        training: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, Any] | None = None,
+        training: Mapping[str, object] | None = None,
+        metrics: Mapping[str, object] | None = None,
         backend: str = "auto",
         device: str = "cpu",
     ) -> None:
@@ -64,8 +65,8 @@ class Policy:
         self.artifact = encoder
         self.normalize = normalize
         self.name = name
-        self.training = dict(training or {})
-        self.metrics = dict(metrics or {})
+        self.training: JsonObject = dict(training or {})
+        self.metrics: JsonObject = dict(metrics or {})
         self.device = device
         self._backend = backend
 

@@ -12,9 +12,9 @@ import torch
 
 from heist_encoders.autoencoders.losses import rarity_table
 from heist_encoders.data.manifest import CHUNK_FRAMES
+from heist_encoders.data.source import FrameSource as FrameSource
 from heist_encoders.data.stream import FrameStream, cut
 from heist_encoders.errors import DatasetError
-from heist_encoders.semantic import SemanticMaps
 from heist_encoders.training.config import LossConfig
 from heist_encoders.training.objective import Batch, Context
 
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 _MAPS = "semantic_map"
 _RARITY_FRAMES = 4_000
 """Training frames behind the frequencies of colours."""
-
-
-class FrameSource(Protocol):
-    """What training needs of a dataset."""
-
-    def frames(self, split: str) -> npt.NDArray[np.uint8]:
-        """uint8 (N, 64, 64, 3)."""
-        ...
-
-    def semantic_maps(self, split: str) -> SemanticMaps:
-        """The semantic maps of the frames. Raises DatasetError where the game has none."""
-        ...
 
 
 def loss_context(config: LossConfig, dataset: FrameSource) -> Context:

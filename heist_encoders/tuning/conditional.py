@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ray.tune.search.sample import Domain
+from ray.tune.search.sample import Domain, RandomState
 from ray.tune.search.variant_generator import RecursiveDependencyError
+
+from heist_encoders.json_text import JsonObject
 
 
 class Conditional(Domain):
@@ -20,17 +21,20 @@ class Conditional(Domain):
         otherwise: The value everywhere else.
     """
 
-    def __init__(self, domain: Domain, when: Mapping[str, tuple[Any, ...]], otherwise: Any) -> None:
+    def __init__(self, domain: Domain, when: Mapping[str, tuple[object, ...]], otherwise: object) -> None:
         self.domain = domain
         self.when = dict(when)
         self.otherwise = otherwise
 
-    def sample(self, config: Any = None, size: int = 1, random_state: Any = None) -> Any:
+    def sample(
+        self, config: JsonObject | list[JsonObject] | None = None, size: int = 1, random_state: RandomState = None
+    ) -> object:
         """One value. Raises RecursiveDependencyError (Tune tries again) while a condition is not yet sampled."""
         root = config["config"] if isinstance(config, dict) and "config" in config else config
         for key, values in self.when.items():
-            node = root
+            node: object = root
             for part in key.split("."):
+                assert isinstance(node, dict)
                 node = dict.__getitem__(node, part)
                 if isinstance(node, Domain):
                     raise RecursiveDependencyError(f"{key} is not sampled yet")
@@ -42,7 +46,7 @@ class Conditional(Domain):
         """Never a grid."""
         return False
 
-    def is_valid(self, value: Any) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Whether ``value`` can come out."""
         return bool(value == self.otherwise or self.domain.is_valid(value))
 

@@ -6,11 +6,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ray.tune import Callback
 
+from heist_encoders.json_text import JsonObject
 from heist_encoders.tuning.results import TRAINING
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
+
+
+Kind: TypeAlias = Literal["plan", "start", "result", "complete", "error", "end"]
 
 
 @dataclass(frozen=True)
@@ -31,14 +38,14 @@ class SweepEvent:
         message: A line for people.
     """
 
-    kind: Literal["plan", "start", "result", "complete", "error", "end"]
+    kind: Kind
     finished: int
     total: int
     trial: int = -1
     epoch: int = 0
     max_epochs: int = 0
-    metrics: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
+    metrics: JsonObject = field(default_factory=dict)
+    config: JsonObject = field(default_factory=dict)
     best: float | None = None
     message: str = ""
 
@@ -57,13 +64,13 @@ def listen(sweep: str, progress: Progress | None) -> None:
         _listeners[sweep] = progress
 
 
-def trial_index(trial: Any) -> int:
+def trial_index(trial: Trial) -> int:
     """The number of a Tune trial in its experiment, which starts its tag."""
     number = str(trial.experiment_tag).split("_", 1)[0]
     return int(number) if number.isdigit() else 0
 
 
-def trial_folder(trial: Any) -> str:
+def trial_folder(trial: Trial) -> str:
     """Name of a trial's folder: its number and id."""
     return f"{trial_index(trial):04d}-{trial.trial_id}"
 
@@ -83,7 +90,9 @@ class ProgressCallback(Callback):
         self.max_epochs = max_epochs
         self.best: float | None = None
 
-    def _tell(self, kind: Any, trials: list[Any], trial: Any = None, result: dict[str, Any] | None = None) -> None:
+    def _tell(
+        self, kind: Kind, trials: list[Trial], trial: Trial | None = None, result: JsonObject | None = None
+    ) -> None:
         listener = _listeners.get(self.sweep)
         if listener is None:
             return
@@ -103,12 +112,12 @@ class ProgressCallback(Callback):
             )
         )
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         """Tell that a trial begins."""
         self._tell("start", trials, trial)
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[Trial], trial: Trial, result: JsonObject, **info: object
     ) -> None:
         """Tell a trial's figures."""
         objective = result.get("objective")
@@ -116,12 +125,12 @@ class ProgressCallback(Callback):
             self.best = float(objective)
         self._tell("result", trials, trial, result)
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         """Tell that a trial is done or was stopped; it will not go on, so what training needs for that can go."""
         for leftover in Path(trial.path or "").glob(f"checkpoint_*/{TRAINING}"):
             shutil.rmtree(leftover, ignore_errors=True)
         self._tell("complete", trials, trial, trial.last_result)
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         """Tell that a trial failed for good."""
         self._tell("error", trials, trial, trial.last_result)

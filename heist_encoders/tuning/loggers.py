@@ -6,14 +6,17 @@ import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
 
 PROJECT = "heist-encoders"
 
 
-def logger_callbacks(names: Sequence[str], sweep: Path) -> list[Any]:
+def logger_callbacks(names: Sequence[str], sweep: Path) -> list[Callback]:
     """Tune's callbacks for the named loggers.
 
     ``wandb``: project ``$WANDB_PROJECT`` or ``heist-encoders``, group the sweep's name; with ``WANDB_MODE=offline``
@@ -39,7 +42,7 @@ def logger_callbacks(names: Sequence[str], sweep: Path) -> list[Any]:
     return [known[name](sweep) for name in names]
 
 
-def _wandb(sweep: Path) -> Any:
+def _wandb(sweep: Path) -> Callback:
     import wandb
     from ray.air.integrations.wandb import WandbLoggerCallback
 
@@ -50,7 +53,7 @@ def _wandb(sweep: Path) -> Any:
     return WandbLoggerCallback(project=project, group=sweep.name, dir=str(sweep), resume="allow")
 
 
-def _mlflow(sweep: Path) -> Any:
+def _mlflow(sweep: Path) -> Callback:
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
     uri = os.environ.get("MLFLOW_TRACKING_URI")

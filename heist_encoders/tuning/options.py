@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from heist_encoders.config import Config, one_of
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 
 METRICS: Final = ("miou", "presence_f1", "linear_presence_f1", "test_loss")
 OLD_METRICS: Final = {"mlp_f1": "presence_f1", "linear_f1": "linear_presence_f1"}
@@ -47,7 +48,7 @@ class Objective(Config):
     renamed: ClassVar = {"max_encoding_size": "max_latent_dimension"}
 
     @classmethod
-    def with_new_names(cls, data: dict[str, Any]) -> dict[str, Any]:
+    def with_new_names(cls, data: JsonObject) -> JsonObject:
         """See ``Config``; metrics have new names too."""
         metric = data.get("metric")
         if isinstance(metric, str) and metric in OLD_METRICS:
@@ -68,7 +69,7 @@ class Objective(Config):
         """How far over the limits an encoder is: at most 1 within them, 2 at twice a limit."""
         return max(latent_dimension / self.max_latent_dimension, latency_ms / self.max_latency_ms)
 
-    def reason(self, metrics: dict[str, Any]) -> str:
+    def reason(self, metrics: JsonObject) -> str:
         """Why an encoder with such ``latent_dimension`` and ``latency_ms`` can't win, in words; empty if it can."""
         size, latency = metrics["latent_dimension"], metrics["latency_ms"]
         reasons = []
@@ -91,7 +92,7 @@ class Objective(Config):
                 f"metric {self.metric!r} can't be read from frames of {game}; choose one of: {', '.join(usable)}"
             )
 
-    def score(self, metrics: dict[str, Any]) -> float:
+    def score(self, metrics: JsonObject) -> float:
         """The number that a sweep maximises, from a trial's ``metrics``.
 
         Within the limits the metric itself (``-test_loss`` for the loss); beyond them so low that no encoder over

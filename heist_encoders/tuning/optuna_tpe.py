@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, MissingDependencyError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.tuning.sampling import Sampled
 from heist_encoders.tuning.spaces import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
+    from ray.tune.search import Searcher
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,9 @@ class OptunaSpace:
     a parameter whose ``when`` does not hold is not suggested, so it does not disturb the estimator.
     """
 
-    parameters: Mapping[str, Any]
+    parameters: JsonObject
 
-    def __call__(self, trial: Any) -> dict[str, Any]:
+    def __call__(self, trial: optuna.Trial) -> JsonObject:
         config = {key: value for key, value in self.parameters.items() if not isinstance(value, Sampled)}
         sampled = {key: value for key, value in self.parameters.items() if isinstance(value, Sampled)}
         ordered = sorted(sampled, key=lambda key: bool(sampled[key].when))
@@ -31,7 +35,7 @@ class OptunaSpace:
         return {key.replace(".", "/"): config[key] for key in sampled}
 
     @staticmethod
-    def _suggest(trial: Any, key: str, spec: Sampled) -> Any:
+    def _suggest(trial: optuna.Trial, key: str, spec: Sampled) -> object:
         name = key.replace(".", "/")
         log = "log" in spec.kind
         if spec.kind in ("choice", "grid"):
@@ -47,7 +51,7 @@ class OptunaSpace:
         return value
 
 
-def optuna_search(space: SearchSpace, seed: int = 0) -> Any:
+def optuna_search(space: SearchSpace, seed: int = 0) -> Searcher:
     """Ray's OptunaSearch (TPE) over a search space, for ``sweep`` and for a Tuner of one's own.
 
     Pass ``space.constants()`` as its ``param_space``: the rest is suggested by Optuna.
@@ -79,6 +83,6 @@ def optuna_search(space: SearchSpace, seed: int = 0) -> Any:
     )
 
 
-def _suggested(spec: Sampled, value: Any) -> Any:
+def _suggested(spec: Sampled, value: object) -> object:
     """What OptunaSpace would have been given for ``value``: an index for a choice."""
     return spec.args.index(value) if spec.kind == "choice" else value

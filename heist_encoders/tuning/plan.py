@@ -7,15 +7,19 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.tuning.results import FORMAT_VERSION, PLAN, SweepResult, load_result, read_plan
 from heist_encoders.tuning.sampling import readable
 from heist_encoders.tuning.spaces import SearchSpace
 
+if TYPE_CHECKING:
+    from heist_encoders.data.dataset import Dataset
 
-def make_plan(space: SearchSpace, dataset: Any) -> dict[str, Any]:
+
+def make_plan(space: SearchSpace, dataset: Dataset) -> JsonObject:
     """The content of ``sweep.json``: all that decides a sweep, and the versions it ran with."""
     import ray
     import torch
@@ -42,7 +46,7 @@ def make_plan(space: SearchSpace, dataset: Any) -> dict[str, Any]:
     }
 
 
-def place_of(dataset: Any) -> str:
+def place_of(dataset: Dataset) -> str:
     """Where a dataset lies, for processes with other working folders: an absolute path, or its URI as it is.
 
     Raises:
@@ -60,7 +64,7 @@ def place_of(dataset: Any) -> str:
     return place
 
 
-def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepResult | None:
+def existing_sweep(folder: Path, plan: JsonObject, resume: bool) -> SweepResult | None:
     """The sweep that lies in ``folder``, None if there is none. Raises ConfigError if it is not the one planned."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out = {folder}: a file is in the way; choose a folder")
@@ -85,9 +89,9 @@ def existing_sweep(folder: Path, plan: dict[str, Any], resume: bool) -> SweepRes
     return load_result(folder)
 
 
-def _first_difference(old: Any, new: Any) -> str:
+def _first_difference(old: object, new: object) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
-        new = json.loads(json.dumps(new))
-        key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
-        return f"{key}: {old.get(key)!r} there, {new.get(key)!r} here"
+        read: JsonObject = json.loads(json.dumps(new))
+        key = next(k for k in {**old, **read} if old.get(k) != read.get(k))
+        return f"{key}: {old.get(key)!r} there, {read.get(key)!r} here"
     return f"{old!r} there, {new!r} here"

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from heist_encoders.errors import ResourceError
 
@@ -63,8 +62,11 @@ def plan_resources(
     """
     import ray
 
-    alive: list[dict[str, Any]] = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    nodes: list[dict[str, float]] = [node["Resources"] for node in alive]
+    nodes: list[dict[str, float]] = [
+        node["Resources"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
     cpus = sum(node.get("CPU", 0.0) for node in nodes)
     gpus = sum(node.get("GPU", 0.0) for node in nodes)
     share = (0.5 if gpus else 0.0) if gpus_per_trial is None else gpus_per_trial

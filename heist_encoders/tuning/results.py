@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import write_atomically
-from heist_encoders.json_text import plain
+from heist_encoders.json_text import JsonObject, plain
 from heist_encoders.paths import user_path
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.sampling import flattened
@@ -53,7 +53,7 @@ class SweepResult:
     path: Path
     table: pd.DataFrame
     finished: bool
-    plan: dict[str, Any]
+    plan: JsonObject
 
     @property
     def lead(self) -> str:
@@ -74,14 +74,14 @@ class SweepResult:
         return f"{said}, beyond {noise}" if ahead > std else f"{said}, within {noise}: either may be the better one"
 
     @property
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> JsonObject | None:
         """The row of the best trial within the limits that has a checkpoint, None if there is none."""
         if not len(self.table):
             return None
         rows = self.table[self.table["feasible"] & (self.table["checkpoint"] != "")]
         return None if not len(rows) else _rows(rows.head(1))[0]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain values for JSON."""
         return {
             "format_version": FORMAT_VERSION,
@@ -132,7 +132,7 @@ def load_result(sweep_dir: str | Path, *, finished: bool | None = None) -> Sweep
     return SweepResult(path, table, finished, plan)
 
 
-def read_plan(path: Path) -> dict[str, Any]:
+def read_plan(path: Path) -> JsonObject:
     """The content of ``sweep.json``. Raises ConfigError if ``path`` holds no sweep or a damaged one."""
     file = path / PLAN
     if not file.is_file():
@@ -144,7 +144,7 @@ def read_plan(path: Path) -> dict[str, Any]:
     return plan
 
 
-def reports(trial_folder: Path) -> Iterator[dict[str, Any]]:
+def reports(trial_folder: Path) -> Iterator[JsonObject]:
     """Everything that a trial reported, in order (``result.json``, one JSON object a line)."""
     file = trial_folder / "result.json"
     if not file.is_file():
@@ -162,11 +162,11 @@ def _trial_folders(path: Path) -> list[Path]:
     return sorted(p for p in path.iterdir() if p.is_dir() and (p / "params.json").is_file())
 
 
-def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> dict[str, Any]:
+def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> JsonObject:
     history = list(reports(folder))
     failed = (folder / "error.txt").is_file()
     config = flattened(_read_json(folder / "params.json"))
-    row: dict[str, Any] = {key: config.get(key) for key in searched} | dict.fromkeys(FIGURES)
+    row: JsonObject = {key: config.get(key) for key in searched} | dict.fromkeys(FIGURES)
     row.update(trial=-1, trial_id=folder.name, checkpoint="", feasible=False, reason=_error(folder) if failed else "")
     row["status"] = "failed" if failed else "unfinished"
     number = folder.name.split("-", 1)[0]
@@ -199,11 +199,11 @@ def _error(folder: Path) -> str:
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else -math.inf
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> JsonObject:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -211,7 +211,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame) -> list[JsonObject]:
     """The rows with Python's values; NaN and NA as None."""
-    rows: list[dict[str, Any]] = plain(table.astype(object).where(table.notna(), None).to_dict("records"))
-    return rows
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [plain({str(key): value for key, value in row.items()}) for row in rows]

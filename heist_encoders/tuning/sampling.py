@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from heist_encoders.errors import ConfigError, nearest
+from heist_encoders.json_text import JsonObject
 
 _ARITY = {
     "uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3,
@@ -31,10 +32,10 @@ class Sampled:
 
     kind: str
     args: tuple[Any, ...]
-    when: Mapping[str, tuple[Any, ...]]
-    otherwise: Any = None
+    when: Mapping[str, tuple[object, ...]]
+    otherwise: object = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As it stands in a YAML file: what ``parse_sampled`` reads. Not for the kind ``tune``."""
         conditions = {key: list(values) for key, values in self.when.items()}
         return {self.kind: list(self.args), **({"when": conditions, "otherwise": self.otherwise} if conditions else {})}
@@ -48,17 +49,17 @@ class Sampled:
         lower, upper = self.args[:2]
         return (lower, upper - 1 if self.kind in ("randint", "lograndint") else upper)
 
-    def holds(self, config: Mapping[str, Any]) -> bool:
+    def holds(self, config: Mapping[str, object]) -> bool:
         """Whether ``when`` holds in ``config`` (flat, dotted names)."""
         return all(config[key] in values for key, values in self.when.items())
 
 
-def is_sampled(value: Any) -> bool:
+def is_sampled(value: object) -> bool:
     """Whether a YAML value asks for sampling, rather than being a constant or a nested section."""
     return isinstance(value, dict) and any(key in KINDS for key in value)
 
 
-def parse_sampled(value: dict[str, Any], where: str) -> Sampled:
+def parse_sampled(value: JsonObject, where: str) -> Sampled:
     """Validate one ``{kind: arguments, when: ..., otherwise: ...}``; ``where`` starts the error line.
 
     Raises:
@@ -105,13 +106,13 @@ def _check_args(kind: str, args: list[Any], where: str) -> None:
         raise ConfigError(f"{where}.{kind} = {args!r}: the step must be above 0")
 
 
-def to_tune(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def to_tune(parameters: Mapping[str, object]) -> JsonObject:
     """A nested ``param_space`` for Ray Tune from flat, dotted parameters."""
     from ray import tune
 
     from heist_encoders.tuning.conditional import Conditional
 
-    flat: dict[str, Any] = {}
+    flat: JsonObject = {}
     for key, value in parameters.items():
         if not isinstance(value, Sampled):
             flat[key] = value
@@ -129,24 +130,24 @@ def to_tune(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return nested(flat)
 
 
-def readable(value: Any) -> Any:
+def readable(value: object) -> object:
     """A parameter as plain values for JSON, in the form of the YAML."""
     if not isinstance(value, Sampled):
         return value
     if value.kind == "tune":
         return {"tune": f"{type(value.args[0]).__name__} {value.args[0].domain_str}"}
-    plain: dict[str, Any] = {value.kind: list(value.args)}
+    plain: JsonObject = {value.kind: list(value.args)}
     if value.when:
         plain["when"] = {key: list(values) for key, values in value.when.items()}
         plain["otherwise"] = value.otherwise
     return plain
 
 
-def from_tune(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def from_tune(tree: Mapping[str, object], prefix: str = "") -> JsonObject:
     """Flat, dotted parameters of a ``param_space`` with Tune's own domains."""
     from ray.tune.search.sample import Domain
 
-    flat: dict[str, Any] = {}
+    flat: JsonObject = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, Domain):
@@ -160,9 +161,9 @@ def from_tune(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nested(flat: Mapping[str, object]) -> JsonObject:
     """``{"loss.beta": 1}`` -> ``{"loss": {"beta": 1}}``."""
-    result: dict[str, Any] = {}
+    result: JsonObject = {}
     for key, value in flat.items():
         *parents, last = key.split(".")
         node = result
@@ -172,9 +173,9 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(tree: Mapping[str, object], prefix: str = "") -> JsonObject:
     """``{"loss": {"beta": 1}}`` -> ``{"loss.beta": 1}``; a mapping that asks for sampling is a value."""
-    result: dict[str, Any] = {}
+    result: JsonObject = {}
     for key, value in tree.items():
         if isinstance(value, dict) and value and not is_sampled(value):
             result.update(flattened(value, f"{prefix}{key}."))

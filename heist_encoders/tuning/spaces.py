@@ -24,12 +24,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from heist_encoders.config import Config, read_yaml
 from heist_encoders.errors import ConfigError, DatasetError, nearest, unknown_name
+from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 from heist_encoders.tasks.registry import task_of
 from heist_encoders.training.config import TrainConfig
@@ -59,10 +60,10 @@ class SearchSpace:
 
     name: str
     autoencoder: str
-    parameters: Mapping[str, Any]
+    parameters: JsonObject
     objective: Objective = field(default_factory=Objective)
     sweep: SweepOptions = field(default_factory=SweepOptions)
-    start: tuple[Mapping[str, Any], ...] = ()
+    start: tuple[JsonObject, ...] = ()
 
     def to_yaml(self) -> str:
         """The space with all that its preset fills in, as a YAML file that ``load_space`` reads."""
@@ -78,7 +79,7 @@ class SearchSpace:
         }
         return yaml.safe_dump(data, sort_keys=False)
 
-    def param_space(self) -> dict[str, Any]:
+    def param_space(self) -> JsonObject:
         """The space for ``tune.run(config=...)`` or ``tune.Tuner(param_space=...)``; add ``dataset`` (a path)."""
         return {
             "autoencoder": self.autoencoder,
@@ -86,7 +87,7 @@ class SearchSpace:
             "objective": self.objective.to_dict(),
         }
 
-    def constants(self) -> dict[str, Any]:
+    def constants(self) -> JsonObject:
         """The part of ``param_space`` that is not sampled."""
         fixed = {key: value for key, value in self.parameters.items() if not isinstance(value, Sampled)}
         return {
@@ -138,7 +139,11 @@ class SearchSpace:
                 )
 
     def with_options(
-        self, *, train: Mapping[str, Any] | None = None, objective: Mapping[str, Any] | None = None, **sweep: Any
+        self,
+        *,
+        train: Mapping[str, object] | None = None,
+        objective: Mapping[str, object] | None = None,
+        **sweep: object,
     ) -> SearchSpace:
         """A copy with some options replaced: ``train`` (constants), ``objective``, and sweep options by keyword.
 
@@ -157,7 +162,7 @@ class SearchSpace:
         return changed
 
 
-def search_space(name_or_yaml: str | Path, preset: str | None = None) -> dict[str, Any]:
+def search_space(name_or_yaml: str | Path, preset: str | None = None) -> JsonObject:
     """The search space of an architecture, ready for Ray Tune.
 
     ``tune.run(trainable, config={**search_space("vae_paper"), "dataset": path})``
@@ -216,7 +221,7 @@ def load_space(name_or_yaml: str | Path, preset: str | None = None) -> SearchSpa
     return replace(space, parameters=filled)
 
 
-def space_of(param_space: Mapping[str, Any], preset: str | None = None) -> SearchSpace:
+def space_of(param_space: JsonObject, preset: str | None = None) -> SearchSpace:
     """A SearchSpace around a ``param_space`` of Ray Tune; what it leaves out comes from the preset (``quick``).
 
     Raises:
@@ -237,7 +242,7 @@ def space_of(param_space: Mapping[str, Any], preset: str | None = None) -> Searc
     return space
 
 
-def load_preset(name: str) -> dict[str, dict[str, Any]]:
+def load_preset(name: str) -> dict[str, JsonObject]:
     """The sections ``train``, ``objective`` and ``sweep`` of a preset."""
     if name not in PRESETS:
         raise unknown_name("preset", str(name), PRESETS)
@@ -283,7 +288,7 @@ def _find(name_or_yaml: str | Path) -> Path:
     return files[name]
 
 
-def _section(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+def _section(data: JsonObject, name: str, path: Path) -> JsonObject:
     section = data.get(name)
     if section is None:
         return {}
@@ -292,21 +297,21 @@ def _section(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     return section
 
 
-def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+def _check_keys(data: Mapping[str, object], known: tuple[str, ...], where: str) -> None:
     for key in data:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}; {nearest(str(key), known)}")
 
 
-def _parameters(tree: dict[str, Any], path: Path) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
+def _parameters(tree: JsonObject, path: Path) -> JsonObject:
+    parameters: JsonObject = {}
     for key, value in sampling.flattened(tree).items():
         is_sampled = sampling.is_sampled(value) or (isinstance(value, dict) and "when" in value)
         parameters[key] = sampling.parse_sampled(value, f"{path}: {key}") if is_sampled else value
     return parameters
 
 
-def _start(points: Any, path: Path) -> tuple[dict[str, Any], ...]:
+def _start(points: object, path: Path) -> tuple[JsonObject, ...]:
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
         raise ConfigError(f"{path}: start = {points!r}: expected a list of mappings of parameter: value")
     return tuple(sampling.flattened(point) for point in points)
@@ -349,7 +354,7 @@ def _check(space: SearchSpace, where: str) -> None:
             _check_value(space.autoencoder, params_class, key, value.otherwise, where)
 
 
-def _check_value(architecture: str, params_class: type[Config], key: str, value: Any, where: str) -> None:
+def _check_value(architecture: str, params_class: type[Config], key: str, value: object, where: str) -> None:
     if key.startswith("params."):
         params_class.from_dict(sampling.nested({key.removeprefix("params."): value}), where=f"{where}: {architecture}")
     else:
@@ -372,9 +377,9 @@ def _check_conditions(space: SearchSpace, key: str, value: Sampled, where: str) 
                 raise ConfigError(f"{where}: {key}.when wants {other} = {item!r}, which never occurs: {list(possible)}")
 
 
-def default_of(space: SearchSpace, key: str) -> Any:
+def default_of(space: SearchSpace, key: str) -> object:
     """The value of a dotted TrainConfig key when a configuration of the space's architecture leaves it out."""
-    node: Any = TrainConfig.from_dict({"autoencoder": space.autoencoder}).to_dict()
+    node = TrainConfig.from_dict({"autoencoder": space.autoencoder}).to_dict()
     for part in key.split("."):
         node = node[part]
     return node

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import HeistEncodersError
 from heist_encoders.files import write_atomically
 from heist_encoders.tuning.options import Objective
 from heist_encoders.tuning.results import ARTIFACT, SPREAD, SweepResult, load_result
 
+if TYPE_CHECKING:
+    from heist_encoders.data.source import FrameSource
+
 CLOSE = 0.01
 """A lead beyond this is not put in doubt: several times what seeds of the probe change the mIoU by."""
 SEEDS = 3
 
 
-def with_spread(result: SweepResult, dataset: Any, objective: Objective) -> SweepResult:
+def with_spread(result: SweepResult, dataset: FrameSource, objective: Objective) -> SweepResult:
     """The result with ``std`` for the best trial, if the next one is close; measured once.
 
     Trials are compared by one seed of the probe each. Where the lead is small, the best is probed with two more. By the

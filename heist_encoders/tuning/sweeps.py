@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 from heist_encoders.ray_session import start_ray
 from heist_encoders.tuning.loggers import logger_callbacks
@@ -21,26 +22,37 @@ from heist_encoders.tuning.sampling import nested
 from heist_encoders.tuning.spaces import SearchSpace, load_space, space_of
 from heist_encoders.tuning.spread import with_spread
 
+if TYPE_CHECKING:
+    from ray import tune
+    from ray.tune import Callback
+    from ray.tune.experiment import Trial
+    from ray.tune.schedulers import TrialScheduler
+    from ray.tune.search import SearchAlgorithm, Searcher
+
+    from heist_encoders.data.dataset import Dataset
+    from heist_encoders.tuning.events import Progress
+    from heist_encoders.tuning.resources import ResourcePlan
+
 CHECKPOINTS_KEPT = 3
 MAX_FAILURES = 2
 """Times that a trial whose process died is started again, from its last checkpoint."""
 
 
 def sweep(
-    space: str | Path | SearchSpace | Mapping[str, Any],
-    dataset: Any,
+    space: str | Path | SearchSpace | JsonObject,
+    dataset: str | Path | Dataset,
     *,
     out: str | Path,
     preset: str | None = None,
-    options: SweepOptions | Mapping[str, Any] | None = None,
-    train: Mapping[str, Any] | None = None,
-    objective: Mapping[str, Any] | None = None,
+    options: SweepOptions | Mapping[str, object] | None = None,
+    train: Mapping[str, object] | None = None,
+    objective: Mapping[str, object] | None = None,
     metric: str | None = None,
     resume: bool = False,
     address: str | None = None,
-    progress: Any = None,
-    callbacks: Sequence[Any] = (),
-    **overrides: Any,
+    progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
+    **overrides: object,
 ) -> SweepResult:
     """Search the hyperparameters of an autoencoder with Ray Tune.
 
@@ -75,6 +87,8 @@ def sweep(
             missing.
         KeyboardInterrupt: on Ctrl-C, after the state is saved: ``resume=True`` goes on.
     """
+    from heist_encoders.data.dataset import open_dataset
+
     space = _as_space(space, preset)
     chosen = options if isinstance(options, SweepOptions) else SweepOptions.resolve(space.sweep, **(options or {}))
     chosen = SweepOptions.resolve(chosen, **{key: value for key, value in overrides.items() if value is not None})
@@ -84,15 +98,14 @@ def sweep(
     space = space.with_options(objective=rungs)
 
     folder = user_path(out).absolute()
-    dataset = _open(dataset)
-    if (spec := getattr(dataset, "spec", None)) is not None:
-        space.check_dataset(spec)
-    plan = make_plan(space, dataset)
+    data = open_dataset(dataset) if isinstance(dataset, (str, Path)) else dataset
+    space.check_dataset(data.spec)
+    plan = make_plan(space, data)
     existing = existing_sweep(folder, plan, resume)
     if existing is not None and existing.finished:
         return existing
     callbacks = (*logger_callbacks(chosen.log, folder), *callbacks)
-    return _Sweep(space, dataset, folder, plan, progress, callbacks).go(restore=existing is not None, address=address)
+    return _Sweep(space, data, folder, plan, progress, callbacks).go(restore=existing is not None, address=address)
 
 
 class _Sweep:
@@ -101,11 +114,11 @@ class _Sweep:
     def __init__(
         self,
         space: SearchSpace,
-        dataset: Any,
+        dataset: Dataset,
         folder: Path,
-        plan: dict[str, Any],
-        progress: Any,
-        callbacks: tuple[Any, ...],
+        plan: JsonObject,
+        progress: Progress | None,
+        callbacks: tuple[Callback, ...],
     ) -> None:
         self.space, self.dataset, self.folder = space, dataset, folder
         self.plan, self.progress, self.callbacks = plan, progress, callbacks
@@ -148,7 +161,7 @@ class _Sweep:
             )
         return result
 
-    def _new(self, placed: Any, searcher: Any) -> Any:
+    def _new(self, placed: ResourcePlan, searcher: Searcher | SearchAlgorithm | None) -> tune.Tuner:
         from ray import tune
 
         from heist_encoders.tuning.events import trial_folder
@@ -183,7 +196,7 @@ class _Sweep:
             ),
         )
 
-    def _restored(self, placed: Any) -> Any:
+    def _restored(self, placed: ResourcePlan) -> tune.Tuner:
         from ray import tune
 
         states = sorted(self.folder.glob("experiment_state-*.json"))
@@ -198,7 +211,7 @@ class _Sweep:
         except Exception as error:
             raise self._damaged(error) from None
 
-    def _fit(self, tuner: Any) -> Any:
+    def _fit(self, tuner: tune.Tuner) -> tune.ResultGrid:
         try:
             return tuner.fit()
         except HeistEncodersError:
@@ -217,7 +230,7 @@ class _Sweep:
             "another folder with the same seed tries the same configurations"
         )
 
-    def _trainable(self, placed: Any) -> Any:
+    def _trainable(self, placed: ResourcePlan) -> Callable[[JsonObject], None]:
         from ray import tune
 
         from heist_encoders.tuning.trial_function import trainable
@@ -227,12 +240,12 @@ class _Sweep:
             wanted["gpu"] = placed.gpus_per_trial
         return tune.with_resources(trainable, wanted)
 
-    def _progress_callback(self) -> Any:
+    def _progress_callback(self) -> Callback:
         from heist_encoders.tuning.events import ProgressCallback
 
         return ProgressCallback(str(self.folder), self.space.num_trials, self.space.max_epochs)
 
-    def _scheduler(self) -> Any:
+    def _scheduler(self) -> TrialScheduler:
         from ray.tune import schedulers
 
         options = self.space.sweep
@@ -248,7 +261,7 @@ class _Sweep:
             return schedulers.MedianStoppingRule(time_attr="epoch", grace_period=grace, min_samples_required=3)
         return schedulers.FIFOScheduler()  # type: ignore[no-untyped-call]
 
-    def _searcher(self) -> Any:
+    def _searcher(self) -> Searcher | SearchAlgorithm:
         options = self.space.sweep
         if options.search == "optuna":
             return optuna_search(self.space, self.space.sweep.seed)
@@ -270,7 +283,7 @@ class _Sweep:
         except OSError as error:
             raise ConfigError(f"out = {self.folder}: {error.strerror}; choose a folder you may write to") from None
 
-    def _all_failed(self, trial: Any) -> HeistEncodersError:
+    def _all_failed(self, trial: Trial) -> HeistEncodersError:
         lines = [line.strip() for line in str(trial.get_pickled_error() or "").splitlines() if line.strip()]
         reason = lines[-1] if lines else "no reason given"
         return ResourceError(
@@ -278,13 +291,7 @@ class _Sweep:
         )
 
 
-def _as_space(space: str | Path | SearchSpace | Mapping[str, Any], preset: str | None) -> SearchSpace:
+def _as_space(space: str | Path | SearchSpace | JsonObject, preset: str | None) -> SearchSpace:
     if isinstance(space, SearchSpace):
         return space
-    return space_of(space, preset) if isinstance(space, Mapping) else load_space(space, preset)
-
-
-def _open(dataset: Any) -> Any:
-    from heist_encoders.data.dataset import open_dataset
-
-    return open_dataset(dataset) if isinstance(dataset, (str, Path)) else dataset
+    return space_of(space, preset) if isinstance(space, dict) else load_space(space, preset)

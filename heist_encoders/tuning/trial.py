@@ -9,14 +9,18 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from heist_encoders.json_text import JsonObject
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning.options import METRICS, Objective
 from heist_encoders.tuning.results import ARTIFACT, TRAINING
 
 if TYPE_CHECKING:
+    from heist_encoders.autoencoders.base import BaseAutoencoder
+    from heist_encoders.data.source import FrameSource
     from heist_encoders.evaluation.probing import ProbeResult
+    from heist_encoders.training.report import EpochReport
 
 PROBE_BATCH = 64
 """Frames encoded at a time; more would decide how much memory a trial of small batches takes."""
@@ -25,7 +29,7 @@ READ = tuple(name for name in METRICS if name != "test_loss")
 STATISTICS_FRAMES = 1024
 """Frames behind mean and standard deviation of the encodings in a trial's artifacts; ``promote_winner`` takes more."""
 
-Report = Callable[[dict[str, Any], "Path | None"], None]
+Report = Callable[[JsonObject, "Path | None"], None]
 """Takes the figures and the folder of a checkpoint, if there is one."""
 
 
@@ -44,21 +48,21 @@ class Trial:
     def __init__(
         self,
         config: TrainConfig,
-        dataset: Any,
+        dataset: FrameSource,
         objective: Objective,
         folder: Path,
         report: Report,
-        provenance: dict[str, Any] | None = None,
+        provenance: JsonObject | None = None,
     ) -> None:
         objective.check_game(dataset.spec.game)
         self.config, self.dataset, self.objective = config.with_params_of(dataset), dataset, objective
         self.folder, self.report, self.provenance = folder, report, provenance or {}
-        self.figures: dict[str, Any] = {}
+        self.figures: JsonObject = {}
         self.started = time.monotonic()
         self.probing = 0.0
-        self.history: list[dict[str, Any]] = []
+        self.history: list[JsonObject] = []
 
-    def run(self, checkpoint: Path | None = None) -> dict[str, Any]:
+    def run(self, checkpoint: Path | None = None) -> JsonObject:
         """Train to the end, from ``checkpoint`` (a folder that was reported earlier) if given; the last figures.
 
         A checkpoint of a finished training is reported as it is: population-based training may ask for that.
@@ -84,7 +88,7 @@ class Trial:
         self._probe(result.model, {**_epoch_figures(last), "test_loss": result.test_loss}, None, complete=True)
         return self.figures
 
-    def _after_epoch(self, report: Any) -> None:
+    def _after_epoch(self, report: EpochReport) -> None:
         epoch = report.epoch + 1
         if epoch >= self.config.max_epochs or not self.objective.probed(epoch):
             return
@@ -95,7 +99,7 @@ class Trial:
         best = min(epoch["test_loss"] for epoch in self.history)
         self._probe(model, {**_epoch_figures(report), "test_loss": best}, work, complete=False)
 
-    def _probe(self, model: Any, figures: dict[str, Any], work: Path | None, *, complete: bool) -> None:
+    def _probe(self, model: BaseAutoencoder, figures: JsonObject, work: Path | None, *, complete: bool) -> None:
         from heist_encoders.evaluation.probing import can_probe
         from heist_encoders.zoo.artifact import save_artifact
 
@@ -111,7 +115,8 @@ class Trial:
             out / ARTIFACT,
             model,
             name=f"{self.config.autoencoder}-trial",
-            dataset=_Spread(self.dataset),
+            dataset=self.dataset,
+            statistics_frames=STATISTICS_FRAMES,
             training={
                 "config": self.config.to_dict(),
                 **{key: self.figures[key] for key in ("epoch", "samples", "seconds")},
@@ -125,7 +130,7 @@ class Trial:
         self.report(self.figures, out)
         shutil.rmtree(out, ignore_errors=True)
 
-    def _report_finished(self, checkpoint: Path) -> dict[str, Any]:
+    def _report_finished(self, checkpoint: Path) -> JsonObject:
         from heist_encoders.zoo.artifact import load_artifact
 
         trial = load_artifact(checkpoint / ARTIFACT).metrics["trial"]
@@ -133,11 +138,11 @@ class Trial:
         self.report(self.figures, checkpoint)
         return self.figures
 
-    def _send(self, figures: dict[str, Any], checkpoint: Path | None, *, complete: bool) -> None:
+    def _send(self, figures: JsonObject, checkpoint: Path | None, *, complete: bool) -> None:
         self._complete_figures(figures, complete)
         self.report(self.figures, checkpoint)
 
-    def _complete_figures(self, figures: dict[str, Any], complete: bool) -> None:
+    def _complete_figures(self, figures: JsonObject, complete: bool) -> None:
         self.figures = {**self.figures, **figures, "complete": complete}
         self.figures["objective"] = self.objective.score(self.figures)
         self.figures["reason"] = self.objective.reason(self.figures)
@@ -145,20 +150,7 @@ class Trial:
         self.figures["probe_share"] = self.probing / max(time.monotonic() - self.started, 1e-9)
 
 
-class _Spread:
-    """A view of a dataset whose train split has at most ``STATISTICS_FRAMES`` frames, evenly spread."""
-
-    def __init__(self, dataset: Any) -> None:
-        self.spec, self.hash = dataset.spec, dataset.hash
-        frames = dataset.frames("train")
-        self._frames = frames[:: max(1, math.ceil(len(frames) / STATISTICS_FRAMES))]
-
-    def frames(self, split: str) -> Any:
-        """uint8 (N, 64, 64, 3) of the train split, whatever ``split``."""
-        return self._frames
-
-
-def read_metric(model: Any, dataset: Any, objective: Objective, *, seeds: int = 1) -> ProbeResult:
+def read_metric(model: BaseAutoencoder, dataset: FrameSource, objective: Objective, *, seeds: int = 1) -> ProbeResult:
     """What probes of ``seeds`` seeds read of the objective's metric from a model's encodings."""
     from heist_encoders.evaluation.probing import probe
 
@@ -177,7 +169,7 @@ def read_metric(model: Any, dataset: Any, objective: Objective, *, seeds: int = 
     )
 
 
-def measure_encoder(config: TrainConfig) -> dict[str, Any]:
+def measure_encoder(config: TrainConfig) -> JsonObject:
     """Size and speed of a configuration's encoder, which training does not change.
 
     Returns:
@@ -195,7 +187,7 @@ def measure_encoder(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def best_model(config: TrainConfig, work: Path) -> tuple[Any, list[dict[str, Any]]]:
+def best_model(config: TrainConfig, work: Path) -> tuple[BaseAutoencoder, list[JsonObject]]:
     """The best weights so far of the training in folder ``work``, and its epochs.
 
     The model is in eval mode, on the device that trains.
@@ -210,7 +202,7 @@ def best_model(config: TrainConfig, work: Path) -> tuple[Any, list[dict[str, Any
     return model.eval().to(resolve_device(config.device)), state["history"]
 
 
-def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:
+def adopt(work: Path, config: TrainConfig, dataset: FrameSource) -> None:
     """Let the training in ``work`` go on with other settings, as population-based training asks for.
 
     Learning rate, weight decay, batch size and the weights of the loss may differ; the autoencoder may not, and is
@@ -233,7 +225,7 @@ def adopt(work: Path, config: TrainConfig, dataset: Any) -> None:
         write_atomically(file, json.dumps(state, indent=1))
 
 
-def _epoch_figures(report: Any) -> dict[str, Any]:
+def _epoch_figures(report: EpochReport) -> JsonObject:
     return {
         "epoch": report.epoch + 1,
         "test_loss": report.test_loss,

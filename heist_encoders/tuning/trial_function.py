@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 
 
-def trainable(config: dict[str, Any]) -> None:
+def trainable(config: JsonObject) -> None:
     """Train, probe and report one configuration.
 
     Args:
@@ -43,7 +43,7 @@ def trainable(config: dict[str, Any]) -> None:
     threads = max(1, int((context.get_trial_resources() or _NO_RESOURCES).required_resources.get("CPU", 1)))
     train_config = TrainConfig.from_dict({"threads": threads, **settings})
 
-    def report(figures: dict[str, Any], folder: Path | None) -> None:
+    def report(figures: JsonObject, folder: Path | None) -> None:
         tune.report(figures, checkpoint=None if folder is None else tune.Checkpoint.from_directory(folder))
 
     provenance = {"trial_id": context.get_trial_id(), "experiment": context.get_experiment_name()}
@@ -66,7 +66,7 @@ class _NoResources:
 _NO_RESOURCES = _NoResources()
 
 
-def _absolute(dataset: Any) -> str:
+def _absolute(dataset: object) -> str:
     """A dataset's path, relative to where the driver was started; Tune runs trials in folders of their own."""
     text = os.fspath(dataset) if isinstance(dataset, (str, os.PathLike)) else ""
     if not text:

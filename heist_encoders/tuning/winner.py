@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, DatasetError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.tuning.results import ARTIFACT, SweepResult, load_result
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def promote_winner(
     return _with_full_statistics(artifact, plan)
 
 
-def winner_of(result: SweepResult, rank: int = 1) -> tuple[Path, dict[str, Any]]:
+def winner_of(result: SweepResult, rank: int = 1) -> tuple[Path, JsonObject]:
     """The artifact's folder of a trial of ``result``, and the provenance for a card: which trial of which sweep.
 
     Raises:
@@ -68,7 +69,7 @@ def winner_of(result: SweepResult, rank: int = 1) -> tuple[Path, dict[str, Any]]
     }
 
 
-def _row(result: SweepResult, rank: int) -> dict[str, Any]:
+def _row(result: SweepResult, rank: int) -> JsonObject:
     usable = result.table[result.table["feasible"] & (result.table["checkpoint"] != "")]
     if not len(usable):
         limits = result.plan["objective"]
@@ -83,7 +84,7 @@ def _row(result: SweepResult, rank: int) -> dict[str, Any]:
     return {str(key): value for key, value in rows.iloc[0].to_dict().items()}
 
 
-def _promoted_before(name: str, provenance: dict[str, Any]) -> Artifact | None:
+def _promoted_before(name: str, provenance: JsonObject) -> Artifact | None:
     """The artifact that an earlier call made of the same trial under this name."""
     from heist_encoders.errors import ArtifactError, UnknownNameError
     from heist_encoders.zoo import find_artifact
@@ -97,7 +98,7 @@ def _promoted_before(name: str, provenance: dict[str, Any]) -> Artifact | None:
     return artifact if known else None
 
 
-def _with_full_statistics(artifact: Artifact, plan: dict[str, Any]) -> Artifact:
+def _with_full_statistics(artifact: Artifact, plan: JsonObject) -> Artifact:
     """The artifact with mean and standard deviation over the whole dataset, unchanged if that can't be opened."""
     from heist_encoders.data.dataset import open_dataset
     from heist_encoders.zoo import save_artifact

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar, cast
 
 import numpy as np
 import pydantic
@@ -23,21 +23,24 @@ from heist_encoders.config import Config
 from heist_encoders.deprecation import warn_of_old_name
 from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.files import sha256_of
-from heist_encoders.json_text import plain, to_json
+from heist_encoders.json_text import JsonObject, plain, to_json
 from heist_encoders.paths import user_path
-from heist_encoders.zoo.card import LICENSE, make_card
+from heist_encoders.zoo.card import LICENSE, ConfigFile, make_card
 from heist_encoders.zoo.files import whole_folder
 from heist_encoders.zoo.names import check_label
 from heist_encoders.zoo.remote import CONFIG as CONFIG
 from heist_encoders.zoo.remote import keep, local_folder
 
 if TYPE_CHECKING:
+    import torch
+
     from heist_encoders.autoencoders.base import BaseAutoencoder
+    from heist_encoders.data.source import FrameSource
 
 FORMAT_VERSION: Final = 1
 WEIGHTS, METRICS, CARD = "model.safetensors", "metrics.json", "README.md"
 MEAN_KEY, STD_KEY = "encoding.mean", "encoding.std"
-_STATISTICS_FRAMES = 20_000
+STATISTICS_FRAMES = 20_000
 _STATISTICS_BATCH = 64
 PICKLES: Final = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
@@ -48,15 +51,28 @@ class ArtifactConfig(Config):
     format_version: int
     name: Annotated[str, pydantic.AfterValidator(check_label)]
     family: str
-    params: dict[str, Any]
+    params: JsonObject
     encoding_shape: list[pydantic.PositiveInt]
     game: str
     distribution_mode: str
     use_backgrounds: bool
     dataset_hash: str | None
-    training: dict[str, Any]
-    provenance: dict[str, Any]
+    training: JsonObject
+    provenance: JsonObject
     files: dict[str, str]
+
+    def content(self) -> ConfigFile:
+        """It without ``files``."""
+        content = self.to_dict()
+        del content["files"]
+        return cast(ConfigFile, content)
+
+
+class Trained(Protocol):
+    """What ``train`` returns."""
+
+    @property
+    def model(self) -> BaseAutoencoder: ...
 
 
 @dataclass(frozen=True)
@@ -82,16 +98,16 @@ class Artifact:
     path: Path
     name: str
     architecture: str
-    params: dict[str, Any]
+    params: JsonObject
     encoding_shape: tuple[int, ...]
     distribution_mode: str
     game: str
     use_backgrounds: bool
     sha256: str
     dataset_hash: str | None
-    training: dict[str, Any]
-    metrics: dict[str, Any]
-    provenance: dict[str, Any] = field(default_factory=dict)
+    training: JsonObject
+    metrics: JsonObject
+    provenance: JsonObject = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -169,9 +185,9 @@ def _statistics(path: Path, sha256: str) -> tuple[NDArray[np.float32], NDArray[n
 
 
 def encoding_statistics(
-    model: BaseAutoencoder, frames: NDArray[np.uint8]
+    model: BaseAutoencoder, frames: NDArray[np.uint8], limit: int = STATISTICS_FRAMES
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of the encodings of evenly spaced ``frames``, at most 20,000.
+    """Mean and standard deviation of the encodings of evenly spaced ``frames``, at most ``limit``.
 
     Args:
         model: an autoencoder; used in eval mode, on the device where it is.
@@ -187,11 +203,10 @@ def encoding_statistics(
     from heist_encoders.autoencoders.frames import to_input
 
     device = next(model.parameters()).device
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _STATISTICS_FRAMES)).astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), limit)).astype(np.int64))
     was_training = model.training
     model.eval()
-    total: Any = 0.0
-    squares: Any = 0.0
+    total = squares = np.zeros(model.encoding_shape)
     with torch.inference_mode():
         for start in range(0, len(chosen), _STATISTICS_BATCH):
             batch = np.ascontiguousarray(frames[chosen[start : start + _STATISTICS_BATCH]])
@@ -209,14 +224,15 @@ def encoding_statistics(
 
 def save_artifact(
     folder: str | Path,
-    result: Any,
+    result: BaseAutoencoder | Trained,
     *,
     name: str,
-    dataset: Any,
-    training: Mapping[str, Any],
-    metrics: Mapping[str, Any] | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    dataset: FrameSource,
+    training: Mapping[str, object],
+    metrics: Mapping[str, object] | None = None,
+    provenance: Mapping[str, object] | None = None,
     half: bool = False,
+    statistics_frames: int = STATISTICS_FRAMES,
 ) -> Artifact:
     """Write an artifact: whole or not at all. An artifact that lies at ``folder`` is replaced.
 
@@ -230,6 +246,7 @@ def save_artifact(
         provenance: where it comes from.
         half: store matrices and kernels as float16, rounded to 11 significant bits, which halves the file. They are
             float32 again when loaded. The encodings' mean and standard deviation are those of the rounded weights.
+        statistics_frames: evenly spaced frames of the train split that these two are taken from, at most.
 
     Raises:
         ConfigError: for a name that can't be printed on one line.
@@ -241,7 +258,7 @@ def save_artifact(
 
     check_label(name)
     folder = user_path(folder)
-    model: BaseAutoencoder = cast(Any, result if isinstance(result, nn.Module) else result.model)
+    model = result if isinstance(result, nn.Module) else result.model
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
         raise ArtifactError(f"{folder} holds other files and no artifact; choose a new or empty folder")
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
@@ -249,9 +266,9 @@ def save_artifact(
         state = {key: value.to(torch.float16) if value.ndim > 1 else value for key, value in state.items()}
         model = copy.deepcopy(model)
         model.load_state_dict(state)
-    mean, std = encoding_statistics(model, dataset.frames("train"))
+    mean, std = encoding_statistics(model, dataset.frames("train"), statistics_frames)
     state |= {MEAN_KEY: _tensor(mean), STD_KEY: _tensor(std)}
-    config = {
+    config: ConfigFile = {
         "format_version": FORMAT_VERSION,
         "name": name,
         "family": model.name,
@@ -270,18 +287,20 @@ def save_artifact(
     return load_artifact(folder)
 
 
-def _tensor(array: NDArray[np.float32]) -> Any:
+def _tensor(array: NDArray[np.float32]) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(array.copy())
 
 
-def _finish(folder: Path, config: dict[str, Any], metrics: Mapping[str, Any], **card: Any) -> None:
-    """Write everything but the weights, which lie there already. ``card`` goes to ``make_card``."""
-    metrics = plain(metrics)
-    (folder / METRICS).write_text(to_json(metrics), encoding="utf-8")
+def _finish(
+    folder: Path, config: ConfigFile, metrics: Mapping[str, object], *, uri: str | None = None, license: str = LICENSE
+) -> None:
+    """Write everything but the weights, which lie there already."""
+    figures = plain(metrics)
+    (folder / METRICS).write_text(to_json(figures), encoding="utf-8")
     weights = sha256_of(folder / WEIGHTS)
-    (folder / CARD).write_text(make_card(config, metrics, weights, **card), encoding="utf-8")
+    (folder / CARD).write_text(make_card(config, figures, weights, uri=uri, license=license), encoding="utf-8")
     files = {name: sha256_of(folder / name) for name in (CARD, METRICS)} | {WEIGHTS: weights}
     (folder / CONFIG).write_text(to_json({**config, "files": dict(sorted(files.items()))}), encoding="utf-8")
 
@@ -291,8 +310,8 @@ def copy_artifact(
     folder: Path,
     *,
     name: str | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, object] | None = None,
+    provenance: Mapping[str, object] | None = None,
     replace: bool = False,
     uri: str | None = None,
     license: str = LICENSE,
@@ -305,8 +324,7 @@ def copy_artifact(
     Raises:
         ArtifactError: if ``folder`` exists and ``replace`` is False, or cannot be written.
     """
-    config = _read_config(artifact.path).to_dict()
-    config.pop("files")
+    config = _read_config(artifact.path).content()
     config["name"] = check_label(name or artifact.name)
     config["provenance"] = plain({**artifact.provenance, **(provenance or {})})
     with whole_folder(folder, replace=replace) as temporary:
@@ -326,7 +344,7 @@ def _copy_extras(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / path.name)
 
 
-def update_metrics(artifact: Artifact, metrics: Mapping[str, Any]) -> Artifact:
+def update_metrics(artifact: Artifact, metrics: Mapping[str, object]) -> Artifact:
     """Replace an artifact's ``metrics.json``, and its card and hashes with it. Other files in the folder stay."""
     return copy_artifact(artifact, artifact.path, metrics=metrics, replace=True)
 

@@ -7,15 +7,17 @@ import importlib.util
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.errors import ConfigError, MissingDependencyError
+from heist_encoders.json_text import JsonObject
 
 if TYPE_CHECKING:
+    import openvino
     import torch
 
     from heist_encoders.autoencoders.base import BaseAutoencoder
@@ -139,7 +141,7 @@ class _ByHash:
         return (mine.sha256, mine.architecture) == (theirs.sha256, theirs.architecture)
 
 
-def _compiled(artifact: Artifact, precision: str, threads: int) -> Any:
+def _compiled(artifact: Artifact, precision: str, threads: int) -> openvino.CompiledModel:
     """The compiled graph; kept in this process, so that many encoders of one artifact share it."""
     with _compiling:
         return _compile(_ByHash(artifact), precision, threads, os.getpid())
@@ -150,10 +152,10 @@ _compiling = threading.Lock()
 
 
 @functools.lru_cache(maxsize=16)
-def _compile(key: _ByHash, precision: str, threads: int, process: int) -> Any:
+def _compile(key: _ByHash, precision: str, threads: int, process: int) -> openvino.CompiledModel:
     import openvino
 
-    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16"}
+    options: JsonObject = {"INFERENCE_PRECISION_HINT": "f32" if precision == "float32" else "bf16"}
     # By default OpenVINO pins the thread that calls to a core while it computes, to core 0 in every process: env
     # runners on one machine would take turns on it. Without a stream the calling thread computes, wherever it runs.
     if threads == 1:
@@ -164,7 +166,7 @@ def _compile(key: _ByHash, precision: str, threads: int, process: int) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
-def _converted(key: _ByHash) -> Any:
+def _converted(key: _ByHash) -> openvino.Model:
     import openvino
     import torch
 

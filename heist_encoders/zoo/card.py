@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import yaml
 
+from heist_encoders.json_text import JsonObject
 from heist_encoders.zoo.names import PIXELS_ID, architecture_of, env_id_of
 
 LICENSE: Final = "mit"
@@ -20,20 +21,42 @@ _IDENTITY = ("name", "family", "game", "distribution_mode", "sha256", "dataset_h
 """Figures of an evaluation that stand elsewhere on the card, or need a report to be read."""
 
 
+class ConfigFile(TypedDict):
+    """The content of an artifact's ``config.json``, but for ``files``."""
+
+    format_version: int
+    name: str
+    family: str
+    params: JsonObject
+    encoding_shape: list[int]
+    game: str
+    distribution_mode: str
+    use_backgrounds: bool
+    dataset_hash: str | None
+    training: JsonObject
+    provenance: JsonObject
+
+
 def metadata(
-    config: Mapping[str, Any], pipeline: str, tags: list[str], figures: Mapping[str, tuple[str, Any]], license: str
+    name: str,
+    game: str,
+    mode: str,
+    *,
+    pipeline: str,
+    tags: list[str],
+    figures: Mapping[str, tuple[str, float | None]],
+    license: str,
 ) -> list[str]:
     """The lines of a card's YAML metadata, as hubs read them.
 
     Args:
-        config: content of ``config.json``, of an encoder or a policy.
+        name, game, mode: of an encoder or a policy.
         pipeline: the hub's name of what it does, ``reinforcement-learning`` for example.
         tags: what to find it by, besides the package, the game and the mode.
         figures: type of a metric -> its name in words and its value; without a value it is left out.
         license: its identifier.
     """
-    game, mode = config["game"], config["distribution_mode"]
-    data: dict[str, Any] = {
+    data: JsonObject = {
         "library_name": "heist-encoders",
         "license": license,
         "pipeline_tag": pipeline,
@@ -48,13 +71,13 @@ def metadata(
             "dataset": {"type": f"procgen-{game}", "name": f"Procgen {game}, {mode} mode"},
             "metrics": measured,
         }
-        data["model-index"] = [{"name": config["name"], "results": [result]}]
+        data["model-index"] = [{"name": name, "results": [result]}]
     return ["---", yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip(), "---", ""]
 
 
 def make_card(
-    config: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    config: ConfigFile,
+    metrics: JsonObject,
     sha256: str,
     *,
     uri: str | None = None,
@@ -81,13 +104,21 @@ def make_card(
         known = architecture_of(config["family"])
         option, env_id, env_option = "", env_id_of(known) if known else PIXELS_ID, f', encoder="{uri}"'
     probes = metrics.get("probes") or {}
-    figures = {
+    figures: dict[str, tuple[str, float | None]] = {
         "miou": ("mIoU of the semantic map read by a probe", probes.get("miou")),
         "plan_accuracy": ("plan accuracy of a planning head", probes.get("plan_accuracy")),
         "f1": ("presence F1 of an MLP probe", probes.get("presence_f1")),
     }
     lines = [
-        *metadata(config, "image-feature-extraction", ["autoencoder", config["family"]], figures, license),
+        *metadata(
+            name,
+            config["game"],
+            mode,
+            pipeline="image-feature-extraction",
+            tags=["autoencoder", config["family"]],
+            figures=figures,
+            license=license,
+        ),
         f"# {name}",
         "",
         f"An encoder of the architecture `{config['family']}`: frames of Procgen's {config['game']} "
@@ -117,7 +148,7 @@ def make_card(
     return "\n".join(lines)
 
 
-def _frames(config: Mapping[str, Any]) -> list[str]:
+def _frames(config: ConfigFile) -> list[str]:
     """What it was trained on."""
     stream = config["training"].get("stream")
     if not stream:
@@ -130,7 +161,7 @@ def _frames(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _kept(probes: Mapping[str, Any]) -> list[str]:
+def _kept(probes: JsonObject) -> list[str]:
     """The main figures, then IoU by class."""
     iou = probes.get("iou")
     if not iou:
@@ -155,7 +186,7 @@ def _cell(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def _without(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _without(metrics: JsonObject) -> JsonObject:
     """The figures, less those that are shown elsewhere on the card."""
     kept = {key: value for key, value in metrics.items() if key not in _IDENTITY}
     if isinstance(kept.get("probes"), Mapping):
@@ -163,7 +194,7 @@ def _without(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _table(title: str, data: Mapping[str, Any], *, empty: str) -> list[str]:
+def _table(title: str, data: Mapping[str, object], *, empty: str) -> list[str]:
     rows = list(_flat(data))
     if not rows:
         return [f"## {title}", "", empty, ""]
@@ -172,7 +203,7 @@ def _table(title: str, data: Mapping[str, Any], *, empty: str) -> list[str]:
     return [f"## {title}", "", "| | |", "|---|---|", *shown, *more, ""]
 
 
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested mappings as rows ``outer.inner``; long lists and empty values are left out."""
     for key, value in data.items():
         if isinstance(value, Mapping):

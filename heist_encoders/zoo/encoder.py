@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.errors import ConfigError
+from heist_encoders.json_text import JsonObject
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.backends import (
     Backend,
@@ -150,10 +151,10 @@ class Encoder:
 
         return _in_batches(draw, frames)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> JsonObject:
         return {"reference": self.reference, **self._given.to_dict()}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: JsonObject) -> None:
         options = dict(state)
         artifact = find_artifact(options.pop("reference"))
         self.__init__(artifact, EncoderOptions.from_dict(options))  # type: ignore[misc]
@@ -162,7 +163,10 @@ class Encoder:
         return f"Encoder({self.name!r}, shape={self.shape}, backend={self.backend!r}, device={self.device!r})"
 
 
-def _in_batches(function: Callable[[Any], NDArray[Any]], frames: NDArray[np.uint8]) -> NDArray[Any]:
+_Kind = TypeVar("_Kind", bound=np.generic)
+
+
+def _in_batches(function: Callable[[NDArray[np.uint8]], NDArray[_Kind]], frames: NDArray[np.uint8]) -> NDArray[_Kind]:
     """The results of ``function`` on parts of the frames, (N, ...): a network's activations take far more memory."""
     if len(frames) <= BATCH:
         return function(frames)
@@ -184,7 +188,7 @@ def load_encoder(
     name_or_path_or_uri: str | Path | Artifact | Mapping[str, str],
     *,
     distribution_mode: str | None = None,
-    **options: Any,
+    **options: object,
 ) -> Encoder:
     """Load an encoder.
 

@@ -10,7 +10,8 @@ import importlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from types import ModuleType
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from heist_encoders.errors import ArtifactError, ConfigError, HeistEncodersError, MissingDependencyError
@@ -116,7 +117,7 @@ def upload(folder: Path, repository: str, *, private: bool = False, message: str
     return f"{SCHEME}{repository}@{commit.oid}"
 
 
-def _client(module: str = "") -> Any:
+def _client(module: str = "") -> ModuleType:
     """The hub's client, or a module of it."""
     try:
         return importlib.import_module(f"huggingface_hub.{module}".rstrip("."))

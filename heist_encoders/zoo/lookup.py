@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
@@ -162,7 +161,7 @@ def promote(
     source: str | Path | Artifact,
     name: str,
     *,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> Artifact:
     """Copy an artifact into the user's zoo; from the next import on it has a gymnasium id, ``<name>-v0`` with dashes.

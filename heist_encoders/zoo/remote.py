@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
@@ -14,6 +14,9 @@ from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.files import sha256_of
 from heist_encoders.paths import home, is_uri, user_path
 from heist_encoders.zoo.files import whole_folder
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 CONFIG: Final = "config.json"
 """The file of every artifact that says what it is and lists the SHA-256 of the others."""
@@ -122,7 +125,7 @@ def _reader(uri: str) -> Callable[[str], bytes]:
     return read
 
 
-def _read(filesystem: Any, root: str, name: str, uri: str) -> bytes:
+def _read(filesystem: FileSystem, root: str, name: str, uri: str) -> bytes:
     try:
         with filesystem.open_input_stream(f"{root.rstrip('/')}/{name}") as stream:
             return bytes(stream.read())
