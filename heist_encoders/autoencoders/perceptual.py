@@ -17,7 +17,7 @@ SHA256 = "f9e51b29d59468b670cacea798ff203c46760931ca268db310a7d6d51566a2ce"
 
 # torchvision's statistics of ImageNet, for images in [0, 1].
 _MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
+_STD = (0.229, 0.224, 0.225)
 
 
 class PerceptualFeatures(nn.Module):
@@ -30,7 +30,7 @@ class PerceptualFeatures(nn.Module):
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class PerceptualFeatures(nn.Module):
         )
         self.features.load_state_dict({k.removeprefix("features."): v for k, v in load(blob).items()})
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """float (B, 3, 64, 64) in [0, 1] -> float (B, 192, 7, 7) in [0.5, 1)."""
-        features: Tensor = self.features((images - self.mean) / self.deviation)
+        features: Tensor = self.features((images - self.mean) / self.std)
         return torch.sigmoid(features)
 
     def loss(self, frames: Tensor, reconstruction: Tensor) -> Tensor:

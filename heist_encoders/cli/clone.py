@@ -36,7 +36,7 @@ def clone(
         typer.Option("--dagger-steps", min=0, help="Then so many steps of its own play, each labelled by the oracle."),
     ] = 0,
     lstm: Annotated[
-        int, typer.Option("--lstm", min=0, max=4096, help="Units of a memory, which needs --dagger-steps. 0: none.")
+        int, typer.Option("--lstm", min=0, max=4096, help="Units of an LSTM, which needs --dagger-steps. 0: none.")
     ] = 0,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The policy's name. Default: the folder's.")] = None,
     levels: Annotated[

@@ -67,7 +67,7 @@ def generate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Who plays under balance 'natural': 'random', 'oracle' or 'mixed'. Default: mixed for Heist, random "
+            help="Who plays with --balance natural: 'random', 'oracle' or 'mixed'. Default: mixed for Heist, random "
             "for other games.",
         ),
     ] = None,

@@ -49,7 +49,7 @@ def check_game(game: str) -> str:
 
 
 def check_balance(balance: _Name) -> _Name:
-    """Raise UnknownNameError unless ``balance`` is a way of balancing a dataset, or None: not given."""
+    """Raise UnknownNameError unless ``balance`` names a sampling strategy, or None: not given."""
     if balance is not None and balance not in BALANCES:
         raise unknown_name("balance", balance, BALANCES)
     return balance

@@ -34,9 +34,9 @@ class DatasetSpec(Config):
         balance: the sampling strategy: ``elements`` (equally many frames of each stratum), ``natural`` (frames of
             played games) or ``basic`` (one frame after 10 random moves in a new level, as the original project's plain
             generator).
-        policy: who plays under balance ``natural``: ``random``, ``oracle`` or ``mixed``. Default: the task's
+        policy: who plays with the strategy ``natural``: ``random``, ``oracle`` or ``mixed``. Default: the task's
             ``default_policy``, ``mixed`` in Heist and ``random`` in the other games.
-        frames_per_level: mean number of frames drawn from one level under balance ``elements``.
+        frames_per_level: mean number of frames drawn from one level with the strategy ``elements``.
         test_fraction: share of the frames that go to the test split, from levels of their own.
 
     Examples:

@@ -1,4 +1,4 @@
-"""What environments tell beside observations and rewards."""
+"""What environments report beside observations and rewards."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def loss_figure(
 
 
 def loss_graph(path: Path, history: History, title: str) -> None:
-    """Plot train and test loss (and the reconstruction's MSE, if told) per epoch as a PNG."""
+    """Plot train and test loss (and the reconstruction's MSE, if known) per epoch as a PNG."""
     figure = loss_figure(history, width=672, height=403)
     figure.axes[0].set_title(title)
     with temporary_sibling(path) as temporary:

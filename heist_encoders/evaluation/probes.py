@@ -57,9 +57,9 @@ class Standardiser:
         """Statistics of x (N, D) over the rows; what is not finite counts as 0."""
         x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
         mean = x.mean(0)
-        deviation = x.std(0, correction=0)
-        varies = deviation > 1e-6 * (1e-3 + mean.abs())
-        return cls(mean, torch.where(varies, 1 / deviation.clamp_min(1e-30), 0.0))
+        std = x.std(0, correction=0)
+        varies = std > 1e-6 * (1e-3 + mean.abs())
+        return cls(mean, torch.where(varies, 1 / std.clamp_min(1e-30), 0.0))
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (N, D) -> (N, D), clipped to +-20 standard deviations so that one odd test row can't overflow a probe."""

@@ -38,7 +38,7 @@ def write_report(
         entries: evaluations, each whatever ``read_entry`` takes; none only if there are sweeps.
         out_html: the file to write, replaced if it exists, whole or not at all.
         references: rows of ``reference_rows``; those that ``evaluate`` found are shown anyway.
-        dataset: a ``Dataset``, or a mapping of what to tell about it (any keys, plain values).
+        dataset: a ``Dataset``, or a mapping of facts about it (any keys, plain values).
         sweeps: name of a sweep -> a ``SweepResult``; or its trials alone, a DataFrame or a sequence of mappings with
             plain values, best first, which are shown without plots.
         policy: what a policy on one of the encoders achieves: ``name``, ``encoder``, ``class`` (a sentence), ``policy``

@@ -82,7 +82,7 @@ def play_games(
     encoder = None if pixels else encoder or "vae_paper"
     env = make_env(encoder, game=game, actions="all", distribution_mode=mode)
     try:
-        player = known or _player(policy, env.options.distribution_mode, greedy, seed)
+        runner = known or _runner(policy, env.options.distribution_mode, greedy, seed)
         shown = "pixels" if env.encoder is None else env.encoder.name
         window = None if out is not None else Window(f"{game}: {shown}")
         level = EVALUATION_LEVELS[np.random.default_rng(seed).integers(1_000_000)] if level_seed is None else level_seed
@@ -100,7 +100,7 @@ def play_games(
                 pictures.append(picture)
 
         for number in range(episodes):
-            results.append(_episode(env, player, int(level) + number, max_steps, show))
+            results.append(_episode(env, runner, int(level) + number, max_steps, show))
         width = 64 * scale * (1 if env.encoder is None else 2)
         if out is not None:
             write_video(out, np.stack(pictures), fps=fps)
@@ -119,17 +119,17 @@ def play_games(
 
 
 def _episode(
-    env: HeistEnv, player: BatchPolicy, level: int, max_steps: int, show: Callable[[NDArray[np.uint8], str], None]
+    env: HeistEnv, runner: BatchPolicy, level: int, max_steps: int, show: Callable[[NDArray[np.uint8], str], None]
 ) -> JsonObject:
     from heist_encoders.evaluation.captions import caption
     from heist_encoders.policies.play import StepInput
 
     _, info = env.reset(options={"level_seed": level})
-    player.start([0])
+    runner.start([0])
     total, reward, length, terminated, truncated = 0.0, 0.0, 0, False, False
     while length < max_steps and not (terminated or truncated):
         seen = StepInput(np.zeros(1, np.int64), info["frame"][None], np.array([reward], np.float32), env.engine)
-        action = int(player.act(seen)[0])
+        action = int(runner.act(seen)[0])
         show(info["frame"], caption(length, total, action))
         _, reward, terminated, truncated, info = env.step(action)
         total += reward
@@ -154,7 +154,7 @@ def _policy(policy: str, mode: str | None, greedy: bool, seed: int) -> PolicyRun
     return PolicyRunner(load_policy(policy, distribution_mode=mode), greedy=greedy, seed=seed)
 
 
-def _player(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
+def _runner(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
     from heist_encoders.policies.play import OraclePolicy, RandomPolicy
     from heist_encoders.rllib.player import RLlibPlayer
 

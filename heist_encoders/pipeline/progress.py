@@ -1,4 +1,4 @@
-"""How a long job tells where it is, without knowing who listens."""
+"""How a long job reports how far it is, without knowing who listens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages of a run: what each makes, how to tell that it is still there, and its outcome in a line."""
+"""The stages of a run: what each makes, how to check that it is still there, and its outcome in a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
-TRIALS_PER_FAMILY = 2
+TRIALS_PER_ARCHITECTURE = 2
 PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
 """What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
 SEEDS = 2
@@ -92,7 +92,7 @@ def make_sweep(architecture: str) -> Callable[[Job], JsonObject]:
             job.dataset(),
             out=folder,
             preset="quick",
-            num_samples=TRIALS_PER_FAMILY,
+            num_samples=TRIALS_PER_ARCHITECTURE,
             # Both trials at a time on two cores: nobody is stopped early, and each is probed once, at its end.
             scheduler="none",
             grace_epochs=PATIENT,

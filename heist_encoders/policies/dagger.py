@@ -158,7 +158,7 @@ def dagger(
         lr: highest learning rate, Adam; it ends at 0 after half a cosine.
         clip: largest norm of the gradient.
         seed: of the levels, the draws and the order.
-        workers: threads that compute a gradient together, see ``fit_head``; a head with a memory takes one.
+        workers: threads that compute a gradient together, see ``fit_head``; a recurrent head takes one.
         progress: see ``Progress``.
 
     Returns:
@@ -224,7 +224,7 @@ def dagger(
 
 
 def with_memory(policy: Policy, units: int, *, seed: int = 0) -> Policy:
-    """A policy without a memory with an LSTM between its body and its actions; ``dagger`` teaches it to use it.
+    """A feed-forward policy with an LSTM put between its body and its actions; ``dagger`` teaches it to use it.
 
     Args:
         policy: stays as it is. The new one has the weights of its body, and fresh ones behind it.
@@ -232,7 +232,7 @@ def with_memory(policy: Policy, units: int, *, seed: int = 0) -> Policy:
         seed: of the fresh weights.
 
     Raises:
-        ConfigError: if it has a memory already, or for units < 1.
+        ConfigError: if it is recurrent already, or for units < 1.
     """
     if policy.recurrent or units < 1:
         raise ConfigError(f"units = {units}, policy {policy.name!r}: expected at least 1, and a policy without memory")

@@ -1,4 +1,4 @@
-"""What a sweep tells while it runs."""
+"""What a sweep reports while it runs."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ProgressCallback(Callback):
         self.max_epochs = max_epochs
         self.best: float | None = None
 
-    def _tell(
+    def _report(
         self, kind: Kind, trials: list[Trial], trial: Trial | None = None, result: JsonObject | None = None
     ) -> None:
         listener = _listeners.get(self.sweep)
@@ -113,24 +113,24 @@ class ProgressCallback(Callback):
         )
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
-        """Tell that a trial begins."""
-        self._tell("start", trials, trial)
+        """Report that a trial begins."""
+        self._report("start", trials, trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: JsonObject, **info: object
     ) -> None:
-        """Tell a trial's figures."""
+        """Report a trial's figures."""
         objective = result.get("objective")
         if objective is not None and (self.best is None or objective > self.best):
             self.best = float(objective)
-        self._tell("result", trials, trial, result)
+        self._report("result", trials, trial, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
-        """Tell that a trial is done or was stopped; it will not go on, so what training needs for that can go."""
+        """Report that a trial is done or was stopped; it will not go on, so what training needs for that can go."""
         for leftover in Path(trial.path or "").glob(f"checkpoint_*/{TRAINING}"):
             shutil.rmtree(leftover, ignore_errors=True)
-        self._tell("complete", trials, trial, trial.last_result)
+        self._report("complete", trials, trial, trial.last_result)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
-        """Tell that a trial failed for good."""
-        self._tell("error", trials, trial, trial.last_result)
+        """Report that a trial failed for good."""
+        self._report("error", trials, trial, trial.last_result)

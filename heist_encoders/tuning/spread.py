@@ -1,4 +1,4 @@
-"""How sure a sweep's winner is: its metric over several seeds of the probe."""
+"""How sure a sweep's best trial is: its metric over several seeds of the probe."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ def add_source(source: Callable[[Mapping[str, str]], Path | None]) -> None:
         _sources.append(source)
 
 
-def packaged_modes(family: str) -> list[str]:
-    """The distribution modes of which ``family`` has a packaged artifact."""
-    return [mode for mode in DISTRIBUTION_MODES if (PACKAGED / family / mode / "config.json").is_file()]
+def packaged_modes(architecture: str) -> list[str]:
+    """The distribution modes of which ``architecture`` has a packaged artifact."""
+    return [mode for mode in DISTRIBUTION_MODES if (PACKAGED / architecture / mode / "config.json").is_file()]
 
 
 def find_artifact(
@@ -58,8 +58,8 @@ def find_artifact(
         artifact = _find_again(reference)
     elif isinstance(reference, Artifact):
         artifact = reference
-    elif isinstance(reference, str) and (family := architecture_of(reference)):
-        return _packaged(family, distribution_mode)
+    elif isinstance(reference, str) and (architecture := architecture_of(reference)):
+        return _packaged(architecture, distribution_mode)
     else:
         artifact = _find(reference)
     if distribution_mode is not None and artifact.distribution_mode != distribution_mode:
@@ -70,14 +70,14 @@ def find_artifact(
     return artifact
 
 
-def _packaged(family: str, mode: str | None) -> Artifact:
-    wanted, there = mode or _DEFAULT_MODE, packaged_modes(family)
+def _packaged(architecture: str, mode: str | None) -> Artifact:
+    wanted, there = mode or _DEFAULT_MODE, packaged_modes(architecture)
     if wanted not in there:
         raise ArtifactError(
-            f"no packaged {family} of distribution_mode {wanted!r}; packaged: {', '.join(there) or 'none'} "
+            f"no packaged {architecture} of distribution_mode {wanted!r}; packaged: {', '.join(there) or 'none'} "
             f"(train one with heist-encoders train, then heist-encoders promote)"
         )
-    return load_artifact(PACKAGED / family / wanted)
+    return load_artifact(PACKAGED / architecture / wanted)
 
 
 def _find(reference: str | Path) -> Artifact:
@@ -148,7 +148,7 @@ def _in_cache(sha256: str) -> Artifact | None:
 
 def list_artifacts() -> list[Artifact]:
     """All artifacts, packaged first. Weights are not hashed; a damaged one of the user's is left out with a warning."""
-    found = [read_artifact(PACKAGED / family / mode) for family in architectures() for mode in packaged_modes(family)]
+    found = [read_artifact(PACKAGED / architecture / mode) for architecture in architectures() for mode in packaged_modes(architecture)]
     for path in user_folders().values():
         try:
             found.append(read_artifact(path))

@@ -89,8 +89,8 @@ def stances(
     table = pose_table(distribution_mode)
     poses = Poses(level, progress, cells.astype(np.float32) + np.float32(0.5), np.zeros(len(level), np.float32))
     pending = np.arange(len(level))
-    for turn in range(random.shape[1]):
-        offsets, rotation = table.at(codes[pending], random[pending, turn])
+    for attempt in range(random.shape[1]):
+        offsets, rotation = table.at(codes[pending], random[pending, attempt])
         drawn = Poses(level[pending], progress[pending], cells[pending].astype(np.float32) + offsets, rotation)
         good = ~touches(bank, drawn)
         poses.xy[pending[good]], poses.rotation[pending[good]] = drawn.xy[good], rotation[good]

@@ -87,7 +87,7 @@ class HeistTask(Task):
         return (
             Presence(ELEMENTS),
             Position(ELEMENTS),
-            Flags("inventory", [f"held_{color}" for color in COLORS], "keys held"),
+            Flags("inventory", [f"held_{color}" for color in COLORS], "inventory"),
             Category("subgoal", "progress", 2 * len(COLORS) + 1, "subgoals done"),
             NextMove(),
         )
