@@ -54,8 +54,8 @@ TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "easy"): {"max_samples": 400_000},
     ("grid", "memory"): {"max_samples": 320_000},
     ("grid", "hard"): {"max_samples": 120_000},
-    **{(name, "easy"): {**settings, "max_samples": 200_000} for name, settings in FLAT.items()},
-    **{(name, "memory"): {**settings, "max_samples": 120_000} for name, settings in FLAT.items()},
+    **{(name, "easy"): {**settings, "max_samples": 160_000} for name, settings in FLAT.items()},
+    **{(name, "memory"): {**settings, "max_samples": 96_000} for name, settings in FLAT.items()},
 }
 """(architecture, mode) -> settings over COMMON and the architecture's own."""
 
