@@ -19,13 +19,14 @@ from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.paths import user_path
+from heist_encoders.rllib.taught import record_in
 
 PROGRESS = "progress.jsonl"
 RUN = "ppo.json"
 OPTIONS = "ppo.yaml"
 CHECKPOINTS = "checkpoints"
 ENVIRONMENT = "heist_encoders.json"
-"""Beside RLlib's files in a checkpoint: the environment, and how far the run had come."""
+"""Beside RLlib's files in a checkpoint: the environment, what the policy was taught with, how far the run had come."""
 
 _KEEP = 2
 _IDENTITY = (
@@ -259,6 +260,7 @@ def _environment(config: Any) -> dict[str, Any]:
                 "env": str(config.env),
                 "env_config": dict(config.env_config),
                 "vectorize_mode": gym.VectorizeMode(config.gym_env_vectorize_mode).value,
+                "training": record_in(config),
             },
             default=str,
         )
@@ -270,6 +272,8 @@ def _identity(config: Any) -> dict[str, Any]:
     """What makes two runs the same run, as JSON values."""
     values = {key: getattr(config, key, None) for key in _IDENTITY}
     values["env_config"] = {key: value for key, value in config.env_config.items() if key != "threads"}
+    if warm := (getattr(config, "learner_config_dict", None) or {}).get("warm_start"):
+        values["warm_start"] = {key: value for key, value in warm.items() if key not in ("policy", "encoder")}
     values["num_envs"] = config.num_envs_per_env_runner * max(1, config.num_env_runners)
     values["algorithm"] = getattr(config.algo_class, "__name__", str(config.algo_class))
     connector = getattr(config, "_env_to_module_connector", None)
