@@ -25,6 +25,8 @@ PROGRESS = "progress.jsonl"
 RUN = "ppo.json"
 OPTIONS = "ppo.yaml"
 CHECKPOINTS = "checkpoints"
+START = "warm-start"
+"""Sub-folder of a run with the policy that was cloned for it."""
 ENVIRONMENT = "heist_encoders.json"
 """Beside RLlib's files in a checkpoint: the environment, what the policy was taught with, how far the run had come."""
 
@@ -182,12 +184,17 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
                     f"{out} holds a PPO run with {key} = {_short(known.get(key))}, here {_short(value)}; "
                     "choose another folder"
                 )
-    elif any(out.iterdir()):
-        raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
     else:
+        refuse_other_files(out)
         write_atomically(file, json.dumps(identity, indent=2) + "\n")
     found = _checkpoints(out / CHECKPOINTS)
     return found[-1] if found else None
+
+
+def refuse_other_files(out: Path) -> None:
+    """Raise ConfigError if something else lies where a run is to begin than the policy that it starts from."""
+    if out.is_dir() and any(not path.name.lstrip(".").startswith(START) for path in out.iterdir()):
+        raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
 
 
 def _restore_history(file: Path, iterations: int) -> list[dict[str, Any]]:
