@@ -38,9 +38,8 @@ def rows(kind: str, number: int, shard: int = 0) -> pd.DataFrame:
     return found
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shards are made in this process, without Ray."""
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards are made in this process."""
 
     def recorded(about: dict[str, Any], shards: Any, workers: int, backend: str) -> Any:
         yield from (Recorder(about, backend).record(*shard) for shard in shards)
@@ -48,6 +47,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offline, "_recorded", recorded)
     monkeypatch.setattr(offline, "share", lambda artifact: None)
     monkeypatch.setattr(offline, "quiet_ray", lambda *_: contextlib.nullcontext(1))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See ``without_ray``."""
+    without_ray(monkeypatch)
 
 
 def test_episodes_of_the_oracle() -> None:
