@@ -11,14 +11,15 @@ true starts; success on evaluation levels, whole episodes, sampled actions. ``no
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from typing import Any
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.policies.artifact import load_policy
 from heist_encoders.policies.evaluate import Evaluation, play_levels
-from heist_encoders.ray_session import quiet_ray
 from heist_encoders.rllib import evaluate_policy, ppo_config
+from heist_encoders.training.hardware import keep_memory
 
 GAMES, STEPS = 32, 128
 VARIANTS = {
@@ -45,8 +46,10 @@ def train(name: str, args: argparse.Namespace) -> None:
     seconds = 0.0
     for iteration in range(1, args.iterations + 1):
         started = time.perf_counter()
-        learner = algorithm.train()["learners"]["default_policy"]
+        with keep_memory():  # as train_ppo does
+            learner = algorithm.train()["learners"]["default_policy"]
         seconds += time.perf_counter() - started
+        print(f"{name} iteration {iteration}, {seconds:.0f} s", file=sys.stderr, flush=True)
         if iteration % args.every == 0 or iteration == args.iterations:
             figures = [f"{key} {float(learner[key]):.3f}" for key in FIGURES if key in learner]
             found = evaluate_policy(algorithm, levels=args.levels)
@@ -60,16 +63,15 @@ def main() -> None:
     parser.add_argument("--variant", action="append", choices=list(VARIANTS), help="default: none and both")
     parser.add_argument("--iterations", type=int, default=16)
     parser.add_argument("--critic-iterations", type=int, default=4)
-    parser.add_argument("--every", type=int, default=8, help="iterations between evaluations")
+    parser.add_argument("--every", type=int, default=4, help="iterations between evaluations")
     parser.add_argument("--levels", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     print("variant   steps success  return  95% interval", flush=True)
     policy = load_policy("best", distribution_mode="easy")
     line("before", 0, play_levels(policy, "easy", EVALUATION_LEVELS[: args.levels]))
-    with quiet_ray():
-        for name in args.variant or ("none", "both"):
-            train(name, args)
+    for name in args.variant or ("none", "both"):
+        train(name, args)
 
 
 if __name__ == "__main__":
