@@ -55,7 +55,7 @@ TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "memory"): {"max_samples": 320_000},
     ("grid", "hard"): {"max_samples": 120_000},
     **{(name, "easy"): {**settings, "max_samples": 160_000} for name, settings in FLAT.items()},
-    **{(name, "memory"): {**settings, "max_samples": 96_000} for name, settings in FLAT.items()},
+    **{(name, "memory"): {**settings, "max_samples": 64_000} for name, settings in FLAT.items()},
 }
 """(architecture, mode) -> settings over COMMON and the architecture's own."""
 
