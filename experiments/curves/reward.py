@@ -1,0 +1,120 @@
+"""PPO by RLlib in stretches of time: after each the policy that the checkpoint holds plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from curves.runs import PIXELS, Run
+from curves.sources import Encodings, HeadPlayer
+from curves.store import Play, Store, player
+from gymnasium.vector import VectorObservationWrapper
+from gymnasium.vector.utils import batch_space
+
+POINTS = (0.15, 0.4, 0.7, 1.0)
+"""Shares of a run's time after which its policy plays."""
+UNIT_PIXELS = "heist-curves-pixels"
+
+
+def learn(run: Run, store: Store, *, seconds: float, levels: int = 1_000, point_levels: int = 100) -> None:
+    """Train for so many seconds in all, and play at some points; goes on where it was.
+
+    Args:
+        run: of method ``ppo``.
+        store: of the run.
+        seconds: of training, over all commands.
+        levels: evaluation levels at the end.
+        point_levels: and at the points before.
+    """
+    from heist_encoders.rllib.runs import state_of
+    from heist_encoders.rllib.training import checkpoint_of, train_ppo
+
+    out = store.folder / "ppo"
+    for share in POINTS:
+        until, last = share * seconds, share == POINTS[-1]
+        state = state_of(out)
+        if state.get("seconds", 0) < until and state.get("env_steps", 0) < run.amount:
+            train_ppo(
+                config_of(run), steps=run.amount, out=out, checkpoint_seconds=30,
+                callback=lambda line, until=until: line["seconds"] >= until,
+            )  # fmt: skip
+            state = state_of(out)
+        elif not last:
+            # The stretch lay behind us. Was the process killed before the policy had played?
+            known = [point.amount for point in store.points()]
+            if state["seconds"] > POINTS[POINTS.index(share) + 1] * seconds or state["env_steps"] in known:
+                continue
+        amount = int(state["env_steps"])
+        finished = last or amount >= run.amount
+        store.note(env_steps=amount, seconds=state["seconds"], finished=amount >= run.amount)
+        play = play_pixels(out) if run.source == PIXELS else play_head(run, checkpoint_of(out), store.folder)
+        store.measure(amount, state["seconds"], levels if finished else point_levels, play)
+        if finished:
+            return
+
+
+def config_of(run: Run) -> Any:
+    """RLlib's configuration of a run."""
+    from heist_encoders.rllib.heads import HEAD_KEY
+    from heist_encoders.rllib.ppo import ppo_config
+
+    settings = dict(run.settings)
+    planner = settings.pop("planner", None)
+    if run.source == PIXELS:
+        from ray import tune
+
+        tune.register_env(UNIT_PIXELS, unit_pixels)
+        config = ppo_config("grid", distribution_mode="easy", seed=run.seed, head="mlp", **settings)
+        return config.environment(UNIT_PIXELS, env_config={"distribution_mode": "easy", "actions": "moves"})
+    config = ppo_config(run.encoder, distribution_mode="easy", seed=run.seed, **settings)
+    if planner:
+        model: dict[str, Any] = config.model_config  # type: ignore[assignment]
+        config.rl_module(model_config={HEAD_KEY: {**model[HEAD_KEY], "planner": {**model[HEAD_KEY]["planner"], **planner}}})
+    return config
+
+
+def play_head(run: Run, checkpoint: Path, folder: Path) -> Play:
+    """The policy of a checkpoint, in plain torch."""
+    from heist_encoders.rllib.export import export_policy
+
+    assert run.encoder is not None
+    policy = export_policy(str(checkpoint), folder / "policy", encoder=run.encoder, replace=True)
+    return player(HeadPlayer(Encodings(run.encoder), policy.head, run.seed))
+
+
+def play_pixels(out: Path) -> Play:
+    """The policy of RLlib's own network, played in its environment."""
+    from ray import tune
+
+    from heist_encoders.rllib.evaluation import evaluate_policy
+
+    tune.register_env(UNIT_PIXELS, unit_pixels)
+    return lambda seeds: evaluate_policy(str(out), levels=seeds, seed=seeds[0] % 1_000_003).levels
+
+
+class UnitPixels(VectorObservationWrapper):
+    """Frames as float32 between 0 and 1: RLlib's networks take pixels as they are."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self.single_observation_space = gym.spaces.Box(0.0, 1.0, env.single_observation_space.shape, np.float32)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+
+    def observations(self, observations: Any) -> Any:
+        """uint8 (N, 64, 64, 3) -> float32."""
+        return observations.astype(np.float32) / 255
+
+
+def unit_pixels(config: Mapping[str, Any]) -> Any:
+    """The creator of the environment."""
+    from heist_encoders.envs import make_env, make_vector_env
+
+    options = dict(config)
+    if "num_envs" in options:
+        return UnitPixels(make_vector_env(None, **options))
+    env = make_env(None, **options)
+    space = gym.spaces.Box(0.0, 1.0, env.observation_space.shape, np.float32)
+    return gym.wrappers.TransformObservation(env, lambda frame: frame.astype(np.float32) / 255, space)
