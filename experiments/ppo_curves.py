@@ -85,7 +85,9 @@ def main() -> None:
     runs = all_runs(encoders, untrained_grid(options.work / "untrained-grid"), best, options.frames)
     wanted = [run for run in runs if not options.only or any(name in run.name for name in options.only)]
     if not wanted:
-        parser.error(f"--only {options.only}: no run has that in its name; expected one of {[run.name for run in runs]}")
+        parser.error(
+            f"--only {options.only}: no run has that in its name; expected one of {[run.name for run in runs]}"
+        )
     stores = {run.name: Store(options.work / run.folder) for run in runs}
     begun = time.monotonic()
     for run in () if options.show else wanted:

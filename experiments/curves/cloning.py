@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from curves.store import Store, player
-from curves.sources import HeadPlayer
 from torch import nn
 
+from curves.sources import HeadPlayer
+from curves.store import Store, player
 from heist_encoders.data.drawing import stream_chunk
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import Rows
@@ -23,7 +22,7 @@ from heist_encoders.training.hardware import denormals_as_zero, keep_memory
 BLOCK = 4
 """Chunks whose frames are mixed."""
 FRAMES = BLOCK * CHUNK_FRAMES
-POINTS = (0.1, 0.3, 0.6)
+POINTS = (0.2, 0.5)
 """Shares of the frames after which the policy plays, besides the end."""
 BATCH, LR, CLIP = 32, 4e-3, 1.0
 STATE = "state.pt"
@@ -59,6 +58,7 @@ def learn(
             learn_block(source, model, optimizer, done, blocks, seed)
         done, seconds = done + 1, seconds + time.perf_counter() - started
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done, "seconds": seconds}
+        store.folder.mkdir(parents=True, exist_ok=True)
         with whole_file(store.folder / STATE) as file:
             torch.save(state, file)
         if done in points and done < blocks:
@@ -92,9 +92,3 @@ def learn_block(
         optimizer.step()
         total += float(loss.detach())
     return total / len(batches)
-
-
-def folder_state(folder: Path) -> int:
-    """Blocks that were learned from."""
-    path = folder / STATE
-    return int(torch.load(path, weights_only=True)["done"]) if path.exists() else 0

@@ -8,11 +8,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import VectorObservationWrapper
+from gymnasium.vector.utils import batch_space
+
 from curves.runs import PIXELS, Run
 from curves.sources import Encodings, HeadPlayer
 from curves.store import Play, Store, player
-from gymnasium.vector import VectorObservationWrapper
-from gymnasium.vector.utils import batch_space
 
 POINTS = (0.15, 0.4, 0.7, 1.0)
 """Shares of a run's time after which its policy plays."""
@@ -33,6 +34,7 @@ def learn(run: Run, store: Store, *, seconds: float, levels: int = 1_000, point_
     from heist_encoders.rllib.training import checkpoint_of, train_ppo
 
     out = store.folder / "ppo"
+    out.parent.mkdir(parents=True, exist_ok=True)
     for share in POINTS:
         until, last = share * seconds, share == POINTS[-1]
         state = state_of(out)
@@ -72,7 +74,9 @@ def config_of(run: Run) -> Any:
     config = ppo_config(run.encoder, distribution_mode="easy", seed=run.seed, **settings)
     if planner:
         model: dict[str, Any] = config.model_config  # type: ignore[assignment]
-        config.rl_module(model_config={HEAD_KEY: {**model[HEAD_KEY], "planner": {**model[HEAD_KEY]["planner"], **planner}}})
+        config.rl_module(
+            model_config={HEAD_KEY: {**model[HEAD_KEY], "planner": {**model[HEAD_KEY]["planner"], **planner}}}
+        )
     return config
 
 

@@ -97,7 +97,7 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Artifact 
         Run(
             "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid, True
         ),
-        Run(f"PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid, True),
+        Run("PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid, True),
         *(
             Run(f"BC, {name}", "D", source=name, encoder=encoder, **cloned)
             for name, encoder in sorted(encoders.items())

@@ -30,21 +30,17 @@ class Point:
         amount: labelled frames or environment steps that it had learned from.
         seconds: of learning, without evaluations.
         results: of the first evaluation levels, in order: keys, success, return, length.
-        iteration: of RLlib's training.
-        evaluation_seconds: how long they were played.
     """
 
     amount: int
     seconds: float
     results: list[list[Any]] = dataclasses.field(default_factory=list)
-    iteration: int = 0
-    evaluation_seconds: float = 0.0
 
     @property
     def figures(self) -> dict[str, Any]:
         """As ``Evaluation.to_dict`` gives them, with ``success_interval`` (95%, normal, over episodes) besides."""
         levels = tuple(LevelResult(0, int(k), bool(s), float(r), int(n)) for k, s, r, n in self.results)
-        figures = Evaluation("policy", False, "easy", levels, self.evaluation_seconds).to_dict()
+        figures = Evaluation("policy", False, "easy", levels, 0.0).to_dict()
         for part in (figures, *figures["by_num_keys"].values()):
             rate, count = part["success_rate"], part["num_levels"]
             half = 1.96 * math.sqrt(rate * (1 - rate) / count)
@@ -61,7 +57,6 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "points").mkdir(parents=True, exist_ok=True)
 
     def points(self) -> list[Point]:
         """Those that were played, in order."""
@@ -69,31 +64,24 @@ class Store:
         found = [Point(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
         return [point for point in found if point.results]
 
-    def measure(self, amount: int, seconds: float, levels: int, play: Play, iteration: int = 0) -> Point:
+    def measure(self, amount: int, seconds: float, levels: int, play: Play) -> Point:
         """Play the first evaluation levels that have not been played by this policy yet, and keep the results."""
-        import time
-
         file = self.folder / "points" / f"{amount:010d}.json"
-        point = Point(amount, seconds, iteration=iteration)
+        point = Point(amount, seconds)
         if file.exists():
             point = Point(**json.loads(file.read_text(encoding="utf-8")))
         while len(point.results) < levels:
-            started, first = time.perf_counter(), len(point.results)
+            first = len(point.results)
             seeds = [int(seed) for seed in EVALUATION_LEVELS[first : min(levels, first + PART)]]
             for level in play(seeds):
                 point.results.append([level.num_keys, level.success, level.episode_return, level.length])
-            point.evaluation_seconds += time.perf_counter() - started
+            file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, json.dumps(dataclasses.asdict(point)))
         return point
 
-    def drop_after(self, iteration: int) -> None:
-        """Forget the points of iterations that were lost when the process was killed."""
-        for file in (self.folder / "points").glob("*.json"):
-            if json.loads(file.read_text(encoding="utf-8"))["iteration"] > iteration:
-                file.unlink()
-
     def note(self, **values: Any) -> None:
         """Keep what the table says of the run besides."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "about.json", json.dumps({**self.about(), **values}, indent=1))
 
     def about(self) -> dict[str, Any]:
