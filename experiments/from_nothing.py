@@ -1,9 +1,9 @@
 """From nothing to a policy that solves Heist: data, encoder, cloning, DAgger and evaluation in one command.
 
-Shows: how long each part takes, with both cores of a small machine at work: frames are drawn by Ray's workers, `grid` is
-       trained on them by two processes (without labels), a planning head on it learns the oracle's moves with two threads,
-       first from labelled frames, then in the situations of its own play (class D), and two processes play the evaluation
-       levels, which nothing was trained on. Aim: mean return of 9 in easy mode within 15 minutes on two idle cores.
+Shows: how long each part takes, with both cores of a small machine at work: Ray's workers draw the frames, two
+       processes train `grid` on them (without labels), a planning head on it learns the oracle's moves with two threads,
+       first from labelled frames, then in the situations of its own play (class D), and two processes play levels that
+       nothing was trained on. Aim: mean return of 9 in easy mode within 15 minutes on two idle cores.
 Run:   python experiments/from_nothing.py --out runs/from-nothing                        (about a quarter of an hour)
        python experiments/from_nothing.py --out runs/from-nothing --part 0.01 --levels 16     (a try, a minute)
        Prints a line a part, and writes from_nothing.json; what is there already is made anew.
@@ -15,9 +15,9 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     )
     seconds: dict[str, float] = {}
     with timed("data", seconds):
-        spec = DatasetSpec(
-            distribution_mode=MODE, size=round(frames / 0.97), test_fraction=0.03, seed=options.seed + 1
-        )
+        spec = DatasetSpec(distribution_mode=MODE, size=round(frames / 0.97), test_fraction=0.03, seed=options.seed + 1)
         dataset = generate(spec, out / "data", workers=workers)
     with timed("encoder", seconds):
         config = {
-            "autoencoder": "grid", "schedule": "cosine", "max_samples": frames, "epoch_samples": max(1_008, frames // 4),
-            "patience": 100, "precision": "float32", "loss": {"weighting": "rarity"}, "seed": options.seed,
+            "autoencoder": "grid", "schedule": "cosine", "precision": "float32", "loss": {"weighting": "rarity"},
+            "max_samples": frames, "epoch_samples": max(1_008, frames // 4), "patience": 100, "seed": options.seed,
         }  # fmt: skip
         trained = train_distributed(config, dataset, workers=workers, out=out / "training")
         artifact = save_artifact(

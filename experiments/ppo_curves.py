@@ -1,13 +1,13 @@
 """Which policies solve Heist from frozen encodings? Learning curves of classes A to D, in one figure and one table.
 
-Shows: easy mode; whole episodes from true starts, each of the first evaluation levels once, actions drawn from the policy:
-       behaviour cloning of a planning head on the packaged encoders, on the true state (ceiling), an untrained encoder
-       (floor) and raw pixels; PPO by RLlib from true starts and with starts that move back from the exit; random moves.
-       Frames that trained an encoder and frames that were used as demonstrations are counted.
-Run:   python experiments/ppo_curves.py --work runs/curves              (hours on one core; resumes, also after a kill -9)
-       python experiments/ppo_curves.py --work runs/curves --scale 4    (four times as long for each PPO run: it goes on)
-       python experiments/ppo_curves.py --work runs/curves --only "PPO, grid" --minutes 30    (stops after half an hour)
-       python experiments/ppo_curves.py --work runs/curves --show       (only the figure and the tables)
+Shows: easy mode; whole episodes from true starts, each of the first evaluation levels once, actions drawn from the
+       policy: behaviour cloning of a planning head on the packaged encoders, on the true state (ceiling), an untrained
+       encoder (floor) and raw pixels; PPO by RLlib from true starts and with starts that move back from the exit;
+       random moves. Frames that trained an encoder and frames that were used as demonstrations are counted.
+Run:   python experiments/ppo_curves.py --work runs/curves            (hours on one core; resumes, also after a kill -9)
+       python experiments/ppo_curves.py --work runs/curves --scale 4  (four times as long for each PPO run: it goes on)
+       python experiments/ppo_curves.py --work runs/curves --only "PPO, grid" --levels 250     (some runs, fewer levels)
+       python experiments/ppo_curves.py --work runs/curves --show     (only the figure and the tables)
        Writes docs/curves.png and the tables of docs/curves.md and README.md after each run.
 """
 

@@ -1,4 +1,4 @@
-"""Behaviour cloning that can be stopped at any time: blocks of the stream of labelled frames, each learned from once."""
+"""Behaviour cloning that can be stopped at any time: blocks of the stream of labelled frames, each seen once."""
 
 from __future__ import annotations
 

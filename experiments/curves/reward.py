@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,32 +31,41 @@ def learn(run: Run, store: Store, *, seconds: float, levels: int = 1_000, point_
         levels: evaluation levels at the end.
         point_levels: and at the points before.
     """
-    from heist_encoders.rllib.runs import state_of
-    from heist_encoders.rllib.training import checkpoint_of, train_ppo
-
     out = store.folder / "ppo"
     out.parent.mkdir(parents=True, exist_ok=True)
-    for share in POINTS:
-        until, last = share * seconds, share == POINTS[-1]
-        state = state_of(out)
-        if state.get("seconds", 0) < until and state.get("env_steps", 0) < run.amount:
-            train_ppo(
-                config_of(run), steps=run.amount, out=out, checkpoint_seconds=30,
-                callback=lambda line, until=until: line["seconds"] >= until,
-            )  # fmt: skip
-            state = state_of(out)
-        elif not last:
-            # The stretch lay behind us. Was the process killed before the policy had played?
-            known = [point.amount for point in store.points()]
-            if state["seconds"] > POINTS[POINTS.index(share) + 1] * seconds or state["env_steps"] in known:
-                continue
-        amount = int(state["env_steps"])
-        finished = last or amount >= run.amount
-        store.note(env_steps=amount, seconds=state["seconds"], finished=amount >= run.amount)
-        play = play_pixels(out) if run.source == PIXELS else play_head(run, checkpoint_of(out), store.folder)
-        store.measure(amount, state["seconds"], levels if finished else point_levels, play)
+    for share, following in zip(POINTS, (*POINTS[1:], math.inf), strict=True):
+        amount, spent = progress(out)
+        if spent < share * seconds and amount < run.amount:
+            train(run, out, share * seconds)
+            amount, spent = progress(out)
+        finished = share == POINTS[-1] or amount >= run.amount
+        wanted = levels if finished else point_levels
+        behind = any(share * seconds <= point.seconds < following * seconds for point in store.points())
+        if not finished and (behind or spent >= following * seconds):
+            continue  # a stretch of an earlier command
+        store.note(env_steps=amount, seconds=spent)
+        if store.played(amount) < wanted:
+            store.measure(amount, spent, wanted, play_of(run, store))
         if finished:
             return
+
+
+def train(run: Run, out: Path, until: float) -> None:
+    """Go on until so many seconds of training, or until the run's steps."""
+    from heist_encoders.rllib.training import train_ppo
+
+    train_ppo(
+        config_of(run), steps=run.amount, out=out, checkpoint_seconds=30,
+        callback=lambda line: line["seconds"] >= until,
+    )  # fmt: skip
+
+
+def progress(out: Path) -> tuple[int, float]:
+    """Environment steps and seconds at the last checkpoint."""
+    from heist_encoders.rllib.runs import state_of
+
+    state = state_of(out)
+    return int(state.get("env_steps", 0)), float(state.get("seconds", 0.0))
 
 
 def config_of(run: Run) -> Any:
@@ -80,23 +90,20 @@ def config_of(run: Run) -> Any:
     return config
 
 
-def play_head(run: Run, checkpoint: Path, folder: Path) -> Play:
-    """The policy of a checkpoint, in plain torch."""
+def play_of(run: Run, store: Store) -> Play:
+    """How the policy of the last checkpoint plays: a planning head in plain torch, RLlib's network in RLlib."""
+    out = store.folder / "ppo"
+    if run.encoder is None:
+        from ray import tune
+
+        from heist_encoders.rllib.evaluation import evaluate_policy
+
+        tune.register_env(UNIT_PIXELS, unit_pixels)
+        return lambda seeds: evaluate_policy(str(out), levels=seeds, seed=seeds[0] % 1_000_003).levels
     from heist_encoders.rllib.export import export_policy
 
-    assert run.encoder is not None
-    policy = export_policy(str(checkpoint), folder / "policy", encoder=run.encoder, replace=True)
+    policy = export_policy(out, store.folder / "policy", encoder=run.encoder, replace=True)
     return player(HeadPlayer(Encodings(run.encoder), policy.head, run.seed))
-
-
-def play_pixels(out: Path) -> Play:
-    """The policy of RLlib's own network, played in its environment."""
-    from ray import tune
-
-    from heist_encoders.rllib.evaluation import evaluate_policy
-
-    tune.register_env(UNIT_PIXELS, unit_pixels)
-    return lambda seeds: evaluate_policy(str(out), levels=seeds, seed=seeds[0] % 1_000_003).levels
 
 
 class UnitPixels(VectorObservationWrapper):

@@ -64,6 +64,10 @@ class Store:
         found = [Point(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
         return [point for point in found if point.results]
 
+    def played(self, amount: int) -> int:
+        """Levels that the policy of this point has played."""
+        return next((len(point.results) for point in self.points() if point.amount == amount), 0)
+
     def measure(self, amount: int, seconds: float, levels: int, play: Play) -> Point:
         """Play the first evaluation levels that have not been played by this policy yet, and keep the results."""
         file = self.folder / "points" / f"{amount:010d}.json"
