@@ -1,7 +1,7 @@
 """From nothing to a policy that solves Heist: data, encoder, cloning, DAgger and evaluation in one command.
 
 Shows: how long each part takes, with both cores of a small machine at work: Ray's workers draw the frames, two
-       processes train `grid` on them (without labels), a planning head on it learns the oracle's moves with two threads,
+       processes train `grid` on them (no labels), a planning head on it learns the oracle's moves with two threads,
        first from labelled frames, then in the situations of its own play (class D), and two processes play levels that
        nothing was trained on. Aim: mean return of 9 in easy mode within 15 minutes on two idle cores.
 Run:   python experiments/from_nothing.py --out runs/from-nothing                        (about a quarter of an hour)
