@@ -143,6 +143,19 @@ def test_ppo_goes_on_and_measures_what_was_not(curves: Any, tmp_path: Path, monk
     assert [len(p.results) for p in store.points()] == [4, 4, 8, 4, 12]
 
 
+def test_time_of_iterations_that_were_lost_does_not_count(curves: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    from heist_encoders.rllib import runs
+
+    lines = [{"iteration": n, "seconds": 2.0 * n} for n in (1, 2, 3)] + [{"iteration": 3, "seconds": 5.5}]
+    (tmp_path / "clock.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"iteration": 4, "sec')
+    monkeypatch.setattr(runs, "state_of", lambda out: {"iteration": 2, "env_steps": 80})
+    assert curves.reward.progress(tmp_path / "ppo") == (80, 4.0)
+    monkeypatch.setattr(runs, "state_of", lambda out: {"iteration": 3, "env_steps": 90})
+    assert curves.reward.progress(tmp_path / "ppo") == (90, 5.5)
+    monkeypatch.setattr(runs, "state_of", lambda out: {})
+    assert curves.reward.progress(tmp_path / "none") == (0, 0.0)
+
+
 def test_a_run_is_another_where_it_learns_otherwise(curves: Any) -> None:
     Run = curves.runs.Run
     grid = encoder("a", ALONE)

@@ -53,10 +53,10 @@ def learn(
         done, seconds = state["done"], state["seconds"]
     points = {max(1, round(share * blocks)) for share in POINTS}
     while done < blocks:
-        started = time.perf_counter()
+        started = time.process_time()
         with keep_memory(), denormals_as_zero():
             learn_block(source, model, optimizer, done, blocks, seed)
-        done, seconds = done + 1, seconds + time.perf_counter() - started
+        done, seconds = done + 1, seconds + time.process_time() - started
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done, "seconds": seconds}
         store.folder.mkdir(parents=True, exist_ok=True)
         with whole_file(store.folder / STATE) as file:

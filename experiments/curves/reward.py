@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ from curves.store import Play, Store, player
 
 POINTS = (0.15, 0.4, 0.7, 1.0)
 """Shares of a run's time after which its policy plays."""
+CLOCK = "clock.jsonl"
+"""Processor time after each iteration: RLlib's own is the wall's, which other work on the machine stretches."""
 UNIT_PIXELS = "heist-curves-pixels"
 
 
@@ -27,7 +32,7 @@ def learn(run: Run, store: Store, *, seconds: float, levels: int = 1_000, point_
     Args:
         run: of method ``ppo``.
         store: of the run.
-        seconds: of training, over all commands.
+        seconds: of training, in processor time, over all commands.
         levels: evaluation levels at the end.
         point_levels: and at the points before.
     """
@@ -54,18 +59,31 @@ def train(run: Run, out: Path, until: float) -> None:
     """Go on until so many seconds of training, or until the run's steps."""
     from heist_encoders.rllib.training import train_ppo
 
-    train_ppo(
-        config_of(run), steps=run.amount, out=out, checkpoint_seconds=30,
-        callback=lambda line: line["seconds"] >= until,
-    )  # fmt: skip
+    _, before = progress(out)
+    started = time.process_time()
+
+    def after(line: dict[str, Any]) -> bool:
+        seconds = before + time.process_time() - started
+        with (out.parent / CLOCK).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": line["iteration"], "seconds": round(seconds, 3)}) + "\n")
+        return seconds >= until
+
+    train_ppo(config_of(run), steps=run.amount, out=out, checkpoint_seconds=30, callback=after)
 
 
 def progress(out: Path) -> tuple[int, float]:
-    """Environment steps and seconds at the last checkpoint."""
+    """Environment steps and seconds of processor time at the last checkpoint."""
     from heist_encoders.rllib.runs import state_of
 
     state = state_of(out)
-    return int(state.get("env_steps", 0)), float(state.get("seconds", 0.0))
+    if not state:
+        return 0, 0.0
+    seconds = 0.0
+    for text in (out.parent / CLOCK).read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):  # half a line of a process that was killed
+            line = json.loads(text)
+            seconds = line["seconds"] if line["iteration"] <= state["iteration"] else seconds
+    return int(state["env_steps"]), seconds
 
 
 def config_of(run: Run) -> Any:

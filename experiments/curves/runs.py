@@ -28,7 +28,7 @@ class Run:
         method: ``clone``, ``ppo``, ``policy`` (a packaged one, played only) or ``random``.
         source: what is observed: the name of an encoder, ``true state`` or ``raw pixels``.
         amount: labelled frames (``clone``) or environment steps (``ppo``) at which it ends.
-        minutes: of learning that a command gives it, at ``--scale 1``; 0: until ``amount``.
+        minutes: of learning in processor time that it has at ``--scale 1``; 0: until ``amount``.
         settings: of ``ppo_config``, or of the head.
         seed: of all that is drawn.
         encoder: the artifact of ``source``; None for sources that are no encoder.
