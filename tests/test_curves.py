@@ -63,7 +63,7 @@ def test_levels_that_were_played_are_not_played_again(curves: Any, tmp_path: Pat
     played.append(0)
     point = store.measure(100, 9.9, 10, play)
     assert len(point.results) == 10
-    assert point.seconds == 1.5  # of the learning, as it was first measured
+    assert point.seconds == 9.9  # of the newest learning
     assert [seed - played[0] for seed in played[5:]] == [4, 5, 6, 7, 8, 9]
     assert store.measure(100, 1.5, 10, lambda seeds: pytest.fail("played again")).results == point.results
 

@@ -73,7 +73,8 @@ class Store:
         file = self.folder / "points" / f"{amount:010d}.json"
         point = Point(amount, seconds)
         if file.exists():
-            point = Point(**json.loads(file.read_text(encoding="utf-8")))
+            point = dataclasses.replace(Point(**json.loads(file.read_text(encoding="utf-8"))), seconds=seconds)
+            write_atomically(file, json.dumps(dataclasses.asdict(point)))
         while len(point.results) < levels:
             first = len(point.results)
             seeds = [int(seed) for seed in EVALUATION_LEVELS[first : min(levels, first + PART)]]
