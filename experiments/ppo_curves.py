@@ -55,10 +55,7 @@ def go_on(run: Run, store: Store, options: argparse.Namespace) -> None:
         source = {STATE: TrueState, PIXELS: Pixels}.get(run.source, lambda: Encodings(run.encoder))()
         cloning.learn(source, store, blocks=run.amount // cloning.FRAMES, seed=run.seed, **levels)
     elif run.method == "policy":
-        policy = load_policy("best", distribution_mode="easy")
-        frames = policy.training["demonstration_frames"]
-        store.note(demonstrations=frames, finished=True)
-        store.measure(frames, 0.0, options.levels, player(policy))
+        store.put(run.amount, load_policy("best", distribution_mode="easy").metrics[run.settings["figures"]])
     else:
         store.measure(0, 0.0, options.levels, player("random"))
 
@@ -78,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(1)
     options.frames = max(1, round(options.frames / cloning.FRAMES)) * cloning.FRAMES
     try:
-        best = load_policy("best", distribution_mode="easy").artifact
+        best = load_policy("best", distribution_mode="easy")
     except HeistEncodersError:  # its encoder was trained anew since
         best = None
     encoders = packaged_encoders(PACKAGED, "easy")

@@ -194,18 +194,22 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
         "unpool": encoder("c", LABELLED, miou=0.6, plan_accuracy=0.3, presence_f1=0.8),
         "vae": encoder("v", LABELLED, miou=0.7, plan_accuracy=0.5, presence_f1=0.7),
     }
-    runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), encoder("g", ALONE), 4_032)
+    card = {"num_levels": 9, "return_mean": 9.0, "return_interval": [8, 10], "success_rate": 0.9, "by_num_keys": {}}
+    best = SimpleNamespace(artifact=encoder("g", ALONE), training={"samples": 50, "demonstration_frames": 70})
+    runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), best, 4_032)
     stores = {run.name: curves.store.Store(tmp_path / run.folder) for run in runs}
     assert curves.showing.show(runs, stores, docs) == "nothing was played yet"
     # Fewer and fewer levels are solved: grid, vae, unpool.
     for name, solved in (("BC, grid", 1), ("BC, vae", 2), ("BC, unpool", 3), ("PPO, grid", 4), ("random moves", 5)):
         stores[name].measure(1_000, 60.0, 12, lambda seeds, solved=solved: results(seeds, solved))
     stores["BC, grid"].measure(4_032, 200.0, 16, lambda seeds: results(seeds, 1))
+    stores["BC + DAgger, grid (packaged)"].put(70, card)
     text = curves.showing.show(runs, stores, docs)
     rows = {
         cells[2].strip(): [c.strip() for c in cells] for line in text.splitlines() if len(cells := line.split("|")) > 12
     }
     assert rows["BC, grid"][1:8] == ["D", "BC, grid", "1,000", "4,032", "–", "3", "10.00 (10.00 to 10.00)"]
+    assert rows["BC + DAgger, grid (packaged)"][3:8] == ["1,000", "70", "–", "–", "9.00 (8.00 to 10.00)"]
     assert rows["BC, vae"][3] == "2,000 with labels"
     assert rows["PPO, grid"][3:6] == ["1,000", "0", "1,000"]
     assert "Not run yet: " in text

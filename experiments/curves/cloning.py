@@ -63,7 +63,6 @@ def learn(
             torch.save(state, file)
         if done in points and done < blocks:
             store.measure(done * FRAMES, seconds, point_levels, player(HeadPlayer(source, model.eval(), seed)))
-    store.note(demonstrations=done * FRAMES, seconds=seconds, finished=True)
     store.measure(done * FRAMES, seconds, levels, player(HeadPlayer(source, model.eval(), seed)))
 
 

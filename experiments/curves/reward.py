@@ -48,7 +48,6 @@ def learn(run: Run, store: Store, *, seconds: float, levels: int = 1_000, point_
         behind = any(share * seconds <= point.seconds < following * seconds for point in store.points())
         if not finished and (behind or spent >= following * seconds):
             continue  # a stretch of an earlier command
-        store.note(env_steps=amount, seconds=spent)
         if store.played(amount) < wanted:
             store.measure(amount, spent, wanted, play_of(run, store))
         if finished:

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from heist_encoders.policies.policy import Policy
 from heist_encoders.training.config import LossConfig
 from heist_encoders.zoo.artifact import Artifact
 
@@ -25,7 +26,7 @@ class Run:
     Attributes:
         name: shown in the figure and the table.
         grade: class of the policy, A to D; a dash for what learns nothing.
-        method: ``clone``, ``ppo``, ``policy`` (a packaged one, played only) or ``random``.
+        method: ``clone``, ``ppo``, ``policy`` (a packaged one, figures of its card) or ``random``.
         source: what is observed: the name of an encoder, ``true state`` or ``raw pixels``.
         amount: labelled frames (``clone``) or environment steps (``ppo``) at which it ends.
         minutes: of learning in processor time that it has at ``--scale 1``; 0: until ``amount``.
@@ -75,13 +76,13 @@ def uses_labels(encoder: Artifact) -> bool:
     return LossConfig.from_dict(dict(config.get("loss", {}))).needs_maps
 
 
-def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Artifact | None, frames: int) -> list[Run]:
+def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | None, frames: int) -> list[Run]:
     """The runs of easy mode, the most important first.
 
     Args:
         encoders: the packaged encoders by name; ``grid`` is the headline's.
         untrained: ``grid`` with random weights.
-        best: the encoder of the packaged policy; None if there is none.
+        best: the packaged policy; None if it can't be loaded.
         frames: labelled frames of behaviour cloning.
     """
     grid = encoders["grid"]
@@ -93,7 +94,7 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Artifact 
         Run("BC, grid", "D", source="grid", encoder=grid, headline=True, **cloned),
         Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
         Run("BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, headline=True, **cloned),
-        *([Run("BC + DAgger, grid (packaged)", "D", "policy", "grid", encoder=best)] if best else []),
+        *(packaged_policy(best) if best else []),
         Run(
             "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid, True
         ),
@@ -108,6 +109,19 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Artifact 
         Run(
             "PPO with a curriculum, grid, seed 1", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 1, grid,
             True,
+        ),
+    ]  # fmt: skip
+
+
+def packaged_policy(best: Policy) -> list[Run]:
+    """The two steps of the packaged policy's training."""
+    encoder, training = best.artifact, best.training
+    cloned, settings = training["samples"], {"figures": "behaviour_cloning_alone"}
+    return [
+        Run(f"BC, grid, {cloned:,} frames (packaged)", "D", "policy", "grid", cloned, 0, settings, 0, encoder),
+        Run(
+            "BC + DAgger, grid (packaged)", "D", "policy", "grid", training["demonstration_frames"], 0,
+            {"figures": "evaluation"}, 0, encoder,
         ),
     ]  # fmt: skip
 

@@ -35,15 +35,14 @@ def show(runs: Sequence[Run], stores: Mapping[str, Store], docs: Path) -> str:
     if not known:
         return "nothing was played yet"
     known.sort(key=lambda run: (ORDER.index(run.grade), -points[run.name][-1].figures["return_mean"]))
-    abouts = {run.name: stores[run.name].about() for run in known}
     draw(known, points, docs / "curves.png")
-    text = table(known, points, abouts)
+    text = table(known, points)
     missing = [run.name for run in runs if not points[run.name]]
     if missing:
         text += f"\n\nNot run yet: {'; '.join(missing)}."
     text += "\n\n" + correlations(known, points)
     put(docs / "curves.md", text)
-    put(docs.parent / "README.md", short_table([run for run in known if in_readme(run)], points, abouts))
+    put(docs.parent / "README.md", short_table([run for run in known if in_readme(run)], points))
     return text
 
 
@@ -72,10 +71,10 @@ def returned(figures: Mapping[str, Any]) -> str:
     return f"{figures['return_mean']:.2f} ({interval(max(0.0, low), min(10.0, high), 2)})"
 
 
-def counts(run: Run, point: Point, about: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def counts(run: Run, point: Point) -> tuple[str, str, str, str]:
     """Frames of the encoder, labelled frames, environment steps and minutes, as text."""
     frames = f"{run.encoder_frames:,}{' with labels' if run.encoder_labels else ''}" if run.encoder else "–"
-    labelled = f"{about.get('demonstrations', point.amount):,}" if run.grade == "D" else "0"
+    labelled = f"{point.amount:,}" if run.grade == "D" else "0"
     steps = f"{point.amount:,}" if run.method == "ppo" else "0" if run.method == "random" else "–"
     return frames, labelled, steps, f"{point.seconds / 60:.0f}" if point.seconds else "–"
 
@@ -85,7 +84,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def table(runs: Sequence[Run], points: Mapping[str, list[Point]], abouts: Mapping[str, Mapping[str, Any]]) -> str:
+def table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
     """A row for the newest policy of each run, and what is published."""
     head = (
         "class", "policy", "frames that trained the encoder", "labelled frames", "steps", "minutes of learning",
@@ -98,7 +97,7 @@ def table(runs: Sequence[Run], points: Mapping[str, list[Point]], abouts: Mappin
         parts = figures["by_num_keys"]
         rows.append(
             (
-                run.grade, run.name, *counts(run, point, abouts[run.name]), returned(figures),
+                run.grade, run.name, *counts(run, point), returned(figures),
                 f"{figures['success_rate']:.3f} ({interval(*figures['success_interval'], 3)})",
                 *(f"{parts[key]['success_rate']:.2f}" if key in parts else "–" for key in KEYS),
                 f"{figures['num_levels']:,}",
@@ -114,12 +113,12 @@ def table(runs: Sequence[Run], points: Mapping[str, list[Point]], abouts: Mappin
     return markdown(head, rows)
 
 
-def short_table(runs: Sequence[Run], points: Mapping[str, list[Point]], abouts: Mapping[str, Mapping[str, Any]]) -> str:
+def short_table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
     """The README's: fewer rows and columns."""
     rows = []
     for run in runs:
         point = points[run.name][-1]
-        _, labelled, steps, _ = counts(run, point, abouts[run.name])
+        _, labelled, steps, _ = counts(run, point)
         figures = point.figures
         rows.append((run.grade, run.name, labelled, steps, returned(figures), f"{figures['success_rate']:.1%}"))
     return markdown(("class", "policy", "labelled frames", "steps", "mean return (95%)", "success"), rows)
