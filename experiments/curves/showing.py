@@ -200,16 +200,17 @@ def draw(runs: Sequence[Run], points: Mapping[str, list[Point]], file: Path) -> 
         label="A: PPO, pixels, IMPALA network (published figures)",
     )  # fmt: skip
     unit = "labelled frames (class D) or environment steps (others)"
-    steps.set(
-        xscale="log", xlabel=unit, title="by what was learned from: classes C and D do not compare with the dashed line"
-    )
+    steps.set(xscale="log", xlabel=unit, title="Classes C and D do not compare with the dashed line (class A)")
     minutes.set(
-        xlabel="minutes of learning on one busy core (without evaluation, and the encoder's training)", title="by time"
+        title="By time: each run ends where its time or its frames end, none has converged",
+        xlabel="minutes of learning on one core (processor time; evaluation and the encoder's training not included)",
     )
+    minutes.set_xlim(left=0)
     for axis in (steps, minutes):
         axis.set(ylim=(0, 10.2), ylabel="mean return, whole episodes from true starts")
     for number, axis in enumerate(by_keys):
         axis.set(xscale="log", ylim=(-0.02, 1.02), title=f"{number} key{'s' * (number != 1)}", xlabel="frames or steps")
+        axis.set_xlim(steps.get_xlim())
     by_keys[0].set_ylabel("success rate")
     for axis in (steps, minutes, *by_keys):
         axis.grid(alpha=0.3)
