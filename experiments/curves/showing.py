@@ -202,7 +202,7 @@ def draw(runs: Sequence[Run], points: Mapping[str, list[Point]], file: Path) -> 
     unit = "labelled frames (class D) or environment steps (others)"
     steps.set(xscale="log", xlabel=unit, title="Classes C and D do not compare with the dashed line (class A)")
     minutes.set(
-        title="By time: each run ends where its time or its frames end, none has converged",
+        title="By time: each run ends where its time or its frames end",
         xlabel="minutes of learning on one core (processor time; evaluation and the encoder's training not included)",
     )
     minutes.set_xlim(left=0)
