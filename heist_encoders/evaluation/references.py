@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -76,12 +77,22 @@ def raw_pixels(dataset: FrameSource, *, seed: int = 0, **options: Unpack[ProbeOp
 def true_state(dataset: FrameSource, *, seed: int = 0, **options: Unpack[ProbeOptions]) -> ProbeResult | None:
     """Probes on a lossless encoding (``Task.true_state``), the ceiling; None where the task has none.
 
-    ``options`` are ``probe``'s.
+    The planning head sees it without the places of things in their cells, on which no move depends. ``options`` are
+    ``probe``'s.
     """
     encoder = TrueState()
     if encoder(dataset, "train", np.arange(1, dtype=np.int64)) is None:
         return None
-    return probe(encoder, dataset, seed=seed, **options)
+    plan_samples = options.pop("plan_samples", 0)
+    found = probe(encoder, dataset, seed=seed, **options)
+    if not plan_samples:
+        return found
+    options.update({"wanted": (), "plan_samples": plan_samples})
+    plan = probe(TrueState(places=False), dataset, seed=seed, **options)
+    return replace(
+        found, plan_accuracy=plan.plan_accuracy, plan_samples=plan_samples, std={**found.std, **plan.std},
+        seconds=found.seconds + plan.seconds,
+    )  # fmt: skip
 
 
 def untrained_encoder(

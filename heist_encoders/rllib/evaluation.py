@@ -19,6 +19,7 @@ import numpy as np
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.envs.options import level_set
 from heist_encoders.errors import ConfigError, HeistEncodersWarning, unknown_name
+from heist_encoders.json_text import JsonObject
 from heist_encoders.policies.evaluate import Evaluation
 from heist_encoders.policies.play import OraclePolicy as OraclePlayer
 from heist_encoders.policies.play import RandomPolicy as RandomPlayer
@@ -97,7 +98,7 @@ def evaluate_policy(
 
 def evaluation_function(
     algorithm: Any, eval_env_runner_group: Any = None, *, levels: int | Sequence[int] = 64, **options: Any
-) -> tuple[dict[str, Any], int, int]:
+) -> tuple[JsonObject, int, int]:
     """RLlib's ``custom_evaluation_function``: ``evaluate_policy`` on the current policy.
 
         config.evaluation(evaluation_interval=10, custom_evaluation_function=evaluation_function)
@@ -108,8 +109,8 @@ def evaluation_function(
     from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
     found = evaluate_policy(algorithm, levels=levels, **options)
-    figures = found.to_dict()
-    figures |= {"mean_return": found.return_mean, "mean_length": found.length_mean}  # their names in version 0.1
+    # Two of them also under their names in version 0.1.
+    figures: JsonObject = {**found.to_dict(), "mean_return": found.return_mean, "mean_length": found.length_mean}
     figures["env_runners"] = {
         "episode_return_mean": found.return_mean,
         "episode_len_mean": found.length_mean,

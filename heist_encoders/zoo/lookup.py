@@ -148,7 +148,11 @@ def _in_cache(sha256: str) -> Artifact | None:
 
 def list_artifacts() -> list[Artifact]:
     """All artifacts, packaged first. Weights are not hashed; a damaged one of the user's is left out with a warning."""
-    found = [read_artifact(PACKAGED / architecture / mode) for architecture in architectures() for mode in packaged_modes(architecture)]
+    found = [
+        read_artifact(PACKAGED / architecture / mode)
+        for architecture in architectures()
+        for mode in packaged_modes(architecture)
+    ]
     for path in user_folders().values():
         try:
             found.append(read_artifact(path))

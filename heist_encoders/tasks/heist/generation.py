@@ -1,7 +1,7 @@
 """Heist's levels worked out from their seeds, as procgen's own generator makes them, many at once.
 
-The engine needs 0.3 ms to make a level and 0.1 ms to serialise its state; this takes 0.1 ms for both. The algorithm is procgen's
-(Cobbe et al. 2020, https://github.com/openai/procgen, ``mazegen.cpp`` and ``heist.cpp``): a maze by
+The engine needs 0.3 ms to make a level and 0.1 ms to serialise its state; this takes 0.1 ms for both. The algorithm is
+procgen's (Cobbe et al. 2020, https://github.com/openai/procgen, ``mazegen.cpp`` and ``heist.cpp``): a maze by
 Kruskal's algorithm, doors at forks, each key in the part of the maze that the door before it opens. ``LevelBank``
 compares a level with the engine's own before it relies on this; ``test_generation.py`` compares thousands.
 """
