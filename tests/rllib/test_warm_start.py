@@ -18,13 +18,14 @@ from heist_encoders.policies.artifact import WEIGHTS, save_policy
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.planner import PlannerConfig
 from heist_encoders.policies.policy import Policy
-from heist_encoders.rllib import PPOOptions, export_policy
+from heist_encoders.rllib import PPOOptions, export_policy, train_ppo
 from heist_encoders.rllib.export import head_of, load_head
 from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.rllib.taught import ppo_record
 from heist_encoders.rllib.training import _identity
 from heist_encoders.rllib.warm_start import head_options
 from heist_encoders.zoo.artifact import Artifact
+from tests.cli.helpers import Cli
 
 Tiny = Callable[..., Any]
 SMALL = PlannerConfig(channels=8, iterations=2, hidden=16, grid=4)
@@ -72,6 +73,7 @@ def test_critic_first_then_a_pull_that_fades(tiny: Tiny, image_artifact: Artifac
             # Iterations are of 64 steps: the first lies within the critic's 100.
             assert moved == ({"vf"} if iteration == 0 else {"vf", "pi", "encoder"})
             weight = 2.0 * max(0.0, 1 - max(0, 64 * (iteration + 1) - 100) / 100)
+            assert learner.get_optimizer().param_groups[0]["lr"] == pytest.approx(5e-3 if iteration == 0 else 5e-4)
             assert learner.imitation == pytest.approx(weight, abs=0.05)
             if iteration == 0:
                 assert figures["imitation_kl"] == pytest.approx(0.0, abs=1e-6)
@@ -84,6 +86,33 @@ def test_critic_first_then_a_pull_that_fades(tiny: Tiny, image_artifact: Artifac
         assert name.startswith("value.") or value.equal(given[name])
     assert (trained["class"], trained["demonstration_frames"], trained["env_steps"]) == ("D", 700, 256)
     assert trained["method"] == "behaviour cloning, then PPO"
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_run_goes_on_where_it_was_and_says_its_class(
+    capfd: pytest.CaptureFixture[str], tiny: Tiny, image_artifact: Artifact, start: Path, tmp_path: Path
+) -> None:
+    config = tiny(image_artifact, warm_start=str(start), critic_steps=0)
+    run = train_ppo(config, steps=64, out=tmp_path / "run")
+    policy = export_policy(run.out, tmp_path / "policy")
+    assert (policy.training["class"], policy.training["demonstration_frames"]) == ("D", 700)
+    assert policy.training["env_steps"] == 64
+    shown = Cli(capfd).ok("ppo", "evaluate", run.out, "--levels", 1, "--json").json
+    assert shown["class"].startswith("Class D: learned from the oracle's moves; 700 labelled frames")
+
+    algorithm = config.build_algo()
+    try:
+        algorithm.restore_from_path(str(run.checkpoint))
+        learner = algorithm.learner_group._learner
+        shape = image_artifact.encoding_shape
+        trained, before = (head_of(module, shape) for module in (learner.module["default_policy"], learner._start))
+    finally:
+        algorithm.stop()
+    for name, value in load_file(start / WEIGHTS).items():
+        if not name.startswith("value."):
+            assert before.state_dict()[name].equal(value)
+            assert trained.state_dict()[name].equal(policy.head.state_dict()[name])
+            assert not trained.state_dict()[name].equal(value)
 
 
 def test_a_run_is_known_by_its_start_and_its_place_does_not_matter(
