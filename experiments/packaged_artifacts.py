@@ -1,10 +1,9 @@
 """Train, evaluate and package the artifacts that come with heist-encoders.
 
-Shows: how each packaged artifact of the table TRAININGS was made: on an endless stream of balanced frames, each seen
-       once, with the test loss on frames of levels that the stream leaves out. Training again makes the same weights
-       again, bit for bit on the same CPU and torch; what is stored is rounded to float16. The packaged artifacts that
-       are not in the table are those of version 0.1 (element weighting, element map loss; their cards say how): they
-       are only evaluated.
+Shows: how each packaged artifact was made: on an endless stream of balanced frames, each seen once, with the test loss
+       on frames of levels that the stream leaves out. Training again makes the same weights again, bit for bit on the
+       same CPU and torch; what is stored is rounded to float16. ``grid`` learns without labels; the others also learn
+       to have the semantic map read from their encoding, which needs labels.
 Run:   python experiments/packaged_artifacts.py --work runs/packaged                    (hours on one core; resumes)
        python experiments/packaged_artifacts.py --work runs/packaged grid --mode easy   (one artifact)
        python experiments/packaged_artifacts.py --work runs/packaged --evaluate         (figures of all, no training)
@@ -40,12 +39,25 @@ COMMON = {
     "schedule": "cosine", "epoch_samples": EPOCH, "patience": 100, "threads": 1, "precision": "float32",
     "loss": {"weighting": "rarity"},
 }  # fmt: skip
+WITH_MAPS = {"weighting": "rarity", "semantic_map": 0.3}
+LATENT = {"latent_size": 256, "bottleneck_activation": "none"}
+FLAT: dict[str, dict[str, Any]] = {
+    "conv_maxpool": {"params": {"channels": (32, 16), **LATENT}, "loss": WITH_MAPS},
+    "conv_maxpool_big": {"params": {"hidden_size": 256, **LATENT}, "loss": WITH_MAPS},
+    "conv_no_bottleneck": {"params": {"channels": (16, 32, 64, 256)}, "loss": WITH_MAPS},
+    "conv_unpool": {"params": {"channels": (16, 16, 32)}, "loss": WITH_MAPS},
+    "vae_paper": {"params": {"latent_size": 256}, "loss": {**WITH_MAPS, "beta": 1e-6}},
+    "vae_alex": {"params": {"latent_size": 256}, "loss": {**WITH_MAPS, "beta": 1e-6, "perceptual": 0.1}},
+    "compact": {"loss": WITH_MAPS},
+}
 TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "easy"): {"max_samples": 400_000},
     ("grid", "memory"): {"max_samples": 320_000},
     ("grid", "hard"): {"max_samples": 120_000},
+    **{(name, "easy"): {**settings, "max_samples": 160_000} for name, settings in FLAT.items()},
+    **{(name, "memory"): {**settings, "max_samples": 64_000} for name, settings in FLAT.items()},
 }
-"""(architecture, mode) -> settings over COMMON and the architecture's own. No label is used."""
+"""(architecture, mode) -> settings over COMMON and the architecture's own."""
 
 
 REFERENCES = ("grid", "easy")
@@ -53,9 +65,14 @@ REFERENCES = ("grid", "easy")
 
 
 def commit() -> str:
-    """The commit that is checked out, with ``-dirty`` where files differ from it."""
-    command = ["git", "-C", str(PACKAGED), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    """The commit that is checked out, with ``-dirty`` where files other than packaged artifacts differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(PACKAGED), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude,glob)**/packaged/**")
+    return git("describe", "--always") + ("-dirty" if changed else "")
 
 
 def package(architecture: str, mode: str, work: Path) -> Artifact:

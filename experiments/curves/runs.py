@@ -1,0 +1,133 @@
+"""The list of runs, the most important first."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from heist_encoders.policies.policy import Policy
+from heist_encoders.training.config import LossConfig
+from heist_encoders.zoo.artifact import Artifact
+
+STATE, PIXELS = "true state", "raw pixels"
+"""Sources of observations that are no encoder's."""
+CURRICULUM = {"start_share": 1.0, "start_distribution": "curriculum", "time_limit": 60}
+SMALL = {"channels": 16, "iterations": 12}
+"""The planning head of PPO: playing and learning take two thirds of what the default sizes take."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One curve.
+
+    Attributes:
+        name: shown in the figure and the table.
+        grade: class of the policy, A to D; a dash for what learns nothing.
+        method: ``clone``, ``ppo``, ``policy`` (a packaged one, figures of its card) or ``random``.
+        source: what is observed: the name of an encoder, ``true state`` or ``raw pixels``.
+        amount: labelled frames (``clone``) or environment steps (``ppo``) at which it ends.
+        minutes: of learning in processor time that it has at ``--scale 1``; 0: until ``amount``.
+        settings: of ``ppo_config``, or of the head.
+        seed: of all that is drawn.
+        encoder: the artifact of ``source``; None for sources that are no encoder.
+        headline: whether its success by number of keys has its own curves.
+    """
+
+    name: str
+    grade: str
+    method: str
+    source: str
+    amount: int = 0
+    minutes: float = 0.0
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    encoder: Artifact | None = None
+    headline: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder: of what is learned from what, not of how long, so that a run can be given more time."""
+        about = [self.method, self.source, self.encoder and self.encoder.sha256, self.settings, self.seed]
+        if self.method == "clone":  # its learning rate falls to 0 at the amount
+            about.append(self.amount)
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+        plain = "".join(letter if letter.isalnum() else "-" for letter in self.name.lower())
+        return f"{plain}-{digest}"
+
+    @property
+    def encoder_frames(self) -> int:
+        """Frames that its encoder was trained on."""
+        return int(self.encoder.training.get("samples") or 0) if self.encoder else 0
+
+    @property
+    def encoder_labels(self) -> bool:
+        """Whether labels had a part in that."""
+        return uses_labels(self.encoder) if self.encoder else False
+
+
+def uses_labels(encoder: Artifact) -> bool:
+    """Whether an encoder's loss looked at labels; what its record does not say counts as yes."""
+    config = encoder.training.get("config")
+    if not isinstance(config, dict):
+        return bool(encoder.training.get("samples", 1))  # of none without samples
+    return LossConfig.from_dict(dict(config.get("loss", {}))).needs_maps
+
+
+def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | None, frames: int) -> list[Run]:
+    """The runs of easy mode, the most important first.
+
+    Args:
+        encoders: the packaged encoders by name; ``grid`` is the headline's.
+        untrained: ``grid`` with random weights.
+        best: the packaged policy; None if it can't be loaded.
+        frames: labelled frames of behaviour cloning.
+    """
+    grid = encoders["grid"]
+    by_labels = "B" if uses_labels(grid) else "A"
+    ppo: dict[str, Any] = {"head": "planner", "planner": SMALL}
+    cloned = {"method": "clone", "amount": frames}
+    return [
+        Run("random moves", "–", "random", "nothing"),
+        Run("BC, grid", "D", source="grid", encoder=grid, headline=True, **cloned),
+        Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
+        Run("BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, headline=True, **cloned),
+        *(packaged_policy(best) if best else []),
+        Run(
+            "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid, True
+        ),
+        Run("PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid, True),
+        *(
+            Run(f"BC, {name}", "D", source=name, encoder=encoder, **cloned)
+            for name, encoder in sorted(encoders.items())
+            if name != "grid"
+        ),
+        Run("BC, raw pixels (IMPALA)", "D", source=PIXELS, **cloned),
+        Run("PPO, raw pixels (RLlib's network)", "A", "ppo", PIXELS, 25_000_000, 7, {}, 0, None, True),
+        Run(
+            "PPO with a curriculum, grid, seed 1", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 1, grid,
+            True,
+        ),
+    ]  # fmt: skip
+
+
+def packaged_policy(best: Policy) -> list[Run]:
+    """The two steps of the packaged policy's training."""
+    encoder, training = best.artifact, best.training
+    cloned, settings = training["samples"], {"figures": "behaviour_cloning_alone"}
+    return [
+        Run(f"BC, grid, {cloned:,} frames (packaged)", "D", "policy", "grid", cloned, 0, settings, 0, encoder),
+        Run(
+            "BC + DAgger, grid (packaged)", "D", "policy", "grid", training["demonstration_frames"], 0,
+            {"figures": "evaluation"}, 0, encoder,
+        ),
+    ]  # fmt: skip
+
+
+def packaged_encoders(zoo: Path, mode: str) -> dict[str, Artifact]:
+    """The packaged encoders of a mode, by name."""
+    from heist_encoders.zoo import load_artifact
+
+    return {path.parents[1].name: load_artifact(path.parent) for path in sorted(zoo.glob(f"*/{mode}/config.json"))}

@@ -1,0 +1,247 @@
+"""The figure and the tables: docs/curves.png, docs/curves.md and a part of README.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+from scipy import stats
+
+from curves.runs import Run
+from curves.store import Point, Store
+from heist_encoders.files import whole_file, write_atomically
+
+PUBLISHED = {1: 2.90, 2.5: 3.3, 5: 3.49, 10: 4.33, 15: 5.30, 20: 6.34, 25: 7.13, 50: 9.33}
+"""Millions of steps -> published mean return of PPO, IMPALA network on pixels, easy mode, unlimited levels."""
+START, END = "<!-- curves -->", "<!-- end of curves -->"
+MEASURES = {"miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1"}
+KEYS = ("0", "1", "2", "3")
+ORDER = "DCBA–"
+STYLES = {"D": "-", "C": "-", "B": "-.", "A": "-.", "–": ":"}
+MARKERS = {"D": "o", "C": "s", "B": "v", "A": "v", "–": ""}
+
+
+def show(runs: Sequence[Run], stores: Mapping[str, Store], docs: Path) -> str:
+    """Write all that can be shown of what was played so far; the tables as text."""
+    points = {run.name: stores[run.name].points() for run in runs}
+    known = [run for run in runs if points[run.name]]
+    if not known:
+        return "nothing was played yet"
+    known.sort(key=lambda run: (ORDER.index(run.grade), -points[run.name][-1].figures["return_mean"]))
+    draw(known, points, docs / "curves.png")
+    text = table(known, points)
+    missing = [run.name for run in runs if not points[run.name]]
+    if missing:
+        text += f"\n\nNot run yet: {'; '.join(missing)}."
+    text += "\n\n" + correlations(known, points)
+    put(docs / "curves.md", text)
+    put(docs.parent / "README.md", short_table([run for run in known if in_readme(run)], points))
+    return text
+
+
+def put(page: Path, text: str) -> None:
+    """Between the marks of a page, if there is one that has them."""
+    if not page.exists():
+        return
+    before, start, rest = page.read_text(encoding="utf-8").partition(START)
+    _, end, after = rest.partition(END)
+    if start and end:
+        write_atomically(page, f"{before}{START}\n\n{text}\n\n{END}{after}")
+
+
+def in_readme(run: Run) -> bool:
+    """The headline's runs, and what they are compared with; the other encoders stand in the documentation."""
+    return (run.headline and not run.seed) or run.method in ("policy", "random")
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def returned(figures: Mapping[str, Any]) -> str:
+    """``9.65 (9.54 to 9.76)``."""
+    low, high = figures["return_interval"]
+    return f"{figures['return_mean']:.2f} ({interval(max(0.0, low), min(10.0, high), 2)})"
+
+
+def counts(run: Run, point: Point) -> tuple[str, str, str, str]:
+    """Frames of the encoder, labelled frames, environment steps and minutes, as text."""
+    frames = f"{run.encoder_frames:,}{' with labels' if run.encoder_labels else ''}" if run.encoder else "–"
+    labelled = f"{point.amount:,}" if run.grade == "D" else "0"
+    steps = f"{point.amount:,}" if run.method == "ppo" else "0" if run.method == "random" else "–"
+    return frames, labelled, steps, f"{point.seconds / 60:.0f}" if point.seconds else "–"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines)
+
+
+def table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
+    """A row for the newest policy of each run, and what is published."""
+    head = (
+        "class", "policy", "frames that trained the encoder", "labelled frames", "steps", "minutes of learning",
+        "mean return (95%)", "success (95%)", "0 keys", "1 key", "2 keys", "3 keys", "levels",
+    )  # fmt: skip
+    rows = []
+    for run in runs:
+        point = points[run.name][-1]
+        figures = point.figures
+        parts = figures["by_num_keys"]
+        rows.append(
+            (
+                run.grade, run.name, *counts(run, point), returned(figures),
+                f"{figures['success_rate']:.3f} ({interval(*figures['success_interval'], 3)})",
+                *(f"{parts[key]['success_rate']:.2f}" if key in parts else "–" for key in KEYS),
+                f"{figures['num_levels']:,}",
+            )
+        )  # fmt: skip
+    for millions in (1, 5, 25, 50):
+        rows.append(
+            (
+                "A", "*PPO, pixels, IMPALA network, published*", "–", "0", f"{millions * 1_000_000:,}", "–",
+                f"{PUBLISHED[millions]:.2f}", *["–"] * 6,
+            )
+        )  # fmt: skip
+    return markdown(head, rows)
+
+
+def short_table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
+    """The README's: fewer rows and columns."""
+    rows = []
+    for run in runs:
+        point = points[run.name][-1]
+        _, labelled, steps, _ = counts(run, point)
+        figures = point.figures
+        rows.append((run.grade, run.name, labelled, steps, returned(figures), f"{figures['success_rate']:.1%}"))
+    return markdown(("class", "policy", "labelled frames", "steps", "mean return (95%)", "success"), rows)
+
+
+def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
+    """Whether probes predict how well a policy plays: the encoders' figures, and Spearman's rank correlations."""
+    of_encoder: dict[str, dict[str, float | None]] = {}
+    for run in runs:
+        if run.encoder is None or run.method not in ("clone", "ppo") or "curriculum" in run.name:
+            continue
+        probes = run.encoder.metrics.get("probes", {})
+        row = of_encoder.setdefault(run.source, {name: probes.get(name) for name in MEASURES})
+        figures = points[run.name][-1].figures
+        row["BC success" if run.method == "clone" else "PPO return"] = figures[
+            "success_rate" if run.method == "clone" else "return_mean"
+        ]
+    names = {**MEASURES, "BC success": "BC success", "PPO return": "PPO return (true starts)"}
+    rows = [
+        (source, *("–" if row.get(name) is None else f"{row[name]:.3f}" for name in names))
+        for source, row in sorted(of_encoder.items(), key=lambda item: -(item[1].get("BC success") or 0.0))
+    ]
+    said = []
+    for outcome in ("BC success", "PPO return"):
+        for measure in (*MEASURES, *(["BC success"] if outcome == "PPO return" else [])):
+            pairs = [
+                (row[measure], row[outcome])
+                for row in of_encoder.values()
+                if row.get(measure) is not None and row.get(outcome) is not None
+            ]
+            if len(pairs) > 2:
+                rank = stats.spearmanr(*zip(*pairs, strict=True)).statistic
+                said.append(f"{names[measure]} and {outcome} {rank:+.2f} (n = {len(pairs)})")
+            else:
+                said.append(f"{names[measure]} and {outcome} not measured (n = {len(pairs)}, 3 are needed)")
+    return markdown(("encoder", *names.values()), rows) + f"\n\nRank correlations (Spearman): {'; '.join(said)}."
+
+
+def draw(runs: Sequence[Run], points: Mapping[str, list[Point]], file: Path) -> None:
+    """Return over what was learned from and over time, and success by number of keys."""
+    figure = pyplot.figure(figsize=(15, 10.5), layout="constrained")
+    grid = figure.add_gridspec(2, 12, height_ratios=[1.35, 1])
+    steps, minutes = figure.add_subplot(grid[0, :6]), figure.add_subplot(grid[0, 6:])
+    by_keys = [figure.add_subplot(grid[1, 3 * number : 3 * number + 3]) for number in range(4)]
+    colors = [*pyplot.get_cmap("tab20").colors[::2], *pyplot.get_cmap("tab20").colors[1::2]]
+    for run, color in zip(runs, colors * 3, strict=False):
+        found = points[run.name]
+        label = f"{run.grade}: {run.name}"
+        if run.method == "random":
+            figures = found[-1].figures
+            for axis in (steps, minutes):
+                flat(axis, figures["return_mean"], figures["return_interval"], label)
+            for key, axis in zip(KEYS, by_keys, strict=True):
+                if key in figures["by_num_keys"]:
+                    part = figures["by_num_keys"][key]
+                    flat(axis, part["success_rate"], part["success_interval"], None)
+            continue
+        style = {
+            "color": color, "linestyle": STYLES[run.grade], "marker": MARKERS[run.grade], "markersize": 4,
+            "linewidth": 2.0 if run.headline else 1.0, "label": label,
+        }  # fmt: skip
+        if run.method == "policy":
+            style |= {"marker": "*", "markersize": 14}
+        figures_of = [point.figures for point in found]
+        curve(steps, [point.amount for point in found], figures_of, "return", style)
+        timed = [(point, figures) for point, figures in zip(found, figures_of, strict=True) if point.seconds]
+        curve(minutes, [point.seconds / 60 for point, _ in timed], [figures for _, figures in timed], "return", style)
+        for key, axis in zip(KEYS, by_keys, strict=True):
+            if run.headline or run.method == "policy":
+                own = [
+                    (p.amount, f["by_num_keys"][key])
+                    for p, f in zip(found, figures_of, strict=True)
+                    if key in f["by_num_keys"]
+                ]
+                curve(axis, [x for x, _ in own], [part for _, part in own], "success", style)
+    millions = list(PUBLISHED)
+    steps.plot(
+        [1e6 * million for million in millions], [PUBLISHED[million] for million in millions], "k--", linewidth=1.5,
+        label="A: PPO, pixels, IMPALA network (published figures)",
+    )  # fmt: skip
+    unit = "labelled frames (class D) or environment steps (others)"
+    steps.set(xscale="log", xlabel=unit, title="Classes C and D do not compare with the dashed line (class A)")
+    minutes.set(
+        title="By time: each run ends where its time or its frames end",
+        xlabel="minutes of learning on one core (processor time; evaluation and the encoder's training not included)",
+    )
+    minutes.set_xlim(left=0)
+    for axis in (steps, minutes):
+        axis.set(ylim=(0, 10.2), ylabel="mean return, whole episodes from true starts")
+    for number, axis in enumerate(by_keys):
+        axis.set(xscale="log", ylim=(-0.02, 1.02), title=f"{number} key{'s' * (number != 1)}", xlabel="frames or steps")
+        axis.set_xlim(steps.get_xlim())
+    by_keys[0].set_ylabel("success rate")
+    for axis in (steps, minutes, *by_keys):
+        axis.grid(alpha=0.3)
+    handles, labels = steps.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.suptitle("Easy mode, levels that no training saw. Bands: 95% over episodes. Classes: see the table")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(file) as temporary:
+        figure.savefig(temporary, dpi=95)
+    pyplot.close(figure)
+
+
+def curve(
+    axis: Any, xs: Sequence[float], figures: Sequence[Mapping[str, Any]], what: str, style: dict[str, Any]
+) -> None:
+    """A line with its band; of a single point, with its bar."""
+    if not xs:
+        return
+    ys = [figure["return_mean" if what == "return" else "success_rate"] for figure in figures]
+    ends = [
+        [end if math.isfinite(end) else y for end in f[f"{what}_interval"]] for f, y in zip(figures, ys, strict=True)
+    ]
+    low, high = zip(*ends, strict=True)
+    axis.plot(xs, ys, **style)
+    if len(xs) > 1:
+        axis.fill_between(xs, low, high, color=style["color"], alpha=0.12, linewidth=0)
+    else:
+        axis.vlines(xs, low, high, color=style["color"], alpha=0.5)
+
+
+def flat(axis: Any, value: float, ends: Sequence[float], label: str | None) -> None:
+    """What does not learn, as a level line."""
+    axis.axhline(value, color="0.45", linestyle=":", label=label)
+    axis.axhspan(*ends, color="0.45", alpha=0.12, linewidth=0)
