@@ -1,6 +1,6 @@
 """Does PPO forget the policy that it starts from? Success of the packaged policy ``best``, easy mode, before and after.
 
-    python experiments/warm_start.py --variant none --variant both [--iterations 16] [--levels 200]
+    python experiments/warm_start.py --variant none --variant both [--iterations 12] [--levels 200]
 
 Iterations of 32 games x 128 steps with the settings of ``ppo_config``, each variant from the same policy and seed, on
 true starts; success on evaluation levels, whole episodes, sampled actions. ``none`` takes the head's weights alone;
@@ -65,7 +65,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", action="append", choices=list(VARIANTS), help="default: none and both")
-    parser.add_argument("--iterations", type=int, default=16)
+    parser.add_argument("--iterations", type=int, default=12)
     parser.add_argument("--critic-iterations", type=int, default=4)
     parser.add_argument("--every", type=int, default=4, help="iterations between evaluations")
     parser.add_argument("--levels", type=int, default=200)
