@@ -54,8 +54,8 @@ TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "easy"): {"max_samples": 400_000},
     ("grid", "memory"): {"max_samples": 320_000},
     ("grid", "hard"): {"max_samples": 120_000},
-    **{(name, "easy"): {**settings, "max_samples": 200_000} for name, settings in FLAT.items()},
-    **{(name, "memory"): {**settings, "max_samples": 120_000} for name, settings in FLAT.items()},
+    **{(name, "easy"): {**settings, "max_samples": 160_000} for name, settings in FLAT.items()},
+    **{(name, "memory"): {**settings, "max_samples": 64_000} for name, settings in FLAT.items()},
 }
 """(architecture, mode) -> settings over COMMON and the architecture's own."""
 
@@ -65,9 +65,14 @@ REFERENCES = ("grid", "easy")
 
 
 def commit() -> str:
-    """The commit that is checked out, with ``-dirty`` where files differ from it."""
-    command = ["git", "-C", str(PACKAGED), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    """The commit that is checked out, with ``-dirty`` where files other than packaged artifacts differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(PACKAGED), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude,glob)**/packaged/**")
+    return git("describe", "--always") + ("-dirty" if changed else "")
 
 
 def package(architecture: str, mode: str, work: Path) -> Artifact:

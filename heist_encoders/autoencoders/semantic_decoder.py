@@ -11,6 +11,8 @@ from heist_encoders.semantic import MAP_SIDE
 
 _LIFTED = (32, 8)
 """Channels and side of the grid that a flat encoding is lifted to."""
+_HARMONICS = 3
+"""Frequencies in which a place between cells is told: with one alone the rims of things in a cell are blurred."""
 
 
 class SemanticDecoder(nn.Module):
@@ -52,7 +54,8 @@ class SemanticDecoder(nn.Module):
         self.register_buffer("before", cell.long().clamp(0, shape[1] - 1), persistent=False)
         self.register_buffer("after", (cell.long() + 1).clamp(0, shape[1] - 1), persistent=False)
         between = 2 * (middle - cell) - 1
-        features = torch.stack([between, (math.pi * between).cos(), (math.pi * between).sin()])
+        turns = math.pi * between * torch.arange(1, _HARMONICS + 1)[:, None]
+        features = torch.cat([between[None], turns.cos(), turns.sin()])
         by_line = features[:, :, None].expand(-1, side, side)
         self.register_buffer("offsets", torch.cat([by_line, by_line.transpose(1, 2)])[None], persistent=False)
         self.classify = nn.Sequential(

@@ -78,12 +78,20 @@ def encode_split(
 
 
 class TrueState:
-    """A lossless encoding, read from the labels instead of the frames (``Task.true_state``): what a probe can reach."""
+    """A lossless encoding, read from the labels instead of the frames (``Task.true_state``): what a probe can reach.
+
+    Args:
+        places: also where in its cell a thing is. Semantic maps depend on it, moves don't.
+    """
+
+    def __init__(self, *, places: bool = True) -> None:
+        self._places = places
 
     def __call__(self, dataset: LabelledFrames, split: str, rows: Indices) -> Floats | None:
         """float32 (M, C, cells, cells), or None where the task has none."""
         spec = dataset.spec
-        return task_of(spec.game).true_state(dataset.labels(split).iloc[rows], spec.distribution_mode)
+        labels = dataset.labels(split).iloc[rows]
+        return task_of(spec.game).true_state(labels, spec.distribution_mode, places=self._places)
 
 
 def reconstruct_frames(model: BaseAutoencoder, frames: Frames, *, batch_size: int = 256) -> Frames:

@@ -12,6 +12,7 @@ from heist_encoders.constants import DEFAULT_GAME
 from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
+from heist_encoders.evaluation.frames import Frames
 from heist_encoders.paths import user_path
 from heist_encoders.zoo.artifact import CONFIG, Artifact, read_artifact
 
@@ -117,6 +118,24 @@ def find_evaluations(folder: str | Path) -> list[Path]:
     """Every folder under ``folder`` (itself included) that holds an evaluation, sorted."""
     found = (path.parent for path in user_path(folder).rglob(METRICS) if (path.parent / EXAMPLES).is_file())
     return sorted(found)
+
+
+def packaged_reconstructions(distribution_mode: str, frames: Frames) -> dict[str, Frames]:
+    """What the packaged encoders of a mode make of some frames: architecture -> reconstructions, as ``frames``.
+
+    Args:
+        distribution_mode: of the packaged encoders.
+        frames: uint8 (N, 64, 64, 3).
+    """
+    from heist_encoders.zoo.encoder import load_encoder
+    from heist_encoders.zoo.lookup import packaged_modes
+    from heist_encoders.zoo.names import architectures
+
+    return {
+        name: load_encoder(name, distribution_mode=distribution_mode, backend="torch").reconstruct(frames)
+        for name in architectures()
+        if distribution_mode in packaged_modes(name)
+    }
 
 
 def packaged_rows(distribution_mode: str) -> list[dict[str, Any]]:

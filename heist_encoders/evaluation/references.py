@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,15 +73,23 @@ def raw_pixels(
     return probe(pixels, dataset, seed=seed, train_limit=train_limit, **options)
 
 
-def true_state(dataset: LabelledFrames, *, seed: int = 0, **options: Any) -> ProbeResult | None:
+def true_state(dataset: LabelledFrames, *, seed: int = 0, plan_samples: int = 0, **options: Any) -> ProbeResult | None:
     """Probes on a lossless encoding (``Task.true_state``), the ceiling; None where the task has none.
 
-    ``options`` are ``probe``'s.
+    The planning head sees it without the places of things in their cells, on which no move depends. ``options`` are
+    ``probe``'s.
     """
     encoder = TrueState()
     if encoder(dataset, "train", np.arange(1, dtype=np.int64)) is None:
         return None
-    return probe(encoder, dataset, seed=seed, **options)
+    found = probe(encoder, dataset, seed=seed, **options)
+    if not plan_samples:
+        return found
+    plan = probe(TrueState(places=False), dataset, seed=seed, plan_samples=plan_samples, **{**options, "wanted": ()})
+    return replace(
+        found, plan_accuracy=plan.plan_accuracy, plan_samples=plan_samples, std={**found.std, **plan.std},
+        seconds=found.seconds + plan.seconds,
+    )  # fmt: skip
 
 
 def untrained_encoder(

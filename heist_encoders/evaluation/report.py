@@ -9,7 +9,7 @@ from typing import Any
 from heist_encoders.errors import ConfigError
 from heist_encoders.evaluation import sections
 from heist_encoders.evaluation.charts import COLORS
-from heist_encoders.evaluation.entries import Entry, read_entry
+from heist_encoders.evaluation.entries import Entry, packaged_rows, read_entry
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.markup import figure, templates
 from heist_encoders.evaluation.sweep_sections import sweep_sections
@@ -21,6 +21,7 @@ def write_report(
     out_html: str | Path,
     *,
     references: Sequence[Mapping[str, Any]] | None = None,
+    packaged: str | None = None,
     dataset: Any = None,
     sweeps: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
@@ -33,6 +34,8 @@ def write_report(
         entries: evaluations, each whatever ``read_entry`` takes; none only if there are sweeps.
         out_html: the file to write, replaced if it exists, whole or not at all.
         references: rows of ``reference_rows``; those that ``evaluate`` found are shown anyway.
+        packaged: a distribution mode, whose packaged encoders are shown beside the entries: the figures on their cards,
+            and what they make of the same frames.
         dataset: a ``Dataset``, or a mapping of what to tell about it (any keys, plain values).
         sweeps: name of a sweep -> a ``SweepResult``; or its trials alone, a DataFrame or a sequence of mappings with
             plain values, best first, which are shown without plots.
@@ -53,10 +56,12 @@ def write_report(
     if not found and not sweeps:
         raise ConfigError("a report needs at least one evaluated artifact; run heist-encoders evaluate first")
     found.sort(key=lambda e: -(figure(e.metrics, "probes", "miou") or 0.0))
+    rows = [*(references or ()), *(packaged_rows(packaged) if packaged else ())]
     template = templates().get_template("report.html.jinja")
     page = template.render(
         title=title,
-        **_of_entries(found, sections.all_references(found, references)),
+        **_of_entries(found, sections.all_references(found, rows)),
+        packaged=sections.packaged(found, packaged) if packaged else None,
         policy=policy,
         film=sections.film((policy or {}).get("video")),
         ppo=sections.ppo(ppo) if ppo else None,

@@ -29,6 +29,8 @@ from heist_encoders.tasks.registry import task_of
 
 if TYPE_CHECKING:
     from heist_encoders.evaluation.entries import Entry
+    from heist_encoders.evaluation.examples import Examples
+    from heist_encoders.evaluation.frames import Indices
 
 Picture = npt.NDArray[np.uint8]
 _LATENCY = ("speed", "cpu", "encoder", "1", "median_ms")
@@ -122,10 +124,32 @@ def scenes(entries: Sequence[Entry]) -> dict[str, Any] | None:
     return {"classes": colors, "cards": [_scene_card(entry) for entry in shown], "read": KEPT, "missed": LOST}
 
 
+def packaged(entries: Sequence[Entry], distribution_mode: str) -> list[tuple[str, str, int]]:
+    """The first entry's example frames, and what each packaged encoder of a mode makes of them.
+
+    Returns:
+        (name, image as a data URI, width in pixels) of each row of pictures; empty without examples.
+    """
+    from heist_encoders.evaluation.entries import packaged_reconstructions
+
+    examples = next((entry.examples for entry in entries if entry.examples is not None), None)
+    if examples is None:
+        return []
+    frames = examples.frames[_of_each_element(examples)]
+    rows = {"frame": frames, **packaged_reconstructions(distribution_mode, frames)}
+    return [(name, picture(_beside(strip)), len(strip) * 67 - 3) for name, strip in rows.items()]
+
+
+def _of_each_element(examples: Examples) -> Indices:
+    """int64 (M,): one example of each element, at most 8."""
+    rows: Indices = np.concatenate([examples.of(i)[:1] for i in sorted(set(examples.element.tolist()))])[:8]
+    return rows
+
+
 def _scene_card(entry: Entry) -> dict[str, Any]:
     examples = entry.examples
     assert examples is not None
-    chosen = np.concatenate([examples.of(i)[:1] for i in sorted(set(examples.element.tolist()))])[:8]
+    chosen = _of_each_element(examples)
     colors = palette(task_of(entry.game).classes)
     actual, read = examples.maps[chosen], examples.read_maps[chosen]
     known = actual != UNKNOWN

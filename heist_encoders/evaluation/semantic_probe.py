@@ -30,7 +30,9 @@ class MapProbeSettings:
     max_passes: int = 50
     """Of few training frames it sees no more than so many passes."""
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
+    class_power: float = 0.25
+    """How much more rare classes weigh (``map_cross_entropy``): few false alarms, which the IoU counts like misses."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def read_maps(
     for rows in _passes(len(x_train), batch_size, steps, seed):
         optimizer.zero_grad(set_to_none=True)
         target = torch.from_numpy(maps_train[rows]).to(device).long()
-        map_cross_entropy(decoder(normalise(x_train[rows], device)), target).backward()  # type: ignore[no-untyped-call]
+        logits = decoder(normalise(x_train[rows], device))
+        map_cross_entropy(logits, target, settings.class_power).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()

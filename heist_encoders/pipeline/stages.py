@@ -288,7 +288,6 @@ def ppo_outcome(result: _Result) -> str:
 
 def make_report(job: Job) -> dict[str, Any]:
     """Write the HTML page."""
-    from heist_encoders.evaluation.entries import packaged_rows
     from heist_encoders.evaluation.references import reference_rows
     from heist_encoders.evaluation.report import write_report
     from heist_encoders.training.hardware import torch_threads
@@ -314,7 +313,8 @@ def make_report(job: Job) -> dict[str, Any]:
     path = write_report(
         entries,
         job.out / REPORT,
-        references=[*references, *packaged_rows(options.mode)],
+        references=references,
+        packaged=options.mode,
         dataset=job.dataset(),
         sweeps=sweeps,
         policy=policy,

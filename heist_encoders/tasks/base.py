@@ -171,12 +171,13 @@ class Task(ABC):
         """
         raise DatasetError(f"{self.game} has no semantic map; use a dataset of a game that has one")
 
-    def true_state(self, labels: Labels, distribution_mode: str) -> NDArray[np.float32] | None:
+    def true_state(self, labels: Labels, distribution_mode: str, *, places: bool = True) -> NDArray[np.float32] | None:
         """A lossless encoding of labelled frames: what is where, cell by cell. The ceiling of what a probe can read.
 
         Args:
             labels: label columns, as a pandas frame or a mapping of arrays (N,).
             distribution_mode: of the frames.
+            places: also where in its cell a thing is, if the game has such places.
 
         Returns:
             float32 (N, C, cells, cells); None where frames show too little of the state, or the game has none.

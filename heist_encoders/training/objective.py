@@ -136,15 +136,17 @@ def coarse_maps(maps: Tensor, num_classes: int, side: int = MAP_SIDE) -> Tensor:
     return torch.from_numpy(coarsen(maps.cpu().numpy(), num_classes, side)).long().to(maps.device)
 
 
-def map_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy in nats, each class weighing by the square root of its rarity in the batch.
+def map_cross_entropy(logits: Tensor, target: Tensor, power: float = 0.5) -> Tensor:
+    """Cross-entropy in nats, each class weighing by a power of its rarity in the batch.
 
     Args:
         logits: float (B, classes, H, W).
         target: int64 (B, H, W); ``UNKNOWN`` does not count.
+        power: 0 weighs blocks alike, 1 classes. The higher, the sooner something rare is learned, and the more often
+            it is seen where it is not.
     """
     counts = torch.bincount(target[target != UNKNOWN], minlength=logits.shape[1]).to(torch.float32)
-    weights = (counts.sum() / counts.clamp(min=1)).sqrt().clamp(max=30.0)
+    weights = (counts.sum() / counts.clamp(min=1)).clamp(max=900.0) ** power
     return functional.cross_entropy(logits.float(), target, weights, ignore_index=UNKNOWN)
 
 

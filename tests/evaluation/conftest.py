@@ -22,7 +22,7 @@ def quick_maps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probing, "FAST_MAPS", _FEW)
         for module in (probing, semantic_probe):
-            patch.setattr(module, "MapProbeSettings", lambda: _FEW)
+            patch.setattr(module, "MapProbeSettings", lambda **others: _FEW)
         yield
 
 

@@ -211,7 +211,7 @@ def test_true_state_is_a_reference_where_the_maze_is_in_view(tmp_path: Path) -> 
     options: dict[str, Any] = {"fast": True, "train_limit": 64, "test_limit": 32, "device": "cpu"}
     rows = reference_rows(data, plan_samples=64, **options)
     assert [row["name"] for row in rows] == ["majority", "raw pixels", "true state"]
-    assert rows[2]["latent_dimension"] == 14 * 9 * 9
+    assert rows[2]["latent_dimension"] == 16 * 9 * 9
     assert 0 <= rows[2]["plan_accuracy"] <= 1
 
 
@@ -227,7 +227,7 @@ def test_plan_accuracy_learns_from_all_train_frames_and_tells_noise_from_the_sta
 
     monkeypatch.setattr("heist_encoders.evaluation.probing.fit_planner", fit)
     options: dict[str, Any] = {"wanted": (), "train_limit": 32, "test_limit": 64, "device": "cpu"}
-    state = probe(TrueState(), data, plan_samples=2_000, **options)
+    state = probe(TrueState(places=False), data, plan_samples=2_000, **options)
     noise = probe(lambda frames: np.zeros((len(frames), 2, 9, 9)), data, plan_samples=100, **options)
     assert seen == [len(data.frames("train")), 100]
     assert state.plan_accuracy is not None

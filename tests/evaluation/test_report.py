@@ -58,6 +58,7 @@ def test_report_is_whole_and_complete_in_itself(
         [load_artifact(artifact.path), other],
         tmp_path / "deep" / "report.html",
         references=[{"name": "a reference", "miou": 0.123, "presence_f1": 0.456}],
+        packaged="easy",
         dataset=small_dataset,
         sweeps={"sweep one": pd.DataFrame([{"trial": 1, "miou": 0.5}, {"trial": 2, "miou": None}])},
         ppo={"curves": {"easy": {"steps": [0, 100, 200], "returns": [0.0, 1.0, 3.0]}}, "text": "PPO & more"},
@@ -74,14 +75,16 @@ def test_report_is_whole_and_complete_in_itself(
     assert len(set(ids)) == len(ids)
     assert {value for _, name, value in page.attributes if name == "href"} <= {f"#{value}" for value in ids}
     sources = [value for _, name, value in page.attributes if name == "src"]
-    assert len(sources) == 2 * 4  # two artifacts, a strip of pictures for each of four rows
+    # Two artifacts, a strip of pictures for each of four rows; the frames again, and each packaged encoder.
+    assert len(sources) == 2 * 4 + 1 + len(packaged_rows("easy"))
     assert all(value is not None and value.startswith("data:image/png;base64,") for value in sources)
     for word in ("http:", "https:", "@import", "<script", "<link", "url("):
         assert word not in source
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["report.html"]
     sections = {value for tag, name, value in page.attributes if tag == "section" and name == "id"}
     assert sections == {
-        "scenes", "leaderboard", "tradeoffs", "probes", "cost", "training", "ppo", "sweeps", "dataset", "definitions",
+        "scenes", "packaged", "leaderboard", "tradeoffs", "probes", "cost", "training", "ppo", "sweeps",
+        "dataset", "definitions",
     }  # fmt: skip
     assert metrics["name"] in page.text
     assert "frame: tiny" in [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]

@@ -107,17 +107,18 @@ def _overlap(places: NDArray[np.float32]) -> NDArray[np.int64]:
     return cells
 
 
-def true_state(labels: Labels, distribution_mode: str) -> NDArray[np.float32]:
+def true_state(labels: Labels, distribution_mode: str, *, places: bool = True) -> NDArray[np.float32]:
     """A lossless encoding of labelled frames that show the whole maze.
 
     Args:
         labels: columns (N,) of a dataset of Heist, see ``label_columns``; a DataFrame will do.
         distribution_mode: ``easy`` or ``hard``.
+        places: also tell where in its cell a thing is, which the frame shows and no move depends on.
 
     Returns:
-        float32 (N, 14, cells, cells), ``[frame, channel, y, x]`` with y down as in the frame: walls, agent, its place
-        in its cell (x and y, -2 to 2, right and up, the same everywhere), 3 keys, 3 doors, exit, 3 keys held (the same
-        everywhere).
+        float32 (N, 16 or 14, cells, cells), ``[frame, channel, y, x]`` with y down as in the frame: walls, agent, its
+        place in its cell (x and y, -2 to 2, right and up, the same everywhere), 3 keys, 3 doors, exit, 3 keys held (the
+        same everywhere); with ``places`` that of a key, door or exit (x and y, as the agent's, in this cell only).
     """
     seeds, level = np.unique(np.asarray(labels["level_seed"]), return_inverse=True)
     parts = [
@@ -128,7 +129,7 @@ def true_state(labels: Labels, distribution_mode: str) -> NDArray[np.float32]:
     positions = np.concatenate([part.positions for part in parts])[level]
     num_keys = np.concatenate([part.num_keys for part in parts])[level]
     rows, side = np.arange(len(level)), free.shape[-1]
-    state = np.zeros((len(level), 14, side, side), np.float32)
+    state = np.zeros((len(level), 16, side, side), np.float32)
     state[:, 0] = ~free[level]
     xy = np.stack([np.asarray(labels["agent_x"]), np.asarray(labels["agent_y"])], axis=1)
     cells = np.floor(xy).astype(np.int64)
@@ -136,8 +137,10 @@ def true_state(labels: Labels, distribution_mode: str) -> NDArray[np.float32]:
     state[:, 2:4] = (4 * (xy - cells - 0.5))[:, :, None, None]
     there = present(num_keys, np.asarray(labels["progress"])) & ~np.isnan(positions[:, :, 0])
     frame, element = np.nonzero(there)
-    x, y = positions[frame, element].astype(np.int64).T
+    place = positions[frame, element]
+    x, y = place.astype(np.int64).T
     state[frame, 4 + element, y, x] = 1
+    state[frame, 14, y, x], state[frame, 15, y, x] = 4 * (place - np.floor(place) - 0.5).T
     for color, name in enumerate(COLORS):
         state[:, 11 + color] = np.asarray(labels[f"held_{name}"])[:, None, None]
-    return np.ascontiguousarray(state[:, :, ::-1])
+    return np.ascontiguousarray(state[:, : 16 if places else 14, ::-1])

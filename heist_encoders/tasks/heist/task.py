@@ -77,11 +77,11 @@ class HeistTask(Task):
 
         return scene.SemanticMaps(labels, distribution_mode)
 
-    def true_state(self, labels: Labels, distribution_mode: str) -> NDArray[np.float32] | None:
-        """14 channels: see ``scene.true_state``. None in memory mode, whose frames show a part of the maze."""
+    def true_state(self, labels: Labels, distribution_mode: str, *, places: bool = True) -> NDArray[np.float32] | None:
+        """16 channels, 14 without places: see ``scene.true_state``. None in memory mode, whose frames show a part."""
         from heist_encoders.tasks.heist import scene
 
-        return None if distribution_mode == "memory" else scene.true_state(labels, distribution_mode)
+        return None if distribution_mode == "memory" else scene.true_state(labels, distribution_mode, places=places)
 
     def probe_targets(self) -> tuple[ProbeTarget, ...]:
         return (

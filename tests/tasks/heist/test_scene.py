@@ -83,7 +83,7 @@ def test_true_state_shows_what_the_map_shows(mode: str) -> None:
     labels = next(stream({"distribution_mode": mode, "seed": 12}, batch_size=64)).labels
     maps, state = SemanticMaps(labels, mode).pick(slice(None)), true_state(labels, mode)
     cells = state.shape[-1]
-    assert state.shape == (64, 14, cells, cells)
+    assert state.shape == (64, 16, cells, cells)
     middles = ((np.arange(cells) + 0.5) * 64 / cells).astype(int)
     shown = maps[:, middles][:, :, middles]
     held = np.arange(CLASSES.index("ring_blue"), len(CLASSES))
@@ -96,6 +96,14 @@ def test_true_state_shows_what_the_map_shows(mode: str) -> None:
     for channel, (number, color) in enumerate(zip(held, COLORS, strict=True), start=11):
         np.testing.assert_array_equal((maps == number).any((1, 2)), labels[f"held_{color}"])
         assert (state[:, channel] == np.asarray(labels[f"held_{color}"])[:, None, None]).all()
+    pixels = 64 / cells
+    for channel, name in enumerate(ELEMENTS, start=4):  # a thing that nothing covers is painted around its place
+        for frame, y, x in np.argwhere(state[:, channel]):
+            there = np.argwhere(maps[frame] == CLASSES.index(name))
+            if len(there) >= 12:
+                centre = there.min(0) / 2 + there.max(0) / 2 + 0.5
+                place = np.array([y + 0.5 - state[frame, 15, y, x] / 4, x + 0.5 + state[frame, 14, y, x] / 4]) * pixels
+                assert np.abs(centre - place).max() < 1.2, (name, centre, place)
     frame, y, x = np.nonzero(state[:, 1])
     assert len(frame) == 64
     np.testing.assert_array_equal(x + 0.5 + state[:, 2, 0, 0] / 4, labels["agent_x"])
