@@ -65,6 +65,11 @@ def interval(low: float, high: float, digits: int) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
+def name_of(run: Run, point: Point) -> str:
+    """A run's name; of cloning that has not seen all of its frames yet, it says so."""
+    return f"{run.name}, so far" if run.method == "clone" and point.amount < run.amount else run.name
+
+
 def returned(figures: Mapping[str, Any]) -> str:
     """``9.65 (9.54 to 9.76)``."""
     low, high = figures["return_interval"]
@@ -97,7 +102,7 @@ def table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
         parts = figures["by_num_keys"]
         rows.append(
             (
-                run.grade, run.name, *counts(run, point), returned(figures),
+                run.grade, name_of(run, point), *counts(run, point), returned(figures),
                 f"{figures['success_rate']:.3f} ({interval(*figures['success_interval'], 3)})",
                 *(f"{parts[key]['success_rate']:.2f}" if key in parts else "–" for key in KEYS),
                 f"{figures['num_levels']:,}",
@@ -120,7 +125,9 @@ def short_table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
         point = points[run.name][-1]
         _, labelled, steps, _ = counts(run, point)
         figures = point.figures
-        rows.append((run.grade, run.name, labelled, steps, returned(figures), f"{figures['success_rate']:.1%}"))
+        rows.append(
+            (run.grade, name_of(run, point), labelled, steps, returned(figures), f"{figures['success_rate']:.1%}")
+        )
     return markdown(("class", "policy", "labelled frames", "steps", "mean return (95%)", "success"), rows)
 
 
