@@ -34,13 +34,13 @@ SUBPACKAGES: Mapping[str, tuple[str, ...]] = {
     "tuning": (),
     "zoo": (),
     "envs": (),
-    "rllib": ("export.export_policy",),
+    "rllib": (),
     "policies": (
         "artifact.load_policy", "artifact.save_policy", "artifact.find_policy", "artifact.policy_names",
         "hub.push_to_hub", "policy.Policy", "policy.PolicyRunner", "clone.clone", "dagger.dagger",
         "evaluate.play_levels", "evaluate.Evaluation", "play.play_episodes", "play.StepInput", "play.BatchPolicy",
         "play.RandomPolicy", "play.OraclePolicy", "heads.HeadConfig", "planner.PlannerConfig", "planner.Planner",
-        "planner.plan_accuracy",
+        "planner.plan_accuracy", "recording.oracle_episodes", "minari.record_minari",
     ),
     "tasks": (
         "base.Task", "base.Labeller", "base.Oracle", "base.Rows", "registry.task_of", "targets.ProbeTarget",

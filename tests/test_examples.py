@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from heist_encoders.data.dataset import Dataset
+from heist_encoders.policies.artifact import load_policy
+from heist_encoders.policies.card import class_sentence
 from heist_encoders.zoo import find_artifact, load_artifact
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -71,6 +73,15 @@ def test_sweep(ray_local: None, small_dataset: Dataset, tmp_path: Path) -> None:
 @pytest.mark.ray
 def test_ppo(ray_local: None) -> None:
     assert example("ppo").main(iterations=1, num_envs=2) == 256
+
+
+@pytest.mark.ray
+def test_rllib_bc(ray_local: None, tmp_path: Path) -> None:
+    first, last = example("rllib_bc").main(tmp_path, frames=600, iterations=8, levels=1)
+    assert last < first
+    policy = load_policy(tmp_path / "policy")
+    assert policy.head.config.kind == "planner"
+    assert class_sentence(policy.training).startswith("Class D: learned from the oracle's moves; 600 labelled frames")
 
 
 def test_clone_policy(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from heist_encoders.cli import (
     ppo,
     promote,
     push,
+    record,
     repair,
     report,
     run,
@@ -69,6 +70,7 @@ app.command("push", epilog=push.EPILOG, rich_help_panel=_ENCODERS)(push.push)
 app.command("list", epilog=list.EPILOG, rich_help_panel=_ENCODERS)(list.list_artifacts)
 app.add_typer(ppo.app, name="ppo", rich_help_panel=_MACHINE)
 app.command("clone", epilog=clone.EPILOG, rich_help_panel=_MACHINE)(clone.clone)
+app.command("record", epilog=record.EPILOG, rich_help_panel=_MACHINE)(record.record)
 app.command("play", epilog=play.EPILOG, rich_help_panel=_MACHINE)(play.play)
 app.command("bench", epilog=bench.EPILOG, rich_help_panel=_MACHINE)(bench.bench)
 

@@ -27,7 +27,7 @@ from heist_encoders.cli.options import (
 from heist_encoders.cli.schema import flags_of
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError
-from heist_encoders.rllib.run_options import PPORunOptions
+from heist_encoders.rllib.run_options import BC, PPORunOptions
 
 if TYPE_CHECKING:
     from heist_encoders.policies.evaluate import Evaluation
@@ -46,6 +46,8 @@ TRAIN_EPILOG = examples(
     "heist-encoders ppo train --config ppo.yaml --num-envs 128 --out runs/ppo-128",
     "heist-encoders ppo train --encoder vae_alex --show-config > ppo.yaml",
     "heist-encoders ppo train --config ppo.yaml --seeds 0,1,2 --evaluate-every 20 --log tensorboard --out runs/three",
+    "heist-encoders ppo train --encoder grid --mode easy --warm-start best --out runs/on",
+    "heist-encoders ppo train --encoder grid --mode easy --warm-start bc --out runs/bc-ppo",
     "heist-encoders ppo evaluate runs/ppo --levels 256",
 )
 EVALUATE_EPILOG = examples(
@@ -137,10 +139,18 @@ def _train_one(options: PPORunOptions, out: Path, address: str | None, json: boo
     from heist_encoders.ray_session import quiet_ray
     from heist_encoders.rllib.runs import interval_text, train_run
 
-    with quiet_ray(address=address), Reporter([f"PPO on {options.encoder}, {options.steps:,} steps"]) as progress:
+    titles = [f"PPO on {options.encoder}, {options.steps:,} steps"]
+    if options.warm_start == BC:
+        titles.insert(0, f"learn the oracle's moves from {options.warm_start_frames:,} frames")
+    with quiet_ray(address=address), Reporter(titles) as progress:
         progress.start(0)
 
+        def cloning(part: str, done: int, total: int) -> None:
+            progress.count(done, total, f"{part}: {done:,} of {total:,} frames")
+
         def begun(state: dict[str, Any]) -> None:
+            if len(titles) > 1:
+                progress.start(1)
             progress.say(options.to_yaml().rstrip())
             where = _where(state, options.steps)
             if where:
@@ -157,7 +167,7 @@ def _train_one(options: PPORunOptions, out: Path, address: str | None, json: boo
             if options.final_levels and line["env_steps"] >= options.steps:
                 progress.say(f"final return: playing {options.final_levels} evaluation levels to their end")
 
-        result = train_run(options, out, listen, begun)
+        result = train_run(options, out, listen, begun, cloning)
     if json:
         output.print_json(result)
         return
@@ -168,6 +178,8 @@ def _train_one(options: PPORunOptions, out: Path, address: str | None, json: boo
             f"final return {figures['return_mean']:.2f}, 95% interval {interval_text(figures)}, success "
             f"{figures['success_rate']:.1%}, on {figures['num_levels']} evaluation levels"
         )
+    if result["class"]:
+        print(result["class"])
     output.note(f"Next: heist-encoders ppo evaluate {out}")
 
 
@@ -206,6 +218,8 @@ def _train_seeds(options: PPORunOptions, out: Path, address: str | None, json: b
         low, high = summary["return_interval"]
         text += f", 95% bootstrap interval {low:.2f} to {high:.2f}"
     print(text)
+    for taught in sorted({run["class"] for run in result["runs"].values()} - {""}):
+        print(taught)
 
 
 def _where(state: dict[str, Any], steps: int) -> str:
@@ -327,7 +341,7 @@ def level_seeds(text: str) -> range:
 def _play(
     policy: str, seeds: range, mode: str | None, greedy: bool, seed: int, progress: Callable[[int, int], None]
 ) -> tuple[Evaluation, str]:
-    """The evaluation, and what a policy artifact was taught with (empty for others)."""
+    """The evaluation, and what the policy was taught with, as far as that is known."""
     from heist_encoders.errors import unknown_name
     from heist_encoders.policies.artifact import is_policy, load_policy, policy_names
     from heist_encoders.policies.card import class_sentence
@@ -345,7 +359,12 @@ def _play(
     from heist_encoders.rllib import evaluate_policy
 
     options = {} if mode is None else {"distribution_mode": mode}
-    return evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress), ""
+    found = evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress)
+    if fixed:
+        return found, ""
+    from heist_encoders.rllib.training import checkpoint_of, environment_of
+
+    return found, class_sentence(environment_of(checkpoint_of(Path(policy))).get("training", {}))
 
 
 def _old_names(figures: dict[str, Any]) -> dict[str, Any]:

@@ -101,14 +101,14 @@ def clone(
         "seed": seed,
         "loss": float(np.mean(losses[-max(1, len(losses) // 20) :])),
         "encoder_frames": loaded.artifact.training.get("samples"),
-        "encoder_labels": _used_labels(loaded.artifact),
+        "encoder_labels": used_labels(loaded.artifact),
         "seconds": {part: round(seconds, 1) for part, seconds in times.items()},
     }
     return Policy(model, loaded.artifact, name=name, training=training, backend=loaded.backend, device=device)
 
 
-def _used_labels(encoder: Artifact) -> bool | None:
-    """Whether labels had a part in the encoder's training; None if its record does not say."""
+def used_labels(encoder: Artifact) -> bool | None:
+    """Whether labels had a part in an encoder's training; None if its record does not say."""
     config = encoder.training.get("config")
     if not isinstance(config, dict):
         return None

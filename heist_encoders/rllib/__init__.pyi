@@ -1,7 +1,10 @@
 from .evaluation import PolicyEvaluation as PolicyEvaluation
 from .evaluation import evaluate_policy as evaluate_policy
 from .evaluation import evaluation_function as evaluation_function
+from .export import export_policy as export_policy
 from .module import EncoderPPOCatalog as EncoderPPOCatalog
+from .offline import offline_config as offline_config
+from .offline import record_oracle as record_oracle
 from .options import PPOOptions as PPOOptions
 from .player import RLlibPlayer as RLlibPlayer
 from .ppo import ppo_config as ppo_config

@@ -17,7 +17,9 @@ from heist_encoders.policies.planner import PlannerConfig
 from heist_encoders.policies.policy import Policy
 from heist_encoders.rllib.heads import HEAD_KEY, HeadRLModule, PlannerEncoder
 from heist_encoders.rllib.module import MODEL_CONFIG_KEY, PretrainedEncoder
+from heist_encoders.rllib.player import playing_module
 from heist_encoders.rllib.registration import PIXELS, PREFIX
+from heist_encoders.rllib.taught import record_in
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.lookup import find_artifact
 
@@ -45,7 +47,8 @@ def export_policy(
         distribution_mode: the encoder's mode, where ``encoder`` is the name of a packaged one.
         normalize: whether the head was given normalised encodings; None: as the source says, else True.
         name: of the policy; None: the folder's name.
-        training: how it was trained, kept as it is.
+        training: how it was trained, kept as it is; None: what ``ppo_config`` and ``offline_config`` know of it (its
+            class, the frames that it was taught with), and the environment steps played.
         metrics: figures; ``evaluation`` as ``Evaluation.to_dict`` gives it is shown on the card.
         replace: whether a policy that lies at ``out`` may be replaced.
 
@@ -57,7 +60,7 @@ def export_policy(
             observations, a fine-tuned encoder, or a module of another kind.
         ArtifactError: if ``out`` is taken or cannot be written.
     """
-    module, environment, options = _open(source)
+    module, environment, options, known = _open(source)
     if options.get("frame_stack", 1) != 1 or options.get("previous_action_reward"):
         raise ConfigError(
             "the policy's observations hold earlier steps (frame_stack, previous_action_reward), which a policy "
@@ -79,16 +82,18 @@ def export_policy(
         artifact,
         normalize=normalize,
         name=name or user_path(out).name,
-        training=training,
+        training=known if training is None else training,
         metrics=metrics,
     )
     return load_policy(save_policy(policy, out, replace=replace), encoder=artifact)
 
 
-def _open(source: Any) -> tuple[Any, str, dict[str, Any]]:
-    """The module, and the name and options of the environment, as far as they are known."""
+def _open(source: Any) -> tuple[Any, str, dict[str, Any], dict[str, Any]]:
+    """The module, the name and options of the environment, and the training record, as far as they are known."""
     if hasattr(source, "get_module") and hasattr(source, "config"):
-        return source.get_module(), str(source.config.env), dict(source.config.env_config)
+        config, runner = source.config, source.env_runner
+        played = {} if runner is None else {"env_steps": runner.num_env_steps_sampled_lifetime}
+        return playing_module(source), str(config.env), dict(config.env_config), {**record_in(config), **played}
     if isinstance(source, str | Path):
         from ray.rllib.core.rl_module.rl_module import RLModule
 
@@ -101,8 +106,9 @@ def _open(source: Any) -> tuple[Any, str, dict[str, Any]]:
             RLModule.from_checkpoint(folder.resolve()),
             str(known.get("env") or ""),
             dict(known.get("env_config", {})),
+            {**known.get("training", {}), **{key: known[key] for key in ("env_steps",) if key in known}},
         )
-    return source, "", {}
+    return source, "", {}, {}
 
 
 def head_of(module: Any, shape: tuple[int, ...]) -> HeadPolicy:
@@ -123,14 +129,7 @@ def head_of(module: Any, shape: tuple[int, ...]) -> HeadPolicy:
         )
     made: Any = module
     options = made.model_config[HEAD_KEY]
-    part: Any = made.encoder.encoder
-    lstm: nn.LSTM | None = None
-    if hasattr(part, "lstm"):
-        lstm, part = part.lstm, part.tokenizer
-    if isinstance(part, PretrainedEncoder):
-        if part.fine_tune:
-            raise ConfigError("the policy's encoder was fine-tuned with it, which a policy artifact cannot hold")
-        part = part.then
+    part, lstm = _parts(made)
     if isinstance(part, PlannerEncoder):
         config = HeadConfig(
             kind="planner",
@@ -163,6 +162,47 @@ def head_of(module: Any, shape: tuple[int, ...]) -> HeadPolicy:
         for parameter in head.value.parameters():
             nn.init.zeros_(parameter)
     return head.eval()
+
+
+def load_head(module: Any, head: HeadPolicy) -> None:
+    """Give a ``HeadRLModule`` the weights of a head of the same sizes: the way back of ``head_of``.
+
+    Its critic keeps its own: that of a cloned head is untrained.
+
+    Raises:
+        ConfigError: if they do not fit.
+    """
+    part, lstm = _parts(module)
+    body = part.planner if isinstance(part, PlannerEncoder) else nn.Sequential(*part.net.mlp)
+    try:
+        body.load_state_dict(head.body.state_dict())
+        if (lstm is None) != (head.lstm is None):
+            raise ValueError("one has an LSTM, the other has none")
+        if lstm is not None and head.lstm is not None:
+            lstm.load_state_dict(head.lstm.state_dict())
+        (logits,) = module.pi.net.mlp
+        logits.load_state_dict(head.logits.state_dict())
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"the head of the policy does not fit the module: {' '.join(str(error).split())}; expected the same sizes"
+        ) from None
+
+
+def _parts(module: Any) -> tuple[Any, nn.LSTM | None]:
+    """What comes before the LSTM, behind an encoder inside the module, and the LSTM.
+
+    Raises:
+        ConfigError: if the encoder was trained with it.
+    """
+    part: Any = module.encoder.encoder
+    lstm: nn.LSTM | None = None
+    if hasattr(part, "lstm"):
+        lstm, part = part.lstm, part.tokenizer
+    if isinstance(part, PretrainedEncoder):
+        if part.fine_tune:
+            raise ConfigError("the policy's encoder was fine-tuned with it, which a policy artifact cannot hold")
+        part = part.then
+    return part, lstm
 
 
 @torch.no_grad()

@@ -69,6 +69,18 @@ class PPOOptions(GameOptions):
     fine_tune: float | None = Field(default=None, gt=0)
     """train the encoder too, at this multiple of the learning rate (only with placement ``module``)"""
 
+    warm_start: str | None = None
+    """name or folder of a policy artifact to start from, such as ``best`` or what ``clone`` made, with its head"""
+
+    critic_steps: int = Field(default=65_536, ge=0)
+    """of a warm start: environment steps in which only the critic learns, at first"""
+
+    imitation: float = Field(default=1.0, ge=0)
+    """of a warm start: weight of KL(start policy || policy) in the loss, which falls to 0 over ``imitation_steps``"""
+
+    imitation_steps: int = Field(default=1_000_000, ge=1)
+    """of a warm start: environment steps, after those of the critic, until the start policy pulls no more"""
+
     evaluation_levels: int = Field(default=0, ge=0)
     """number of fixed levels played every ``evaluation_interval`` iterations, one whole episode each; 0 for none"""
 
@@ -112,6 +124,11 @@ class PPOOptions(GameOptions):
         if self.fine_tune is not None and self.placement != "module":
             raise ValueError(
                 f"fine_tune = {self.fine_tune} with placement = {self.placement!r}: expected placement='module'"
+            )
+        if self.warm_start is not None and (self.history or self.fine_tune is not None):
+            raise ValueError(
+                "warm_start with frame_stack, previous_action_reward or fine_tune: expected single encodings of a "
+                "frozen encoder, which is all that a policy artifact sees"
             )
         if self.placement == "module" and self.history:
             raise ValueError(

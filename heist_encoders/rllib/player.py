@@ -82,24 +82,26 @@ class RLlibPlayer:
 
         runner, config = algorithm.env_runner, algorithm.config
         encode = frame_encoder(config.env, config.env_config) if frames else None
-        # Connectors hold what they learned of observations, and go on learning where they are called.
-        names = (COMPONENT_ENV_TO_MODULE_CONNECTOR, COMPONENT_MODULE_TO_ENV_CONNECTOR)
-        state = copy.deepcopy(runner.get_state(components=list(names)))
-        spaces = runner.get_spaces()
-        module_device = next((value.device for value in runner.module.parameters()), "cpu")
-        env_to_module = config.build_env_to_module_connector(env=runner.env, spaces=spaces, device=module_device)
-        module_to_env = config.build_module_to_env_connector(env=runner.env, spaces=spaces)
-        env_to_module.set_state(state[names[0]])
-        module_to_env.set_state(state[names[1]])
+        module = playing_module(algorithm)
+        device = next((value.device for value in module.parameters()), "cpu")
+        env, spaces = (None, None) if runner is None else (runner.env, runner.get_spaces())
+        env_to_module = config.build_env_to_module_connector(env=env, spaces=spaces, device=device)
+        module_to_env = config.build_module_to_env_connector(env=env, spaces=spaces)
+        if runner is not None:
+            # Connectors hold what they learned of observations, and go on learning where they are called.
+            names = (COMPONENT_ENV_TO_MODULE_CONNECTOR, COMPONENT_MODULE_TO_ENV_CONNECTOR)
+            state = copy.deepcopy(runner.get_state(components=list(names)))
+            env_to_module.set_state(state[names[0]])
+            module_to_env.set_state(state[names[1]])
         return cls(
-            runner.module,
+            module,
             env_to_module,
             module_to_env,
             encode=encode,
             history=history(encode, config.env_config),
             greedy=greedy,
             lookback=config.episode_lookback_horizon,
-            env_steps=runner.num_env_steps_sampled_lifetime,
+            env_steps=None if runner is None else runner.num_env_steps_sampled_lifetime,
         )
 
     @classmethod
@@ -227,6 +229,20 @@ class RLlibPlayer:
             episode.add_env_step(observation=observation, action=action, reward=reward, extra_model_outputs=extra)
         self._episodes[game] = episode
         return episode
+
+
+def playing_module(algorithm: Any) -> Any:
+    """The RLModule that plays: the local env runner's, or, where there is none (BC), one with the learners' weights."""
+    from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+
+    if algorithm.env_runner is not None:
+        return algorithm.env_runner.module
+    config = algorithm.config
+    spaces = {DEFAULT_MODULE_ID: (config.observation_space, config.action_space)}
+    module = config.get_rl_module_spec(spaces=spaces).build()
+    state = algorithm.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}")
+    module.set_state(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE][DEFAULT_MODULE_ID])
+    return module
 
 
 def plays_frames(env: Any, env_config: Mapping[str, Any]) -> bool:

@@ -23,8 +23,10 @@ from heist_encoders.rllib.options import PPOOptions
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name, register
 from heist_encoders.rllib.resources import check_resources, limit_threads
 from heist_encoders.rllib.sharing import references_of, share
+from heist_encoders.rllib.taught import keep_record, ppo_record
 
 if TYPE_CHECKING:
+    from heist_encoders.policies.policy import Policy
     from heist_encoders.zoo.artifact import Artifact
 
 STEPS_PER_ENV = 128
@@ -181,6 +183,10 @@ def ppo_config(
         _encode_in_connector(config, chosen, artifact)
     elif chosen.placement == "module":
         head |= _encode_in_module(config, chosen, artifact)
+    start: Policy | None = None
+    if chosen.warm_start is not None:
+        start = _start_warm(config, chosen, artifact, head)
+    keep_record(config, ppo_record(chosen, artifact, start))
     spec = head_module_spec(artifact.encoding_shape, **head)
     # In the configuration alone: a spec's own model config would win over what the user sets later.
     config.rl_module(rl_module_spec=dataclasses.replace(spec, model_config=None), model_config=spec.model_config)
@@ -203,6 +209,21 @@ def _start_elsewhere(config: EncodedPPOConfig) -> None:
 
     config.callbacks(on_sample_end=log_curriculum)
     config.evaluation(evaluation_config={"env_config": StartOptions().to_dict()})
+
+
+def _start_warm(config: EncodedPPOConfig, options: PPOOptions, artifact: Artifact, head: dict[str, Any]) -> Policy:
+    """The policy to start from, which the learner will load; ``head`` gets its sizes."""
+    from heist_encoders.rllib.warm_start import (
+        WarmStartPPOLearner,
+        head_options,
+        learner_options,
+        warm_start_policy,
+    )
+
+    policy = warm_start_policy(options, artifact)
+    config.learners(learner_class=WarmStartPPOLearner, learner_config_dict=learner_options(options, artifact))
+    head |= head_options(policy)
+    return policy
 
 
 def _encode_in_connector(config: EncodedPPOConfig, options: PPOOptions, artifact: Artifact) -> None:

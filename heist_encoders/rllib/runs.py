@@ -14,8 +14,19 @@ from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.json_text import plain
-from heist_encoders.rllib.run_options import PPORunOptions
-from heist_encoders.rllib.training import PROGRESS, RUN, checkpoint_of, environment_of, train_ppo
+from heist_encoders.rllib.options import PPOOptions
+from heist_encoders.rllib.run_options import BC, PPORunOptions
+from heist_encoders.rllib.taught import record_in
+from heist_encoders.rllib.training import (
+    PROGRESS,
+    RUN,
+    START,
+    PPOResult,
+    checkpoint_of,
+    environment_of,
+    refuse_other_files,
+    train_ppo,
+)
 
 EVALUATION, SEEDS, VIDEOS = "evaluation.json", "seeds.json", "videos"
 RESAMPLES = 2000
@@ -23,28 +34,36 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 def train_run(
-    options: PPORunOptions, out: str | Path, listen: Listener | None = None, begun: Listener | None = None
+    options: PPORunOptions,
+    out: str | Path,
+    listen: Listener | None = None,
+    begun: Listener | None = None,
+    cloning: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Train, log, film and measure one policy; goes on where it was, and returns at once when all is there.
 
-    Besides what ``train_ppo`` writes: ``ppo.yaml`` (all options), ``evaluation.json`` (the final figures), ``videos/``
-    and what the loggers write.
+    Besides what ``train_ppo`` writes: ``ppo.yaml`` (all options), ``evaluation.json`` (the final figures), ``videos/``,
+    ``warm-start/`` (the cloned policy of ``warm_start: bc``) and what the loggers write.
 
     Args:
         options: of the run; its ``seeds`` are ignored.
         out: the run's folder.
         listen: gets each line of the progress.
         begun: as in ``train_ppo``.
+        cloning: progress of ``clone``, for ``warm_start: bc``.
 
     Returns:
-        ``out``, ``checkpoint``, ``env_steps``, ``seconds``, ``last`` (the last line, or None) and ``evaluation`` (what
+        ``out``, ``checkpoint``, ``env_steps``, ``seconds``, ``last`` (the last line, or None), ``class`` (a sentence:
+        what the policy was taught with), ``training`` (the same as a record) and ``evaluation`` (what
         ``Evaluation.to_dict`` gives of the final levels, None if there are none).
     """
+    from heist_encoders.policies.card import class_sentence
     from heist_encoders.rllib.ppo import ppo_config
     from heist_encoders.rllib.run_logs import RunLogs
 
     folder = Path(out).absolute()
-    config = ppo_config(options=options.ppo)
+    config = ppo_config(options=_with_start(options, folder, cloning))
+    training = record_in(config)
     if options.video_every:
         config.callbacks(on_train_result=functools.partial(_film, every=options.video_every, folder=str(folder)))
     logs: RunLogs | None = None
@@ -62,14 +81,48 @@ def train_run(
     finally:
         if logs is not None:
             logs.close()
+    taught = class_sentence(training)
     return {
         "out": str(folder),
         "checkpoint": str(result.checkpoint),
         "env_steps": result.env_steps,
         "seconds": result.seconds,
         "last": result.history[-1] if result.history else None,
-        "evaluation": _measure(result.checkpoint, folder, result.env_steps, options) if options.final_levels else None,
+        "class": taught,
+        "training": training,
+        "evaluation": _measure(result, folder, options, taught) if options.final_levels else None,
     }
+
+
+def _with_start(options: PPORunOptions, folder: Path, progress: Callable[[str, int, int], None] | None) -> PPOOptions:
+    """The options of PPO; ``warm_start: bc`` has become the folder of a policy, which is cloned unless it is there."""
+    if options.warm_start != BC:
+        return options.ppo
+    from heist_encoders.envs.options import find_for_game
+    from heist_encoders.policies.artifact import is_policy, load_policy, save_policy
+    from heist_encoders.policies.clone import clone
+    from heist_encoders.policies.heads import HeadConfig, head_kind
+    from heist_encoders.training.hardware import torch_threads
+
+    place = folder / START
+    artifact = find_for_game(options.encoder, options.game, options.distribution_mode, options.other_game)
+    if is_policy(place):
+        known = load_policy(place, encoder=artifact).training.get("demonstration_frames")
+        if known != options.warm_start_frames:
+            raise ConfigError(
+                f"{folder} holds a PPO run with warm_start_frames = {known}, here {options.warm_start_frames}; choose "
+                "another folder"
+            )
+    else:
+        refuse_other_files(folder)
+        with torch_threads(1):
+            policy = clone(
+                artifact, mode=artifact.distribution_mode, frames=options.warm_start_frames,
+                head=HeadConfig(kind=head_kind(options.head, artifact.encoding_shape)), seed=options.seed or 0, name=BC,
+                backend=options.backend, workers=options.threads or 1, progress=progress,
+            )  # fmt: skip
+        save_policy(policy, place)
+    return PPOOptions.resolve(options.ppo, warm_start=str(place))
 
 
 def state_of(out: Path) -> dict[str, Any]:
@@ -80,19 +133,19 @@ def state_of(out: Path) -> dict[str, Any]:
         return {}
 
 
-def _measure(checkpoint: Path, folder: Path, env_steps: int, options: PPORunOptions) -> dict[str, Any]:
+def _measure(result: PPOResult, folder: Path, options: PPORunOptions, taught: str) -> dict[str, Any]:
     """Figures of the trained policy on the evaluation levels; those of the same policy on as many levels are kept."""
     from heist_encoders.rllib.evaluation import evaluate_policy
 
-    about = {"trained_steps": env_steps, "num_levels": options.final_levels}
+    about = {"trained_steps": result.env_steps, "num_levels": options.final_levels}
     try:
         known: dict[str, Any] = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
     if known and all(known.get(key) == value for key, value in about.items()):
         return known
-    found = evaluate_policy(str(checkpoint), levels=EVALUATION_LEVELS[: options.final_levels])
-    figures: dict[str, Any] = plain({**found.to_dict(), **about})  # of one level, no interval: null
+    found = evaluate_policy(str(result.checkpoint), levels=EVALUATION_LEVELS[: options.final_levels])
+    figures: dict[str, Any] = plain({**found.to_dict(), **about, "class": taught})  # of one level, no interval: null
     write_atomically(folder / EVALUATION, json.dumps(figures, indent=2) + "\n")
     return figures
 

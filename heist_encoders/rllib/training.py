@@ -19,13 +19,17 @@ from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
 from heist_encoders.paths import user_path
+from heist_encoders.rllib.taught import record_in
+from heist_encoders.training.hardware import keep_memory
 
 PROGRESS = "progress.jsonl"
 RUN = "ppo.json"
 OPTIONS = "ppo.yaml"
 CHECKPOINTS = "checkpoints"
+START = "warm-start"
+"""Sub-folder of a run with the policy that was cloned for it."""
 ENVIRONMENT = "heist_encoders.json"
-"""Beside RLlib's files in a checkpoint: the environment, and how far the run had come."""
+"""Beside RLlib's files in a checkpoint: the environment, what the policy was taught with, how far the run had come."""
 
 _KEEP = 2
 _IDENTITY = (
@@ -106,7 +110,8 @@ def train_ppo(
         stop = False
         while not stop:
             started = time.perf_counter()
-            result = algorithm.train()
+            with keep_memory():  # a planner's minibatch of 2,048 takes three times as long without
+                result = algorithm.train()
             elapsed = time.perf_counter() - started
             iteration, seconds = iteration + 1, seconds + elapsed
             line = _line(result, iteration, env_steps, seconds, elapsed)
@@ -181,12 +186,17 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
                     f"{out} holds a PPO run with {key} = {_short(known.get(key))}, here {_short(value)}; "
                     "choose another folder"
                 )
-    elif any(out.iterdir()):
-        raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
     else:
+        refuse_other_files(out)
         write_atomically(file, json.dumps(identity, indent=2) + "\n")
     found = _checkpoints(out / CHECKPOINTS)
     return found[-1] if found else None
+
+
+def refuse_other_files(out: Path) -> None:
+    """Raise ConfigError if something else lies where a run is to begin than the policy that it starts from."""
+    if out.is_dir() and any(not path.name.lstrip(".").startswith(START) for path in out.iterdir()):
+        raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
 
 
 def _restore_history(file: Path, iterations: int) -> list[dict[str, Any]]:
@@ -259,6 +269,7 @@ def _environment(config: Any) -> dict[str, Any]:
                 "env": str(config.env),
                 "env_config": dict(config.env_config),
                 "vectorize_mode": gym.VectorizeMode(config.gym_env_vectorize_mode).value,
+                "training": record_in(config),
             },
             default=str,
         )
@@ -270,6 +281,8 @@ def _identity(config: Any) -> dict[str, Any]:
     """What makes two runs the same run, as JSON values."""
     values = {key: getattr(config, key, None) for key in _IDENTITY}
     values["env_config"] = {key: value for key, value in config.env_config.items() if key != "threads"}
+    if warm := (getattr(config, "learner_config_dict", None) or {}).get("warm_start"):
+        values["warm_start"] = {key: value for key, value in warm.items() if key not in ("policy", "encoder")}
     values["num_envs"] = config.num_envs_per_env_runner * max(1, config.num_env_runners)
     values["algorithm"] = getattr(config.algo_class, "__name__", str(config.algo_class))
     connector = getattr(config, "_env_to_module_connector", None)

@@ -16,6 +16,7 @@ from heist_encoders.rllib import runs
 from heist_encoders.rllib.options import PPOOptions
 from heist_encoders.rllib.run_logs import RunLogs
 from heist_encoders.rllib.run_options import PPORunOptions
+from heist_encoders.zoo.artifact import Artifact
 
 LINE = {"env_steps": 64, "iteration": 1, "return_mean": 10.0, "length_mean": 9.0, "entropy": 2.0,
         "evaluation": {"mean_return": 4.0}}  # fmt: skip
@@ -112,3 +113,42 @@ def test_one_level_has_no_interval() -> None:
     figures = {"success_rate": 1.0, "return_mean": 10.0, "return_interval": [None, None]}
     assert runs.rows({3: {"env_steps": 512, "evaluation": figures}}) == [("3", 512, "100.0%", "10.00", "-")]
     assert runs.interval_text({"return_interval": [1.0, 2.5]}) == "1.00 to 2.50"
+
+
+def test_a_run_that_clones_first_says_so_and_keeps_the_clone(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(config: Any, *, out: Path, options: Any, **_: Any) -> Any:
+        configs.append(config)
+        assert options.warm_start == "bc", "what the user gave stands in ppo.yaml"
+        return SimpleNamespace(checkpoint=out / "checkpoint", env_steps=9, seconds=1.0, history=[])
+
+    configs: list[Any] = []
+    monkeypatch.setattr(runs, "train_ppo", train)
+    shown: list[str] = []
+    options = PPORunOptions(
+        encoder=str(artifact.path), warm_start="bc", warm_start_frames=64, final_levels=0, backend="torch"
+    )
+    for _ in range(2):
+        done = runs.train_run(options, tmp_path / "run", cloning=lambda part, *_: shown.append(part))
+    assert shown.count("encode") == 1, "the second time it is there"
+    assert done["class"].startswith("Class D: learned from the oracle's moves; 64 labelled frames")
+    assert done["training"]["method"] == "behaviour cloning, then PPO"
+    (place,) = {config.learner_config_dict["warm_start"]["policy"] for config in configs}
+    assert Path(place) == tmp_path / "run" / "warm-start"
+    other = PPORunOptions.resolve(options, warm_start_frames=65)
+    with pytest.raises(ConfigError, match="with warm_start_frames = 64, here 65; choose another folder"):
+        runs.train_run(other, tmp_path / "run")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(ConfigError, match="holds other files"):
+        runs.train_run(options, tmp_path / "full")
+
+
+def test_what_single_frames_cannot_teach() -> None:
+    with pytest.raises(ConfigError, match="lstm = True with warm_start = 'bc': expected False; or clone"):
+        PPORunOptions.from_dict({"warm_start": "bc", "lstm": True})
+    with pytest.raises(ConfigError, match="actions = 'all' with warm_start = 'bc'"):
+        PPORunOptions.from_dict({"warm_start": "bc", "actions": "all"})
+    assert PPORunOptions(warm_start="bc").ppo.warm_start is None
+    assert PPORunOptions(warm_start="best").ppo.warm_start == "best"
