@@ -32,6 +32,8 @@ EVERY = 3.0
 """Seconds between samples."""
 WARM_UP = 0.2
 """Share of the rounds that are left out of the slopes: imports, caches and pools fill."""
+FEWEST = 8
+"""Rounds."""
 FACTOR = 24
 METRICS = {
     "pss": ("memory of all processes (Pss)", "MB"),
@@ -153,7 +155,8 @@ class Sampler:
             "driver_threads": _threads(os.getpid()),
             "processes": len(pids),
             "objects": _object_store(),
-            "files": sum(len(files) for _, _, files in os.walk(self._temporary)),
+            # Without the logs that Ray keeps of each process until it is shut down.
+            "files": sum(len(files) for at, _, files in os.walk(self._temporary) if "/ray/session_" not in at),
         }
 
 
@@ -214,7 +217,7 @@ def ppo(folder: Path, number: int) -> None:
     """PPO with an env runner of its own: made, trained, saved, resumed, thrown away."""
     from heist_encoders.rllib import ppo_config, train_ppo
 
-    for steps in (512, 1024):
+    for steps in (256, 512):
         config = ppo_config("conv_maxpool", num_envs=8, num_env_runners=1, seed=number)
         config.training(train_batch_size_per_learner=256, minibatch_size=128, num_epochs=1)
         train_ppo(config, steps=steps, out=folder / "ppo")
@@ -264,7 +267,7 @@ def plot(rows: list[dict[str, float]], out: Path) -> None:
         line = np.polyfit(middles, means, 1)
         axis.plot(middles, np.polyval(line, middles), color="#D55E00", label="least squares")
         title, unit = METRICS[name]
-        axis.set(title=title + (f", {unit}" if unit else ""), ylim=(0, max(values) * 1.15 + 1e-9))
+        axis.set(title=title + (f", {unit}" if unit else ""), ylim=(0, max(1.0, *values) * 1.15))
         axis.grid(alpha=0.3)
     for axis in axes[-1]:
         axis.set_xlabel("minutes")
@@ -312,6 +315,7 @@ def main() -> int:
     parser.add_argument("--samples", type=Path, help="a CSV file for all samples; they are not kept by default")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("RAY_worker_niceness", "0")
     from heist_encoders.ray_session import start_ray
 
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
@@ -337,6 +341,8 @@ def main() -> int:
 
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+    if done < FEWEST:
+        raise SystemExit(f"{done} rounds say nothing of growth; expected at least {FEWEST}: give more --minutes")
     rows = sampler.rows
     rounds = [int(row["round"]) for row in rows]
     slopes = {name: slope(by_round(rounds, [row[name] for row in rows])) for name in METRICS}

@@ -89,7 +89,7 @@ def sweep(
         space.check_dataset(spec)
     plan = make_plan(space, dataset)
     existing = existing_sweep(folder, plan, resume)
-    if existing is not None and existing.finished:
+    if existing is not None and existing.finished and not existing.failed:
         return existing
     callbacks = (*logger_callbacks(chosen.log, folder), *callbacks)
     return _Sweep(space, dataset, folder, plan, progress, callbacks).go(restore=existing is not None, address=address)
