@@ -1,5 +1,6 @@
 # make run    the whole chain on real Heist, under 12 minutes on 2 idle cores, into runs/default
 # make test   all tests           make check   ruff, mypy --strict, the import contract and all tests
+# make cluster-test   jobs on a Ray cluster whose processes are killed, some 8 minutes, into docs/cluster_test.md
 # make docs   the documentation site, into build/docs
 # Each sets up .venv first, once. Another Python: make PY=python3.12 ...   (3.10, 3.11 or 3.12)
 
@@ -12,13 +13,16 @@ ARGS ?=
 # Processes that run test files side by side; each takes some 2 GB.
 TEST_PROCESSES ?= 2
 
-.PHONY: run test check lint types imports docs setup clean
+.PHONY: run test cluster-test check lint types imports docs setup clean
 
 run: setup
 	$(BIN)/heist-encoders run --out runs/default $(ARGS)
 
 test: setup
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+
+cluster-test: setup
+	$(BIN)/python experiments/cluster_test.py $(ARGS)
 
 check: lint types imports test
 

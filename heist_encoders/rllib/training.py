@@ -75,8 +75,9 @@ def train_ppo(
     again when it is finished, it returns what is there.
 
     Args:
-        config: from ``ppo_config``, or any AlgorithmConfig on one of this package's environments.
-        steps: environment steps in all; whole iterations are played, so a few more are possible.
+        config: from ``ppo_config`` or ``offline_config``, or any AlgorithmConfig on one of this package's environments.
+        steps: environment steps in all (rows learned from, where RLlib learns from offline data); whole iterations are
+            done, so a few more are possible.
         out: the run's folder.
         callback: gets each new line of the history; returns True to stop.
         resume: go on from a checkpoint in ``out``; False refuses a folder that holds a run.
@@ -114,7 +115,7 @@ def train_ppo(
                 result = algorithm.train()
             elapsed = time.perf_counter() - started
             iteration, seconds = iteration + 1, seconds + elapsed
-            line = _line(result, iteration, env_steps, seconds, elapsed)
+            line = _line(result, iteration, env_steps, _steps_of(result, config), seconds, elapsed)
             env_steps = line["env_steps"]
             history.append(line)
             with (out / PROGRESS).open("a", encoding="utf-8") as file:
@@ -212,9 +213,17 @@ def _restore_history(file: Path, iterations: int) -> list[dict[str, Any]]:
     return lines
 
 
-def _line(result: dict[str, Any], iteration: int, before: int, seconds: float, elapsed: float) -> dict[str, Any]:
+def _steps_of(result: dict[str, Any], config: Any) -> int:
+    """Environment steps of an iteration, or rows that it learned from where nothing is played."""
+    if config.is_offline:
+        return int(result.get("learners", {}).get("default_policy", {}).get("num_module_steps_trained", 0))
+    return int(result.get("env_runners", {}).get("num_env_steps_sampled", 0))
+
+
+def _line(
+    result: dict[str, Any], iteration: int, before: int, played: int, seconds: float, elapsed: float
+) -> dict[str, Any]:
     runners = result.get("env_runners", {})
-    played = int(runners.get("num_env_steps_sampled", 0))
     learner = result.get("learners", {}).get("default_policy", {})
     line: dict[str, Any] = {
         "iteration": iteration,
