@@ -47,7 +47,10 @@ FLAT: dict[str, dict[str, Any]] = {
     "conv_no_bottleneck": {"params": {"channels": (16, 32, 64, 256)}, "loss": WITH_MAPS},
     "conv_unpool": {"params": {"channels": (16, 16, 32)}, "loss": WITH_MAPS},
     "vae_paper": {"params": {"latent_size": 256}, "loss": {**WITH_MAPS, "beta": 1e-6}},
-    "vae_alex": {"params": {"latent_size": 256}, "loss": {**WITH_MAPS, "beta": 1e-6, "perceptual": 0.1}},
+    "vae_alex": {
+        "params": {"channels": (16, 32, 64, 128), "latent_size": 256},
+        "loss": {**WITH_MAPS, "beta": 1e-6, "perceptual": 0.1},
+    },
     "compact": {"loss": WITH_MAPS},
 }
 TRAININGS: dict[tuple[str, str], dict[str, Any]] = {

@@ -1,9 +1,9 @@
-"""The README's picture and its tables of encoders.
+"""The README's picture and table of encoders, and the page with those of all modes.
 
 Shows: originals beside what each packaged encoder's decoder makes of them, and the figures on the artifacts' cards
        (experiments/packaged_artifacts.py measured them).
-Run:   python experiments/readme_figures.py        (half a minute; writes docs/reconstructions.png, prints the tables)
-What came out is the picture and the tables in the README.
+Run:   python experiments/readme_figures.py        (half a minute)
+Writes docs/reconstructions.png, docs/encoders.md and the table of easy mode in the README.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.zoo import Artifact, list_artifacts, load_encoder
 from heist_encoders.zoo.names import env_id_of
 
-PICTURE = Path(__file__).parent.parent / "docs" / "reconstructions.png"
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "docs" / "reconstructions.png"
+START, END = "<!-- encoders -->", "<!-- end of encoders -->"
 SCALE, GAP, LABEL = 2, 4, 180
 
 
@@ -92,11 +94,19 @@ def table(artifacts: list[Artifact]) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
+def put(path: Path, text: str) -> None:
+    """Replace what is between the marks of a page."""
+    page = path.read_text(encoding="utf-8")
+    before, _, rest = page.partition(START)
+    after = rest.partition(END)[2]
+    path.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
-    PICTURE.parent.mkdir(exist_ok=True)
     picture("easy").save(PICTURE, optimize=True)
-    for mode in ("easy", "memory", "hard"):
-        print(f"{mode} mode\n\n{table(packaged(mode))}\n")
+    put(ROOT / "README.md", table(packaged("easy")))
+    modes = (f"## {mode.capitalize()} mode\n\n{table(packaged(mode))}" for mode in ("easy", "memory", "hard"))
+    put(ROOT / "docs" / "encoders.md", "\n\n".join(modes))
 
 
 if __name__ == "__main__":
