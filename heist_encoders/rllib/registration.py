@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-from gymnasium.vector import VectorEnv, VectorObservationWrapper
-from gymnasium.vector.utils import batch_space
+from gymnasium.spaces.utils import flatten_space
+from gymnasium.vector import VectorEnv
+from gymnasium.wrappers import FlattenObservation
+from gymnasium.wrappers.vector import TransformObservation
 
 import heist_encoders.rllib.sharing  # noqa: F401 - finds encoders on nodes without the driver's disk
 
 PREFIX = "heist-"
 PIXELS = "heist-pixels"
 HISTORY = ("frame_stack", "previous_action_reward")
-"""Options of an environment that give its observations a memory."""
+"""Options of an environment that make its observations a history."""
 
 
 def env_name(encoder: str | None) -> str:
@@ -24,35 +25,17 @@ def env_name(encoder: str | None) -> str:
     return PIXELS if encoder is None else PREFIX + encoder.replace("_", "-")
 
 
-class _FlattenEncodings(gym.ObservationWrapper[Any, Any, Any]):
-    """Encodings as vectors: RLlib's default models take no others."""
+def _flat_rows(env: VectorEnv[Any, Any, Any]) -> VectorEnv[Any, Any, Any]:
+    """A vector environment whose encodings are flat, in one reshape (gymnasium's own copies game by game)."""
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
-        super().__init__(env)
-        space = env.observation_space
-        assert isinstance(space, gym.spaces.Box)
-        self.observation_space = _flat(space)
+    def flatten(encodings: Any) -> Any:
+        return encodings.reshape(len(encodings), -1)
 
-    def observation(self, observation: Any) -> Any:
-        return observation.reshape(-1)
-
-
-class _FlattenVectorEncodings(VectorObservationWrapper):
-    """The same for a vector environment, in one reshape."""
-
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        super().__init__(env)
-        space = env.single_observation_space
-        assert isinstance(space, gym.spaces.Box)
-        self.single_observation_space = _flat(space)
-        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
-
-    def observations(self, observations: Any) -> Any:
-        return observations.reshape(len(observations), -1)
-
-
-def _flat(space: gym.spaces.Box) -> gym.spaces.Box:
-    return gym.spaces.Box(space.low.reshape(-1), space.high.reshape(-1), dtype=np.float32)
+    return TransformObservation(
+        env,
+        flatten,
+        single_observation_space=flatten_space(env.single_observation_space),
+    )
 
 
 def create_env(
@@ -80,11 +63,11 @@ def create_env(
     if num_envs is None:
         env: gym.Env[Any, Any] = make_env(chosen, **options)
         if chosen is not None:
-            env = _FlattenEncodings(env)
+            env = FlattenObservation(env)  # RLlib's default models take nothing else
         return HistoryEnv(env, **history) if wanted else env
     vector_env: VectorEnv[Any, Any, Any] = make_vector_env(chosen, num_envs=num_envs, **options)
     if chosen is not None:
-        vector_env = _FlattenVectorEncodings(vector_env)
+        vector_env = _flat_rows(vector_env)
     return HistoryVectorEnv(vector_env, **history) if wanted else vector_env
 
 

@@ -1,4 +1,4 @@
-"""Batches: which samples in which order, fetched ahead in the background."""
+"""Data loaders: which samples in which order, fetched ahead in the background."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Split:
             self._frames = torch.from_numpy(np.ascontiguousarray(self._frames)).to(device)
 
     def pick(self, indices: npt.NDArray[np.int64]) -> Batch:
-        """The samples at these places, int64 (B,)."""
+        """The samples at these indices, int64 (B,)."""
         maps = None if self._maps is None else torch.from_numpy(self._maps.pick(indices))
         if self._resident:
             return Batch(self._frames[torch.from_numpy(indices).to(self._frames.device)], maps)
@@ -83,12 +83,12 @@ class Split:
             yield coming.result()
 
     def spread(self, count: int) -> npt.NDArray[np.int64]:
-        """At most ``count`` places, evenly spread over the split, int64."""
+        """At most ``count`` indices, evenly spread over the split, int64."""
         count = min(count, self.size)
         return (np.arange(count, dtype=np.int64) * self.size) // count
 
 
-class Order:
+class ShuffleSampler:
     """The endless sequence of shuffled passes over a split: a pure function of the seed, so a position says all.
 
     Args:
@@ -108,16 +108,15 @@ class Order:
 
     def take(self, position: int, count: int) -> npt.NDArray[np.int64]:
         """Samples ``position`` to ``position + count`` of the sequence, int64 (count,)."""
-        parts = []
+        found = []
         while count > 0:
             number, start = divmod(position, self._size)
-            part = self._permutation(number)[start : start + count]
-            parts.append(part)
-            position, count = position + len(part), count - len(part)
-        return np.concatenate(parts)
+            found.append(self._permutation(number)[start : start + count])
+            position, count = position + len(found[-1]), count - len(found[-1])
+        return np.concatenate(found)
 
 
-class Feed(Protocol):
+class Loader(Protocol):
     """Where the batches of a training come from: a pure function of the position in the sequence of all samples."""
 
     @property
@@ -139,7 +138,7 @@ class Feed(Protocol):
         ...
 
 
-class Shuffled:
+class DatasetLoader:
     """Endless shuffled passes over the train split of a dataset.
 
     Args:
@@ -148,18 +147,18 @@ class Shuffled:
     """
 
     def __init__(self, split: Split, seed: int) -> None:
-        self._split, self._order = split, Order(split.size, seed)
+        self._split, self._sampler = split, ShuffleSampler(split.size, seed)
         self.epoch_samples = self.largest_batch = split.size
 
     def batches(self, position: int, steps: int, batch_size: int) -> Iterator[Batch]:
-        """See ``Feed``."""
-        return self._split.batches(self._order.take(position, steps * batch_size).reshape(steps, batch_size))
+        """See ``Loader``."""
+        return self._split.batches(self._sampler.take(position, steps * batch_size).reshape(steps, batch_size))
 
     def close(self) -> None:
         """Nothing runs."""
 
 
-class Streamed:
+class StreamLoader:
     """The frames of a ``FrameStream``, in its order, each once.
 
     Args:
@@ -178,7 +177,7 @@ class Streamed:
         """Position and batch size that ``_rows`` goes on with."""
 
     def batches(self, position: int, steps: int, batch_size: int) -> Iterator[Batch]:
-        """See ``Feed``. Drawing goes on between two calls if the second begins where the first ended."""
+        """See ``Loader``. Drawing goes on between two calls if the second begins where the first ended."""
         if self._next != (position, batch_size):
             self.close()
             self._chunks = self._stream.open(position)
@@ -203,12 +202,12 @@ class Streamed:
         self._chunks, self._next = None, (-1, 0)
 
 
-def make_feed(dataset: FrameSource | FrameStream, *, seed: int, with_maps: bool, device: torch.device) -> Feed:
-    """What feeds a training on a dataset or a stream.
+def make_loader(dataset: FrameSource | FrameStream, *, seed: int, with_maps: bool, device: torch.device) -> Loader:
+    """The data loader of a training on a dataset or a stream.
 
     Raises:
         DatasetError: if the train split is empty, or its game has no semantic maps though the loss needs them.
     """
     if isinstance(dataset, FrameStream):
-        return Streamed(dataset, with_maps=with_maps)
-    return Shuffled(Split(dataset, "train", with_maps=with_maps, device=device), seed)
+        return StreamLoader(dataset, with_maps=with_maps)
+    return DatasetLoader(Split(dataset, "train", with_maps=with_maps, device=device), seed)

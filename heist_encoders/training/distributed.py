@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
     from heist_encoders.data.stream import FrameStream
 
-_POLL_SECONDS = 0.5
 _RESTARTS = 2
 """How often lost processes are started again, from the last finished epoch."""
+DDP_OPTIONS = {"static_graph": True, "gradient_as_bucket_view": True}
+"""Of DistributedDataParallel. A static graph may have parameters without a gradient, and costs no search for them."""
 
 
 def train_distributed(
@@ -37,14 +39,14 @@ def train_distributed(
     resume: bool = True,
     address: str | None = None,
 ) -> TrainResult:
-    """``train`` by several processes: each takes an equal part of every batch, gradients are averaged at each step.
+    """``train`` by several processes: each takes an equal shard of every batch, gradients are averaged at each step.
 
     The configuration means the same as in one process, ``batch_size`` included: it is the batch of all processes
     together. So are the frames and their order, the loss (element weights are those of the whole batch) and the
     checkpoints, which any number of processes, or ``train``, can go on from. Three things are each process's own, and
-    make the result differ a little from one process's: the statistics of batch normalisation, which see a part of the
-    batch (the moving ones are averaged at an epoch's end), the noise of a VAE, and ``free_bits``, which is applied to
-    the mean over a part. The same number of processes gives the same result again on the same CPUs.
+    make the result differ a little from one process's: the statistics of batch normalisation, which see a shard (the
+    moving ones that are kept are those of the first process), the noise of a VAE, and ``free_bits``, which is applied
+    to the mean over a shard. The same number of processes gives the same result again on the same CPUs.
 
     Args:
         config: what to train and how; ``device`` and ``threads`` are chosen here (one thread a process).
@@ -53,7 +55,8 @@ def train_distributed(
         workers: processes.
         use_gpu: one GPU for each (NCCL); otherwise one CPU each (gloo).
         out: folder for checkpoints and logs, on a path that every node can write to; None: a temporary one.
-        callback: called with each epoch's report soon after its end; what it returns does not matter.
+        callback: called with each epoch's report, in a thread, within about 2 seconds of its end; what it returns does
+            not matter. An epoch then takes at least so long.
         resume: go on from the last finished epoch in ``out``; False starts anew.
         address: Ray cluster to join; None: the one that runs, else a local one for this call.
 
@@ -79,12 +82,9 @@ def train_distributed(
     with _folder(out) as folder:
         # What is wrong with configuration, dataset or folder shows here, before any process is started; on this machine
         # the frames are decoded once.
-        _check(config, dataset, folder, resume)
-        if callback is None:
-            _fit(config, source, folder, workers, use_gpu, address)
-        else:
-            with _told(folder, callback):
-                _fit(config, source, folder, workers, use_gpu, address)
+        done = _check(config, dataset, folder, resume)
+        report = None if callback is None else _Unseen(callback, done)
+        _fit(config, source, folder, workers, use_gpu, address, report)
         return train({**config.to_dict(), "device": "cpu"}, dataset, out=folder)
 
 
@@ -124,49 +124,73 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _check(config: TrainConfig, dataset: Dataset | FrameStream, folder: Path, resume: bool) -> None:
-    """Set a training up as a process will, and let it go."""
+def _check(config: TrainConfig, dataset: Dataset | FrameStream, folder: Path, resume: bool) -> int:
+    """Set a training up as a process will, and let it go; the number of its finished epochs."""
     import torch
 
     from heist_encoders.training.train import Run
 
     with torch.random.fork_rng(devices=[]):
-        Run(config, dataset, torch.device("cpu"), folder, resume).close()
+        run = Run(config, dataset, torch.device("cpu"), folder, resume)
+        run.close()
+    return len(run.history)
+
+
+class _Unseen:
+    """Calls back with each epoch once, in order, however often a history is reported and whichever reports were lost.
+
+    Args:
+        callback: what to call.
+        seen: epochs at the start of the history that it knows of.
+    """
+
+    def __init__(self, callback: Callable[[EpochReport], object], seen: int) -> None:
+        self._callback, self._seen = callback, seen
+
+    def __call__(self, history: list[Mapping[str, Any]]) -> None:
+        """Take a history, as the lines of ``history.jsonl``."""
+        for report in history[self._seen :]:
+            self._seen += 1
+            self._callback(EpochReport.from_dict(report))
 
 
 @contextmanager
-def _told(folder: Path, callback: Callable[[EpochReport], object]) -> Iterator[None]:
-    """Watch the history that the first process writes, and tell of each epoch that was not there before."""
-    import json
+def _relayed(receive: _Unseen | None) -> Iterator[list[Any]]:
+    """Callbacks of Ray Train, which run in a process of its own, that hand what is reported on to a thread here."""
+    from ray.train import UserCallback
+    from ray.util.queue import Queue
 
-    path, done = folder / "history.jsonl", threading.Event()
+    if receive is None:
+        yield []
+        return
+    queue = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1})
 
-    def lines() -> list[str]:
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    class Relay(UserCallback):
+        def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+            queue.put(metrics[0]["history"])
 
-    def watch() -> None:
-        reported = before
-        while True:
-            last = done.wait(_POLL_SECONDS)
-            found = lines()
-            for line in found[reported:]:
-                callback(EpochReport.from_dict(json.loads(line)))
-            reported = max(reported, len(found))
-            if last:
-                return
+    def listen() -> None:
+        while (history := queue.get()) is not None:
+            receive(history)
 
-    before = len(lines())
-    thread = threading.Thread(target=watch, name="epochs", daemon=True)
+    thread = threading.Thread(target=listen, name="epochs", daemon=True)
     thread.start()
     try:
-        yield
+        yield [Relay()]
     finally:
-        done.set()
+        queue.put(None)
         thread.join()
+        queue.shutdown()
 
 
 def _fit(
-    config: TrainConfig, source: dict[str, Any], folder: Path, workers: int, use_gpu: bool, address: str | None
+    config: TrainConfig,
+    source: dict[str, Any],
+    folder: Path,
+    workers: int,
+    use_gpu: bool,
+    address: str | None,
+    receive: _Unseen | None,
 ) -> None:
     """Start the processes and wait until the training is done."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -176,29 +200,40 @@ def _fit(
     from heist_encoders.ray_session import quiet_ray
 
     storage = folder / "ray"
+    settings = {
+        "config": config.to_dict(),
+        "source": source,
+        "folder": str(folder),
+        "reports": receive is not None,
+    }
     with quiet_ray(workers, address):
         _need_gpus(workers if use_gpu else 0)
-        trainer = TorchTrainer(
-            _process,
-            train_loop_config={"config": config.to_dict(), "source": source, "folder": str(folder)},
-            torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-            scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1}),
-            run_config=RunConfig(storage_path=str(storage), failure_config=FailureConfig(max_failures=_RESTARTS)),
-        )
-        try:
-            trainer.fit()
-        except WorkerGroupError as error:
-            for failure in error.worker_failures.values():
-                cause: BaseException | None = failure
-                while cause is not None:
-                    if isinstance(cause, HeistEncodersError):
-                        raise cause from None
-                    cause = cause.__cause__ or getattr(cause, "cause", None)
-            raise ResourceError(f"{_line(error)}; the same call goes on at the last finished epoch") from None
-        except TrainingFailedError as error:
-            raise ResourceError(f"{_line(error)}; the same call goes on at the last finished epoch") from None
-        finally:
-            shutil.rmtree(storage, ignore_errors=True)
+        with _relayed(receive) as callbacks:
+            trainer = TorchTrainer(
+                _process,
+                train_loop_config=settings,
+                torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+                scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1}),
+                run_config=RunConfig(
+                    storage_path=str(storage),
+                    failure_config=FailureConfig(max_failures=_RESTARTS),
+                    callbacks=callbacks,
+                ),
+            )
+            try:
+                trainer.fit()
+            except WorkerGroupError as error:
+                for failure in error.worker_failures.values():
+                    cause: BaseException | None = failure
+                    while cause is not None:
+                        if isinstance(cause, HeistEncodersError):
+                            raise cause from None
+                        cause = cause.__cause__ or getattr(cause, "cause", None)
+                raise ResourceError(f"{_line(error)}; the same call goes on at the last finished epoch") from None
+            except TrainingFailedError as error:
+                raise ResourceError(f"{_line(error)}; the same call goes on at the last finished epoch") from None
+            finally:
+                shutil.rmtree(storage, ignore_errors=True)
 
 
 def _need_gpus(count: int) -> None:
@@ -215,17 +250,22 @@ def _line(error: Exception) -> str:
 
 def _process(settings: dict[str, Any]) -> None:
     """What each process does: the loop of ``train``, as one of a group."""
+    import ray.train
     import torch
-    from ray.train.torch import get_device
+    from ray.train.torch import get_device, prepare_model
 
-    from heist_encoders.training.group import Together
+    from heist_encoders.training.group import ProcessGroup
     from heist_encoders.training.hardware import denormals_as_zero, keep_memory, torch_threads
     from heist_encoders.training.train import Run
 
     config = TrainConfig.from_dict({**settings["config"], "device": "auto"})
     device = get_device()
     assert isinstance(device, torch.device)
+    wrap = functools.partial(prepare_model, move_to_device=False, parallel_strategy_kwargs=DDP_OPTIONS)
     with torch_threads(1), keep_memory(), denormals_as_zero():
-        group = Together(device)
-        run = Run(config, _open(settings["source"]), device, Path(settings["folder"]), True, group)
-        run.go(None, None)
+        run = Run(config, _open(settings["source"]), device, Path(settings["folder"]), True, ProcessGroup(device, wrap))
+
+        def report(_: EpochReport) -> None:
+            ray.train.report({"history": [epoch.to_dict() for epoch in run.history]})
+
+        run.go(report if settings["reports"] else None, None)

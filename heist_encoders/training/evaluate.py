@@ -30,7 +30,7 @@ class TestResult(NamedTuple):
 def test(
     model: BaseAutoencoder,
     split: Split,
-    places: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
     objective: Objective,
     *,
     device: torch.device,
@@ -41,7 +41,7 @@ def test(
     Args:
         model: is left in eval mode.
         split: where the frames come from.
-        places: which ones, int64 (N,).
+        indices: of these frames, int64 (N,).
         objective: the loss; beta is taken in full.
         device: of the model.
         dtype: bfloat16 for autocast, else float32.
@@ -49,8 +49,8 @@ def test(
     model.eval()
     sums: dict[str, float] = {}
     units, count = ActiveUnits(), 0
-    for begin in range(0, len(places), _BATCH):
-        batch = split.pick(places[begin : begin + _BATCH])
+    for begin in range(0, len(indices), _BATCH):
+        batch = split.pick(indices[begin : begin + _BATCH])
         frames = to_input(batch.frames, device)
         batch = Batch(batch.frames.to(device), None if batch.maps is None else batch.maps.to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):

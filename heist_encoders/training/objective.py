@@ -212,7 +212,7 @@ class Objective:
         batch: Batch,
         *,
         progress: float = 1.0,
-        part: slice | None = None,
+        shard: slice | None = None,
     ) -> Losses:
         """The loss of a batch.
 
@@ -222,19 +222,40 @@ class Objective:
             output: of ``model(frames)``.
             batch: what ``frames`` were made of, on the same device.
             progress: fraction of the planned training that is done, for the warm-up of beta.
-            part: which rows of ``batch`` (then a whole batch) belong to ``frames``; None: all. Pixels then weigh as in
-                the whole batch, so that the mean loss over its equal parts is its loss.
+            shard: which rows of ``batch`` (then a whole batch) belong to ``frames``; None: all. Pixels then weigh as in
+                the whole batch, so that the mean loss over its equal shards is its loss.
         """
         weights, maps = self.pixel_weights(batch), batch.maps
-        if part is not None:
-            weights = None if weights is None else weights[part] * (len(batch.frames) / len(frames))
-            maps = None if maps is None else maps[part]
+        if shard is not None:
+            weights = None if weights is None else weights[shard] * (len(batch.frames) / len(frames))
+            maps = None if maps is None else maps[shard]
         terms = model.loss_function(
             frames, output, weights=weights, power=self.config.power, free_bits=self.config.free_bits
         )
         terms |= {name: compute(frames, output, maps) for name, compute in self.terms.items()}
-        factors = self.config.weights(progress)
-        total = torch.stack([factors[name] * value for name, value in terms.items() if factors[name] > 0]).sum()
+        factors, in_full = self.config.weights(progress), self.config.weights()
+        # A term whose warm-up begins is in the graph already: DistributedDataParallel wants the same one each step.
+        total = torch.stack([factors[name] * value for name, value in terms.items() if in_full[name] > 0]).sum()
         with torch.no_grad():
             mse = (output.reconstruction.float() - frames).square().mean()
         return Losses(total, {**{name: value.detach() for name, value in terms.items()}, "mse": mse})
+
+
+class ModelWithLoss(nn.Module):
+    """An autoencoder and its loss as one module, so that DistributedDataParallel averages the gradients of both.
+
+    Args:
+        model: the autoencoder.
+        forward: its forward pass: itself, or its compiled self.
+        objective: the loss.
+    """
+
+    def __init__(self, model: BaseAutoencoder, forward: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.pass_through, self.terms = model, forward, objective.terms
+        self.objective = objective
+
+    def forward(self, frames: Tensor, batch: Batch, progress: float, shard: slice | None) -> Tensor:
+        """The loss of a shard, a float32 scalar. Arguments as of ``Objective``."""
+        output = self.pass_through(frames)
+        return self.objective(self.model, frames, output, batch, progress=progress, shard=shard).total

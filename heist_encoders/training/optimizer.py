@@ -45,10 +45,6 @@ class Optimizer:
         for parameter, view in zip(self._parameters, self._views, strict=True):
             parameter.grad = view.grad = None
 
-    def gradients(self) -> list[Tensor]:
-        """The gradients that the parameters have now."""
-        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-
     def step(self) -> None:
         """One step along the gradients that the parameters have now."""
         for parameter, view, permuted in zip(self._parameters, self._views, self._permuted, strict=True):

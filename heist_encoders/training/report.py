@@ -1,4 +1,4 @@
-"""What a training tells while it runs and when it is done."""
+"""What a training reports while it runs and when it is done."""
 
 from __future__ import annotations
 

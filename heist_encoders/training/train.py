@@ -20,11 +20,13 @@ from heist_encoders.autoencoders.registry import create_autoencoder
 from heist_encoders.data.stream import FrameStream
 from heist_encoders.errors import ConfigError
 from heist_encoders.paths import user_path
-from heist_encoders.training.checkpoint import Checkpoint, FolderLock, model_tensors, prepare_folder
+from heist_encoders.training.best import BestEpoch
+from heist_encoders.training.budget import Budget
 from heist_encoders.training.config import TrainConfig, as_config
-from heist_encoders.training.data import FrameSource, Split, loss_context, make_feed
+from heist_encoders.training.data import FrameSource, Split, loss_context, make_loader
 from heist_encoders.training.evaluate import TestResult, test
-from heist_encoders.training.group import Alone, moving_statistics
+from heist_encoders.training.folder import RunFolder, Saved
+from heist_encoders.training.group import SingleProcess
 from heist_encoders.training.hardware import (
     compiled,
     denormals_as_zero,
@@ -32,8 +34,7 @@ from heist_encoders.training.hardware import (
     resolve_precision,
     torch_threads,
 )
-from heist_encoders.training.logs import Logs
-from heist_encoders.training.objective import Batch, Objective
+from heist_encoders.training.objective import Batch, ModelWithLoss, Objective
 from heist_encoders.training.optimizer import Optimizer
 from heist_encoders.training.report import EpochReport, Progress, TrainResult
 
@@ -103,83 +104,64 @@ class Run:
         device: torch.device,
         out: Path | None,
         resume: bool,
-        group: Alone | None = None,
+        group: SingleProcess | None = None,
     ) -> None:
         config = config.with_params_of(dataset)
         self.config, self.device = config, device
-        self.group = group or Alone()
+        self.group = group or SingleProcess()
         self.dtype = resolve_precision(config.precision, device)
-        maps = config.loss.needs_maps
-        self.feed = make_feed(dataset, seed=config.seed, with_maps=maps, device=device)
-        self.test_split = Split(dataset, "test", with_maps=maps, device=device)
-        self.batch_size = min(config.batch_size, self.feed.largest_batch or config.batch_size)
-        self.epoch_steps = max(1, round((config.epoch_samples or self.feed.epoch_samples) / self.batch_size))
-        epoch_samples = self.epoch_steps * self.batch_size
-        self.planned = config.planned_samples(epoch_samples)
-        self.test_places = self.test_split.spread(config.test_samples or max(2048, epoch_samples // 5))
+        self.stream = dataset.record() if isinstance(dataset, FrameStream) else None
+
+        with_maps = config.loss.needs_maps
+        self.loader = make_loader(dataset, seed=config.seed, with_maps=with_maps, device=device)
+        self.test_split = Split(dataset, "test", with_maps=with_maps, device=device)
+        batch_size = min(config.batch_size, self.loader.largest_batch or config.batch_size)
+        epoch_steps = max(1, round((config.epoch_samples or self.loader.epoch_samples) / batch_size))
+        self.budget = Budget(config, epoch_steps=epoch_steps, batch_size=batch_size)
+        test_samples = config.test_samples or max(2048, epoch_steps * batch_size // 5)
+        self.test_indices = self.test_split.spread(test_samples)
 
         torch.manual_seed(config.seed)
         self.model: BaseAutoencoder = create_autoencoder(config.autoencoder, config.params).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.units = math.prod(self.model.encoding_shape)
         self.objective = Objective(config.loss, self.model, loss_context(config.loss, dataset), device)
-        self.forward = compiled(self.model, device) if config.compile else self.model
+        forward = compiled(self.model, device) if config.compile else self.model
+        self.loss_of = self.group.prepare(ModelWithLoss(self.model, forward, self.objective))
         self.optimizer = Optimizer(
             [*self.model.parameters(), *self.objective.parameters()],
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
         )
-        self.stream = dataset.record() if isinstance(dataset, FrameStream) else None
-        self.history: list[EpochReport] = []
-        self.best: dict[str, Tensor] = {}
-        self.best_epoch, self.samples, self.seconds = -1, 0, 0.0
 
-        self.checkpoint: Checkpoint | None = None
-        self.identity = {
+        self.history: list[EpochReport] = []
+        self.best = BestEpoch()
+        identity = {
             "config": {k: v for k, v in config.to_dict().items() if k not in _BUDGETS},
             "dataset_hash": getattr(dataset, "hash", None),
         }
-        self.logs: Logs | None = None
-        self.lock: FolderLock | None = None
-        if out is not None:
-            prepare_folder(out)
-            self.lock = FolderLock(out) if self.group.rank == 0 else None
-            self.checkpoint = Checkpoint(out)
-            if resume:
-                self._resume(self.checkpoint)
-            else:
-                self.checkpoint.discard()
-            self.logs = Logs(out, len(self.history)) if self.group.rank == 0 else None
+        self.folder = None if out is None else RunFolder(out, identity, writes=self.group.rank == 0)
+        saved = None if self.folder is None else self.folder.begin(resume=resume)
+        if saved is not None:
+            self._restore(saved)
 
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        loaded = checkpoint.load()
-        if loaded is None:
-            return
-        state, last, self.best = loaded
-        if state["identity"] != self.identity:
-            here, there = _flat(self.identity), _flat(state["identity"])
-            key = next(k for k in {**here, **there} if here.get(k) != there.get(k))
-            raise ConfigError(
-                f"{checkpoint.folder} holds another training ({key}: {there.get(key)!r} there, {here.get(key)!r} "
-                "here); choose another folder or start anew with resume=False"
-            )
-        self.model.load_state_dict(_part(last, "model."))
-        self.objective.load_state_dict(_part(last, "objective."))
-        self.optimizer.restore(_part(last, "optimizer."))
-        self.history = [EpochReport.from_dict(report) for report in state["history"]]
-        self.best_epoch, self.samples, self.seconds = state["best_epoch"], state["samples"], state["seconds"]
+    def _restore(self, saved: Saved) -> None:
+        self.model.load_state_dict(_below(saved.last, "model."))
+        self.objective.load_state_dict(_below(saved.last, "objective."))
+        self.optimizer.restore(_below(saved.last, "optimizer."))
+        self.history, self.best = saved.history, saved.best
+        self.budget.samples, self.budget.seconds = saved.samples, saved.seconds
 
     def go(
         self, callback: Callable[[EpochReport], bool | None] | None, progress: Callable[[Progress], None] | None
     ) -> TrainResult:
-        """Epochs until a budget is spent, patience ends or the callback says so."""
+        """Epochs until the budget is spent, patience ends or the callback says so."""
         stopped, warned = self._out_of_patience(), False
         try:
-            while not stopped and not self._spent():
+            while not stopped and not self.budget.spent:
                 report = self._epoch(progress)
                 self.history.append(report)
                 self._commit()
-                if report.collapsed and not warned and self.samples >= 0.2 * self.planned:
+                if report.collapsed and not warned and self.budget.samples >= 0.2 * self.budget.planned:
                     warned = True
                     warnings.warn(
                         f"{self.config.autoencoder}: only {report.active_units} of {report.units} dimensions of "
@@ -189,153 +171,122 @@ class Run:
                 stopped = bool(callback and callback(report)) or self._out_of_patience()
         finally:
             self.close()
-        self.model.load_state_dict(self.best)
+        self.model.load_state_dict(self.best.weights)
         self.model.eval()
         return TrainResult(
             model=self.model,
             config=self.config,
             history=self.history,
-            best_epoch=self.best_epoch,
-            test_loss=self.history[self.best_epoch].test_loss,
-            samples=self.samples,
-            seconds=self.seconds,
-            stopped_early=stopped and not self._spent(),
+            best_epoch=self.best.epoch,
+            test_loss=self.best.test_loss,
+            samples=self.budget.samples,
+            seconds=self.budget.seconds,
+            stopped_early=stopped and not self.budget.spent,
             stream=self.stream,
         )
 
     def close(self) -> None:
         """End what runs in the background; all that is finished is on disk."""
-        self.feed.close()
-        if self.logs is not None:
-            self.logs.close()
-        if self.lock is not None:
-            self.lock.release()
-
-    def _spent(self) -> bool:
-        limit = self.config.max_seconds
-        return bool(self.history) and (self.samples >= self.planned or (limit is not None and self.seconds >= limit))
+        self.loader.close()
+        if self.folder is not None:
+            self.folder.close()
 
     def _out_of_patience(self) -> bool:
-        return bool(self.history) and self.history[-1].epoch - self.best_epoch >= self.config.patience
-
-    def _done(self, seconds: float) -> float:
-        """The fraction of the planned training that is done."""
-        by_time = seconds / self.config.max_seconds if self.config.max_seconds else 0.0
-        return min(1.0, max(self.samples / self.planned, by_time))
+        return bool(self.history) and self.history[-1].epoch - self.best.epoch >= self.config.patience
 
     def _epoch(self, progress: Callable[[Progress], None] | None) -> EpochReport:
-        config, epoch, start = self.config, len(self.history), time.monotonic()
-        # The noise of an epoch depends on its number alone: no generator's position needs keeping.
-        place = [config.seed, epoch, self.group.rank] if self.group.rank else [config.seed, epoch]
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-        steps = min(self.epoch_steps, max(1, math.ceil((self.planned - self.samples) / self.batch_size)))
-        before, loss_sum, told = self.samples, torch.zeros((), device=self.device), start
-        self.model.train()
-        for step, batch in enumerate(self.feed.batches(self.samples, steps, self.batch_size)):
-            elapsed = self.seconds + time.monotonic() - start
-            if config.max_seconds is not None:
-                (elapsed,) = self.group.agree([elapsed])
-            if step > 0 and config.max_seconds is not None and elapsed >= config.max_seconds:
-                break
-            loss = self._step(batch, self._done(elapsed))
-            self.samples += self.batch_size
-            loss_sum += loss
-            if self.device.type == "cpu" or step % 50 == 0:
-                self._check(loss)
-            now = time.monotonic()
-            if progress is not None and now - told >= _PROGRESS_EVERY:
-                told = now
-                progress(self._progress(epoch, float(loss), now - start, self.samples - before))
-        train_loss = loss_sum.item() * self.batch_size / (self.samples - before)
-        training_seconds = time.monotonic() - start
-        self.group.average(moving_statistics(self.model))
-        result = test(
-            self.model, self.test_split, self.test_places, self.objective, device=self.device, dtype=self.dtype
-        )
-        seconds = self.seconds + time.monotonic() - start
-        # Every process tests alike, but for the last digits of the moving statistics.
-        figures = [seconds, result.loss, result.active_units, *result.terms.values()]
-        self.seconds, test_loss, active, *terms = self.group.agree(figures)
-        result = TestResult(test_loss, dict(zip(result.terms, terms, strict=True)), int(active))
-        self._check(torch.tensor(result.loss))
-        best = not self.history or result.loss < self.history[self.best_epoch].test_loss
-        if best:
-            self.best, self.best_epoch = model_tensors(self.model), epoch
-        return self._report(epoch, train_loss, result, (self.samples - before) / training_seconds, best)
-
-    def _step(self, batch: Batch, done: float) -> Tensor:
-        if self.config.schedule == "cosine":
-            rate = self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
-            self.optimizer.set_learning_rate(rate)
-        part = self.group.part(len(batch.frames)) if self.group.size > 1 else None
-        maps = None if batch.maps is None else batch.maps.to(self.device, non_blocking=True)
-        batch = Batch(batch.frames.to(self.device, non_blocking=True), maps)
-        frames = to_input(batch.frames if part is None else batch.frames[part], self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            output = self.forward(frames)
-            losses = self.objective(self.model, frames, output, batch, progress=done, part=part)
-        self.optimizer.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        loss = losses.total.detach()
-        self.group.average([*self.optimizer.gradients(), loss])
-        self.optimizer.step()
-        return loss
-
-    def _check(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise ConfigError(
-                f"the loss of {self.config.autoencoder} became {float(loss)} after {self.samples:,} samples at "
-                f"learning_rate {self.config.learning_rate:g}; lower learning_rate or set precision to float32"
-            )
-
-    def _progress(self, epoch: int, loss: float, seconds: float, samples: int) -> Progress:
-        rate, total = samples / seconds, self.seconds + seconds
-        left = (self.planned - self.samples) / rate
-        if self.config.max_seconds is not None:
-            left = min(left, max(0.0, self.config.max_seconds - total))
-        return Progress(epoch, self.samples, self.planned, loss, rate, total, left)
-
-    def _report(self, epoch: int, train_loss: float, result: TestResult, rate: float, best: bool) -> EpochReport:
+        """Train, test, and see whether it got better."""
+        epoch, start = len(self.history), time.monotonic()
+        train_loss, samples_per_second = self._train_epoch(epoch, progress)
+        result = self._test()
+        (self.budget.seconds,) = self.group.broadcast([self.budget.seconds + time.monotonic() - start])
+        best = self.best.offer(epoch, result.loss, self.model)
         return EpochReport(
             epoch=epoch,
             train_loss=train_loss,
             test_loss=result.loss,
             terms=result.terms,
             active_units=result.active_units,
-            units=self.units,
-            samples=self.samples,
-            samples_per_second=rate,
-            seconds=self.seconds,
+            units=math.prod(self.model.encoding_shape),
+            samples=self.budget.samples,
+            samples_per_second=samples_per_second,
+            seconds=self.budget.seconds,
             best=best,
         )
 
+    def _train_epoch(self, epoch: int, progress: Callable[[Progress], None] | None) -> tuple[float, float]:
+        """The mean loss of the epoch, and its samples/s."""
+        # The noise of an epoch depends on its number alone: no generator's position needs keeping.
+        key = [self.config.seed, epoch, self.group.rank] if self.group.rank else [self.config.seed, epoch]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        budget, before = self.budget, self.budget.samples
+        start = reported = time.monotonic()
+        loss_sum = torch.zeros((), device=self.device)
+        self.model.train()
+        for step, batch in enumerate(self.loader.batches(budget.samples, budget.next_steps(), budget.batch_size)):
+            seconds = budget.seconds + time.monotonic() - start
+            if budget.max_seconds is not None:
+                (seconds,) = self.group.broadcast([seconds])
+                if step > 0 and budget.out_of_time(seconds):
+                    break
+            loss = self._step(batch, budget.done(seconds))
+            budget.samples += budget.batch_size
+            loss_sum += loss
+            if self.device.type == "cpu" or step % 50 == 0:
+                self._check(loss)
+            now = time.monotonic()
+            if progress is not None and now - reported >= _PROGRESS_EVERY:
+                reported = now
+                progress(self._progress(epoch, float(loss), now - start, budget.samples - before))
+        samples = budget.samples - before
+        train_loss = self.group.mean(loss_sum).item() * budget.batch_size / samples
+        return train_loss, samples / (time.monotonic() - start)
+
+    def _step(self, batch: Batch, done: float) -> Tensor:
+        """One step of the optimizer; the loss of this process's shard, without a gradient."""
+        if self.config.schedule == "cosine":
+            rate = self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
+            self.optimizer.set_learning_rate(rate)
+        maps = None if batch.maps is None else batch.maps.to(self.device, non_blocking=True)
+        batch = Batch(batch.frames.to(self.device, non_blocking=True), maps)
+        shard = self.group.shard(len(batch.frames))
+        frames = to_input(batch.frames if shard is None else batch.frames[shard], self.device)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            loss: Tensor = self.loss_of(frames, batch, done, shard)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach()
+
+    def _test(self) -> TestResult:
+        """On the test frames; in each process what the first one found, whose moving statistics are kept."""
+        result = test(
+            self.model, self.test_split, self.test_indices, self.objective, device=self.device, dtype=self.dtype
+        )
+        loss, active, *terms = self.group.broadcast([result.loss, result.active_units, *result.terms.values()])
+        self._check(torch.tensor(loss))
+        return TestResult(loss, dict(zip(result.terms, terms, strict=True)), int(active))
+
+    def _check(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise ConfigError(
+                f"the loss of {self.config.autoencoder} became {float(loss)} after {self.budget.samples:,} samples at "
+                f"learning_rate {self.config.learning_rate:g}; lower learning_rate or set precision to float32"
+            )
+
+    def _progress(self, epoch: int, loss: float, seconds: float, samples: int) -> Progress:
+        budget, rate, total = self.budget, samples / seconds, self.budget.seconds + seconds
+        left = budget.seconds_left(total, rate)
+        return Progress(epoch, budget.samples, budget.planned, loss, rate, total, left)
+
     def _commit(self) -> None:
-        if self.checkpoint is None or self.logs is None:
+        if self.folder is None or self.group.rank > 0:
             return
         last = {f"model.{k}": v.cpu().contiguous() for k, v in self.model.state_dict().items()}
         last |= {f"objective.{k}": v.cpu().contiguous() for k, v in self.objective.state_dict().items()}
         last |= {f"optimizer.{k}": v for k, v in self.optimizer.tensors().items()}
-        state = {
-            "epoch": self.history[-1].epoch,
-            "best_epoch": self.best_epoch,
-            "samples": self.samples,
-            "seconds": self.seconds,
-            "identity": self.identity,
-            "history": [report.to_dict() for report in self.history],
-        }
-        self.checkpoint.save(state, last=last, best=self.best, best_epoch=self.best_epoch)
-        self.logs.write(self.history)
+        self.folder.commit(Saved(self.history, self.best, self.budget.samples, self.budget.seconds, last))
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            leaves |= _flat(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves

@@ -3,19 +3,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from heist_encoders.training.data import Order, Split
+from heist_encoders.training.data import ShuffleSampler, Split
 from tests.training.fakes import Squares
 
 
-def test_the_order_is_shuffled_passes_and_a_position_says_all() -> None:
-    order = Order(10, seed=4)
-    whole = order.take(0, 35)
+def test_the_sampler_gives_shuffled_passes_and_a_position_says_all() -> None:
+    sampler = ShuffleSampler(10, seed=4)
+    whole = sampler.take(0, 35)
     assert [sorted(whole[i : i + 10].tolist()) for i in (0, 10, 20)] == [list(range(10))] * 3
     assert not np.array_equal(whole[:10], whole[10:20])
-    other = Order(10, seed=4)
+    other = ShuffleSampler(10, seed=4)
     np.testing.assert_array_equal(other.take(13, 22), whole[13:])
     np.testing.assert_array_equal(other.take(0, 5), whole[:5])
-    assert not np.array_equal(Order(10, seed=5).take(0, 10), whole[:10])
+    assert not np.array_equal(ShuffleSampler(10, seed=5).take(0, 10), whole[:10])
 
 
 def test_batches_come_in_order_with_their_maps() -> None:

@@ -44,14 +44,14 @@ def test_the_parts_of_a_batch_have_the_gradient_of_the_whole(loss: dict[str, Any
     batch = Batch(torch.tensor(data.frames("train")), torch.from_numpy(data.semantic_maps("train").maps))
     frames = to_input(np.array(data.frames("train")))
 
-    def gradients(parts: list[slice | None]) -> tuple[float, list[torch.Tensor]]:
+    def gradients(shards: list[slice | None]) -> tuple[float, list[torch.Tensor]]:
         total = 0.0
         model.zero_grad()
-        for part in parts:
-            own = frames if part is None else frames[part]
-            terms = objective(model, own, model(own), batch, part=part)
-            (terms.total / len(parts)).backward()
-            total += float(terms.total.detach()) / len(parts)
+        for shard in shards:
+            own = frames if shard is None else frames[shard]
+            terms = objective(model, own, model(own), batch, shard=shard)
+            (terms.total / len(shards)).backward()
+            total += float(terms.total.detach()) / len(shards)
         return total, [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
     whole, wanted = gradients([None])

@@ -12,7 +12,7 @@ import torch
 
 from heist_encoders.data.stream import FrameStream, stream
 from heist_encoders.errors import ConfigError, DatasetError
-from heist_encoders.training.data import Streamed
+from heist_encoders.training.data import StreamLoader
 from heist_encoders.training.report import EpochReport
 from heist_encoders.training.train import train
 from heist_encoders.zoo import save_artifact
@@ -34,19 +34,19 @@ CONFIG: dict[str, Any] = {
 
 def test_every_batch_comes_once_and_in_order_wherever_it_begins() -> None:
     wanted = [batch.frames for batch in islice(stream(SPEC, batch_size=50), 30)]
-    feed = Streamed(FrameStream(SPEC), with_maps=True)
+    loader = StreamLoader(FrameStream(SPEC), with_maps=True)
     try:
-        found = list(feed.batches(0, 14, 50)) + list(feed.batches(700, 10, 50))
+        found = list(loader.batches(0, 14, 50)) + list(loader.batches(700, 10, 50))
         for batch, frames in zip(found, wanted, strict=False):
             np.testing.assert_array_equal(batch.frames.numpy(), frames)
             assert batch.maps is not None
             assert batch.maps.shape == (50, 64, 64)
-        broken_off = next(feed.batches(1200, 6, 50))
+        broken_off = next(loader.batches(1200, 6, 50))
         np.testing.assert_array_equal(broken_off.frames.numpy(), wanted[24])
-        again = list(feed.batches(1100, 2, 50))
+        again = list(loader.batches(1100, 2, 50))
         np.testing.assert_array_equal(again[1].frames.numpy(), wanted[23])
     finally:
-        feed.close()
+        loader.close()
 
 
 def test_a_killed_training_goes_on_with_the_very_next_frames(tmp_path: Path, small_dataset: Dataset) -> None:
