@@ -24,8 +24,6 @@ from heist_encoders.zoo.lookup import find_artifact
 
 WARM_START = "warm_start"
 """Key of ``learner_config_dict`` that holds the options of a warm start."""
-CRITIC_RATE = 10.0
-"""How many times the learning rate the critic's layer has while it learns alone: it begins far from returns of 10."""
 
 
 def warm_start_policy(options: PPOOptions, artifact: Artifact) -> Policy:
@@ -84,10 +82,10 @@ class WarmStartPPOLearner(PPOTorchLearner):
     """PPO's learner whose module starts with the head of a policy artifact.
 
     ``learner_config_dict["warm_start"]`` is what ``learner_options`` gives; learners on other nodes must find the
-    policy's folder too. For the first ``critic_steps`` environment steps only the critic's own layer learns, at
-    ``CRITIC_RATE`` times the learning rate: the policy plays on unchanged while its values are found out. The loss
-    holds ``imitation`` times KL(start policy || policy), which then falls to 0 in a straight line over
-    ``imitation_steps``. (A recurrent start policy is asked with the memory that the learning one had.)
+    policy's folder too. For the first ``critic_steps`` environment steps only the critic's own layer learns: the policy
+    plays on unchanged while its values are found out. The loss holds ``imitation`` times KL(start policy || policy),
+    which then falls to 0 in a straight line over ``imitation_steps``. (A recurrent start policy is asked with the
+    memory that the learning one had.)
     """
 
     _steps = 0
@@ -106,10 +104,6 @@ class WarmStartPPOLearner(PPOTorchLearner):
         return options
 
     @property
-    def _critic_alone(self) -> bool:
-        return self._steps <= int(self._options["critic_steps"])
-
-    @property
     def imitation(self) -> float:
         """The weight of the KL term now."""
         options = self._options
@@ -117,13 +111,9 @@ class WarmStartPPOLearner(PPOTorchLearner):
         return float(options["imitation"] * max(0.0, 1.0 - gone))
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Remember how far the training has come, and set the critic's rate while it learns alone."""
-        super().before_gradient_based_update(timesteps=timesteps)  # which sets the schedule's rate
+        """Remember how far the training has come."""
+        super().before_gradient_based_update(timesteps=timesteps)
         self._steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME) or 0)
-        if self._critic_alone:
-            for _, optimizer in self.get_optimizers_for_module(DEFAULT_MODULE_ID):
-                for group in optimizer.param_groups:
-                    group["lr"] *= CRITIC_RATE
 
     def compute_loss_for_module(self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: Any) -> Any:
         """PPO's loss, and the pull towards the start policy."""
@@ -148,7 +138,7 @@ class WarmStartPPOLearner(PPOTorchLearner):
         The others are missing, not 0: Adam would count steps of 0, and make larger ones after them.
         """
         gradients: dict[Any, Any] = super().compute_gradients(loss_per_module, **kwargs)
-        if not self._critic_alone:
+        if self._steps > self._options["critic_steps"]:
             return gradients
         module: Any = self.module[DEFAULT_MODULE_ID].unwrapped()
         critics = {id(parameter) for parameter in module.vf.parameters()}
