@@ -83,7 +83,7 @@ def train_distributed(
         # What is wrong with configuration, dataset or folder shows here, before any process is started; on this machine
         # the frames are decoded once.
         done = _check(config, dataset, folder, resume)
-        report = None if callback is None else _Unseen(callback, done)
+        report = None if callback is None else Unseen(callback, done)
         _fit(config, source, folder, workers, use_gpu, address, report)
         return train({**config.to_dict(), "device": "cpu"}, dataset, out=folder)
 
@@ -136,7 +136,7 @@ def _check(config: TrainConfig, dataset: Dataset | FrameStream, folder: Path, re
     return len(run.history)
 
 
-class _Unseen:
+class Unseen:
     """Calls back with each epoch once, in order, however often a history is reported and whichever reports were lost.
 
     Args:
@@ -155,7 +155,7 @@ class _Unseen:
 
 
 @contextmanager
-def _relayed(receive: _Unseen | None) -> Iterator[list[Any]]:
+def _relayed(receive: Unseen | None) -> Iterator[list[Any]]:
     """Callbacks of Ray Train, which run in a process of its own, that hand what is reported on to a thread here."""
     from ray.train import UserCallback
     from ray.util.queue import Queue
@@ -190,7 +190,7 @@ def _fit(
     workers: int,
     use_gpu: bool,
     address: str | None,
-    receive: _Unseen | None,
+    receive: Unseen | None,
 ) -> None:
     """Start the processes and wait until the training is done."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
