@@ -42,7 +42,6 @@ HEAD_OPTIONS = [
     "--num-cpus=0",
     "--include-dashboard=false",
     "--no-monitor",
-    "--ray-client-server-port=0",
 ]
 KILLS = {"raylet": 2, "worker": 3, "driver": 1}
 """In each part."""
