@@ -20,6 +20,7 @@ import json
 import math
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -390,7 +391,7 @@ class Part:
     """
 
     name: str
-    kills: Counter[str] = dataclasses.field(default_factory=Counter)
+    kills: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(KILLS, 0))
     starts: int = 1
     by_itself: int = 0
     seconds: float = 0.0
@@ -401,9 +402,6 @@ class Part:
     nodes: int = 0
     hidden: bool = False
     machine: str = ""
-
-    def __post_init__(self) -> None:
-        self.kills = Counter(self.kills)
 
 
 def run(name: str, cluster: Cluster, root: Path, kills: list[Kill]) -> Part:
@@ -423,7 +421,7 @@ def run(name: str, cluster: Cluster, root: Path, kills: list[Kill]) -> Part:
         if status is not None:
             if not killed:
                 part.by_itself += 1
-                say(f"{name}: the driver ended with status {status}: {last_line(root / f'{name}.log')}")
+                say(f"{name}: the driver ended with status {status}: {last_error(root / f'{name}.log')}")
             if part.by_itself > 3:
                 break
             part.checkpoints.append(max(map(int, checkpoints(root / "driver" / name)), default=0))
@@ -459,8 +457,9 @@ def say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-def last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
+def last_error(log: Path) -> str:
+    """The last line of a log that names an error."""
+    lines = re.findall(r"^\w[\w.]*(?:Error|Exception)\b.*", log.read_text(errors="replace"), re.MULTILINE)
     return lines[-1][:300] if lines else "nothing said"
 
 

@@ -106,7 +106,7 @@ def train_ppo(
     algorithm = config.build_algo()
     try:
         if last:
-            algorithm.restore_from_path(str(last))
+            _restore(algorithm, last)
         saved = time.perf_counter()
         stop = False
         while not stop:
@@ -274,6 +274,16 @@ def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
     for old in _checkpoints(folder)[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _restore(algorithm: Any, checkpoint: Path) -> None:
+    """RLlib's own, but for algorithms without env runners: its method then fails at giving them the weights."""
+    if algorithm.env_runner_group is not None:
+        algorithm.restore_from_path(str(checkpoint))
+        return
+    from ray.rllib.utils.checkpoints import Checkpointable
+
+    Checkpointable.restore_from_path(algorithm, str(checkpoint))
 
 
 def _environment(config: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.utils.checkpoints import Checkpointable
 
 from heist_encoders.rllib import train_ppo
 
@@ -20,6 +21,7 @@ class Counting:
     def __init__(self, results: list[dict[str, Any]]) -> None:
         self.results = results
         self.restored: list[str] = []
+        self.env_runner_group: Any = None  # as RLlib's offline algorithms have none
 
     def train(self) -> dict[str, Any]:
         return self.results.pop(0)
@@ -28,7 +30,7 @@ class Counting:
         Path(path).mkdir()
 
     def restore_from_path(self, path: str) -> None:
-        self.restored.append(Path(path).name)
+        self.env_runner_group.sync_weights()
 
     def stop(self) -> None:
         pass
@@ -38,6 +40,7 @@ class Counting:
 def algorithm(monkeypatch: pytest.MonkeyPatch) -> Counting:
     counting = Counting([])
     monkeypatch.setattr(AlgorithmConfig, "build_algo", lambda self: counting)
+    monkeypatch.setattr(Checkpointable, "restore_from_path", lambda self, path: self.restored.append(Path(path).name))
     return counting
 
 
