@@ -76,8 +76,8 @@ class Slope:
 
     @property
     def grows(self) -> bool:
-        """Whether both intervals lie above zero."""
-        return self.low > 0 and self.robust_low > 0
+        """Whether both intervals lie above zero, and it is 1% or more over all rounds."""
+        return self.low > 0 and self.robust_low > 0 and self.mean * self.rounds >= 0.01 * self.start
 
 
 def slope(values: list[float]) -> Slope:
@@ -241,7 +241,8 @@ dataset of 3,000 frames, a vector of 32 and a single encoding environment, and a
 trained, saved, stopped and resumed. Rounds are small: these {minutes} minutes have as many ({rounds}) as {hours} hours
 with rounds {factor} times as long.
 
-Slopes are over the means of {used} rounds, the first fifth left out. What grows has both intervals above zero.
+Slopes are over the means of {used} rounds, the first fifth left out. What grows has both intervals above zero,
+and grows by 1% or more over the run.
 Ray's log monitor keeps the log files of ended workers open, 200 at most.
 
 {table}
@@ -285,8 +286,7 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def page(slopes: dict[str, Slope], rows: list[dict[str, float]], rounds: int) -> str:
-    minutes = rows[-1]["seconds"] / 60
+def page(slopes: dict[str, Slope], rows: list[dict[str, float]], rounds: int, minutes: float) -> str:
     lines = []
     for name, found in slopes.items():
         what, unit = METRICS[name]
@@ -352,7 +352,7 @@ def main() -> int:
     rows = sampler.rows
     rounds = [int(row["round"]) for row in rows]
     slopes = {name: slope(by_round(rounds, [row[name] for row in rows])) for name in METRICS}
-    text = page(slopes, rows, done)
+    text = page(slopes, rows, done, options.minutes)
     (options.out / "soak.md").write_text(text)
     plot(rows, options.out / "soak.png")
     print(text)
