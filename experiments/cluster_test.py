@@ -20,6 +20,7 @@ import json
 import math
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -42,7 +43,6 @@ HEAD_OPTIONS = [
     "--num-cpus=0",
     "--include-dashboard=false",
     "--no-monitor",
-    "--ray-client-server-port=0",
 ]
 KILLS = {"raylet": 2, "worker": 3, "driver": 1}
 """In each part."""
@@ -117,7 +117,7 @@ def sweep(root: Path, address: str, name: str = "sweep") -> None:
 
     for _ in range(3):  # a trial whose process died three times has failed, and is tried again by the same call
         out = root / "shared" / name
-        result = sweep("conv_maxpool", root / "shared" / "data", out=out, address=address, resume=True, **SWEEP)
+        result = sweep("conv_maxpool", root / "shared" / "frames", out=out, address=address, resume=True, **SWEEP)
         if not result.failed:
             break
         print(f"{result.failed} trials failed: {list(result.table['reason'])}", flush=True)
@@ -385,13 +385,13 @@ class Part:
         checkpoints: the newest on the disk whenever the driver was started again.
         passed: whether all is as it should be.
         found: what the check found, in words.
-        nodes: starts of the two nodes.
+        nodes: times that a node was started again.
         hidden: whether the nodes' processes could not see the driver's folder.
         machine: a line on what it ran on.
     """
 
     name: str
-    kills: Counter[str] = dataclasses.field(default_factory=Counter)
+    kills: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(KILLS, 0))
     starts: int = 1
     by_itself: int = 0
     seconds: float = 0.0
@@ -402,9 +402,6 @@ class Part:
     nodes: int = 0
     hidden: bool = False
     machine: str = ""
-
-    def __post_init__(self) -> None:
-        self.kills = Counter(self.kills)
 
 
 def run(name: str, cluster: Cluster, root: Path, kills: list[Kill]) -> Part:
@@ -424,7 +421,7 @@ def run(name: str, cluster: Cluster, root: Path, kills: list[Kill]) -> Part:
         if status is not None:
             if not killed:
                 part.by_itself += 1
-                say(f"{name}: the driver ended with status {status}: {last_line(root / f'{name}.log')}")
+                say(f"{name}: the driver ended with status {status}: {last_error(root / f'{name}.log')}")
             if part.by_itself > 3:
                 break
             part.checkpoints.append(max(map(int, checkpoints(root / "driver" / name)), default=0))
@@ -460,8 +457,9 @@ def say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-def last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
+def last_error(log: Path) -> str:
+    """The last line of a log that names an error."""
+    lines = re.findall(r"^\w[\w.]*(?:Error|Exception)\b.*", log.read_text(errors="replace"), re.MULTILINE)
     return lines[-1][:300] if lines else "nothing said"
 
 
@@ -556,7 +554,7 @@ with it.
 {table}
 
 `own errors`: times that a driver ended with an error that was no kill, and was started again. Nodes were
-started {starts} times; the driver's folder was {hidden} their raylets. {machine}.
+started again {starts} times; the driver's folder was {hidden} their raylets. {machine}.
 """
 ISOLATED = """in namespaces of its own: it has no network interface but loopback, and the nodes'
 processes see neither the driver's working directory, HOME and TMPDIR nor each other's (empty file systems are mounted
@@ -632,14 +630,27 @@ def main() -> int:
     if not options.isolated and (status := isolated_again(sys.argv[1:])) is not None:
         return status
 
+    from heist_encoders.zoo.artifact import copy_artifact
+    from heist_encoders.zoo.lookup import find_artifact
+
     parts: dict[str, Part] = {}
     if options.results and options.results.exists():
         parts = {name: Part(**part) for name, part in json.loads(options.results.read_text()).items()}
-    for name in options.parts:
-        part = parts[name] = disturbed(name, options)
-        say(f"{name}: {'PASS' if part.passed else 'FAIL'}: {part.found}")
-        if options.results:
-            options.results.write_text(json.dumps({key: dataclasses.asdict(value) for key, value in parts.items()}))
+    root = Path(tempfile.mkdtemp(prefix="ct-"))
+    try:
+        for folder in ("driver", "shared", "head", *NODES):
+            (root / folder).mkdir()
+        copy_artifact(find_artifact("conv_maxpool"), root / "driver" / "far_away", name="far_away")
+        with Cluster(root, options.isolated) as cluster:
+            for name in options.parts:
+                parts[name] = checked(name, cluster, root, options)
+                if options.results:
+                    options.results.write_text(json.dumps({key: dataclasses.asdict(p) for key, p in parts.items()}))
+    finally:
+        if options.keep:
+            logs = shutil.ignore_patterns("*sock*", "plasma*", "raylet", "ray")
+            shutil.copytree(root, options.keep, dirs_exist_ok=True, ignore=logs)
+        shutil.rmtree(root, ignore_errors=True)
     page = document([parts[name] for name in NAMES if name in parts], options.isolated, options.seed)
     print(page)
     if len(parts) == len(NAMES):
@@ -647,42 +658,24 @@ def main() -> int:
     return 0 if all(part.passed and (part.hidden or not options.isolated) for part in parts.values()) else 1
 
 
-def disturbed(name: str, options: argparse.Namespace) -> Part:
-    """One part on a cluster of its own, and its check."""
+def checked(name: str, cluster: Cluster, root: Path, options: argparse.Namespace) -> Part:
+    """One part, and its check."""
     from heist_encoders import DatasetSpec
     from heist_encoders.data.local import generate_local
-    from heist_encoders.zoo.artifact import copy_artifact
-    from heist_encoders.zoo.lookup import find_artifact
 
-    root = Path(tempfile.mkdtemp(prefix="ct-"))
-    try:
-        for folder in ("driver", "shared", "head", *NODES):
-            (root / folder).mkdir()
-        copy_artifact(find_artifact("conv_maxpool"), root / "driver" / "far_away", name="far_away")
-        with Cluster(root, options.isolated) as cluster:
-            if name == "sweep":
-                generate_local(DatasetSpec(size=2_000, seed=SEED), root / "shared" / "data")
-                run("sweep_in_peace", cluster, root, [])
-            part = run(name, cluster, root, schedule(options.seed, name, KILLS))
-            good, found = CHECKS[name](root, part)
-            cluster.wait()
-            return dataclasses.replace(
-                part,
-                passed=good and not part.left,
-                found=found + (f"; {part.left} kills not made" if part.left else ""),
-                nodes=sum(cluster.starts[node] for node in NODES),
-                hidden=hidden(root, cluster),
-                machine=machine(),
-            )
-    finally:
-        if options.keep:
-            shutil.copytree(
-                root,
-                options.keep,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("*sock*", "plasma*", "raylet", "ray"),
-            )
-        shutil.rmtree(root, ignore_errors=True)
+    if name == "sweep":
+        generate_local(DatasetSpec(size=2_000, seed=SEED), root / "shared" / "frames")
+        run("sweep_in_peace", cluster, root, [])
+    before = sum(cluster.starts[node] for node in NODES)
+    part = run(name, cluster, root, schedule(options.seed, name, KILLS))
+    part.passed, part.found = CHECKS[name](root, part)
+    if part.left:
+        part.passed, part.found = False, f"{part.found}; {part.left} kills not made"
+    cluster.wait()
+    part.nodes = sum(cluster.starts[node] for node in NODES) - before
+    part.hidden, part.machine = hidden(root, cluster), machine()
+    say(f"{name}: {'PASS' if part.passed else 'FAIL'}: {part.found}")
+    return part
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from processes import descendants, machine, memory, table
+from processes import descendants, machine, memory, table, title
 from scipy import stats
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -39,7 +39,8 @@ METRICS = {
     "pss": ("memory of all processes (Pss)", "MB"),
     "rss": ("memory of all processes (Rss)", "MB"),
     "driver": ("memory of the driver (Rss)", "MB"),
-    "handles": ("open files of all processes", ""),
+    "handles": ("open files of all processes but the next", ""),
+    "log_monitor": ("open files of Ray's log monitor", ""),
     "driver_handles": ("open files of the driver", ""),
     "threads": ("threads of all processes", ""),
     "driver_threads": ("threads of the driver", ""),
@@ -47,6 +48,8 @@ METRICS = {
     "objects": ("object store in use", "MB"),
     "files": ("files in the temporary folder", ""),
 }
+BOUNDED = ("log_monitor",)
+"""What Ray itself fills up to a limit: its log monitor keeps files of ended workers open until there are 200."""
 
 
 # The slopes
@@ -73,8 +76,8 @@ class Slope:
 
     @property
     def grows(self) -> bool:
-        """Whether both intervals lie above zero."""
-        return self.low > 0 and self.robust_low > 0
+        """Whether both intervals lie above zero, and it is 1% or more over all rounds."""
+        return self.low > 0 and self.robust_low > 0 and self.mean * self.rounds >= 0.01 * self.start
 
 
 def slope(values: list[float]) -> Slope:
@@ -145,11 +148,13 @@ class Sampler:
     def _sample(self) -> dict[str, float]:
         pids = descendants(os.getpid())
         total, own = memory(pids), memory([os.getpid()])
+        monitors = [pid for pid in pids if "log_monitor.py" in title(pid)]
         return {
             "pss": total["Pss"],
             "rss": total["Rss"],
             "driver": own["Rss"],
-            "handles": sum(_handles(pid) for pid in pids),
+            "handles": sum(_handles(pid) for pid in pids if pid not in monitors),
+            "log_monitor": sum(_handles(pid) for pid in monitors),
             "driver_handles": _handles(os.getpid()),
             "threads": sum(_threads(pid) for pid in pids),
             "driver_threads": _threads(os.getpid()),
@@ -214,11 +219,11 @@ def environment(folder: Path, number: int) -> None:
 
 
 def ppo(folder: Path, number: int) -> None:
-    """PPO with an env runner of its own: made, trained, saved, resumed, thrown away."""
+    """PPO with an env runner of its own: made, trained, saved; then resumed in the driver alone, and thrown away."""
     from heist_encoders.rllib import ppo_config, train_ppo
 
-    for steps in (256, 512):
-        config = ppo_config("conv_maxpool", num_envs=8, num_env_runners=1, seed=number)
+    for steps, runners in ((256, 1), (512, 0)):
+        config = ppo_config("conv_maxpool", num_envs=8, num_env_runners=runners, seed=number)
         config.training(train_batch_size_per_learner=256, minibatch_size=128, num_epochs=1)
         train_ppo(config, steps=steps, out=folder / "ppo")
     shutil.rmtree(folder / "ppo")
@@ -236,7 +241,9 @@ dataset of 3,000 frames, a vector of 32 and a single encoding environment, and a
 trained, saved, stopped and resumed. Rounds are small: these {minutes} minutes have as many ({rounds}) as {hours} hours
 with rounds {factor} times as long.
 
-Slopes are over the means of {used} rounds, the first fifth left out. What grows has both intervals above zero.
+Slopes are over the means of {used} rounds, the first fifth left out. What grows has both intervals above zero,
+and grows by 1% or more over the run.
+Ray's log monitor keeps the log files of ended workers open, 200 at most.
 
 {table}
 
@@ -266,8 +273,8 @@ def plot(rows: list[dict[str, float]], out: Path) -> None:
         axis.plot(middles, means, ".", color="#0072B2", label="mean of a round")
         line = np.polyfit(middles, means, 1)
         axis.plot(middles, np.polyval(line, middles), color="#D55E00", label="least squares")
-        title, unit = METRICS[name]
-        axis.set(title=title + (f", {unit}" if unit else ""), ylim=(0, max(1.0, *values) * 1.15))
+        what, unit = METRICS[name]
+        axis.set(title=what + (f", {unit}" if unit else ""), ylim=(0, max(1.0, *values) * 1.15))
         axis.grid(alpha=0.3)
     for axis in axes[-1]:
         axis.set_xlabel("minutes")
@@ -279,20 +286,19 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def page(slopes: dict[str, Slope], rows: list[dict[str, float]], rounds: int) -> str:
-    minutes = rows[-1]["seconds"] / 60
+def page(slopes: dict[str, Slope], rows: list[dict[str, float]], rounds: int, minutes: float) -> str:
     lines = []
     for name, found in slopes.items():
-        title, unit = METRICS[name]
+        what, unit = METRICS[name]
         lines.append(
             [
-                title + (f", {unit}" if unit else ""),
+                what + (f", {unit}" if unit else ""),
                 number(found.start),
                 number(max(row[name] for row in rows)),
                 f"{found.mean:+.3g} ({found.low:+.3g} to {found.high:+.3g})",
                 f"{found.robust_low:+.3g} to {found.robust_high:+.3g}",
                 f"{found.mean * found.rounds / found.start:+.1%}" if found.start else "0%",
-                "grows" if found.grows else "no growth",
+                "no growth" if not found.grows else "up to Ray's limit" if name in BOUNDED else "grows",
             ]
         )
     first = next(iter(slopes.values()))
@@ -346,11 +352,11 @@ def main() -> int:
     rows = sampler.rows
     rounds = [int(row["round"]) for row in rows]
     slopes = {name: slope(by_round(rounds, [row[name] for row in rows])) for name in METRICS}
-    text = page(slopes, rows, done)
+    text = page(slopes, rows, done, options.minutes)
     (options.out / "soak.md").write_text(text)
     plot(rows, options.out / "soak.png")
     print(text)
-    return 1 if any(found.grows for found in slopes.values()) else 0
+    return 1 if any(found.grows for name, found in slopes.items() if name not in BOUNDED) else 0
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def train_ppo(
     algorithm = config.build_algo()
     try:
         if last:
-            algorithm.restore_from_path(str(last))
+            _restore(algorithm, last)
         saved = time.perf_counter()
         stop = False
         while not stop:
@@ -216,8 +216,8 @@ def _restore_history(file: Path, iterations: int) -> list[dict[str, Any]]:
 def _steps_of(result: dict[str, Any], config: Any) -> int:
     """Environment steps of an iteration, or rows that it learned from where nothing is played."""
     if config.is_offline:
-        return int(result.get("learners", {}).get("default_policy", {}).get("num_module_steps_trained", 0))
-    return int(result.get("env_runners", {}).get("num_env_steps_sampled", 0))
+        return _count(result.get("learners", {}).get("default_policy", {}).get("num_module_steps_trained"))
+    return _count(result.get("env_runners", {}).get("num_env_steps_sampled"))
 
 
 def _line(
@@ -231,7 +231,7 @@ def _line(
         "seconds": round(seconds, 3),
         "iteration_seconds": round(elapsed, 3),
         "steps_per_second": round(played / elapsed, 1),
-        "episodes": int(runners.get("num_episodes", 0)),
+        "episodes": _count(runners.get("num_episodes")),
         "return_mean": _number(runners.get("episode_return_mean")),
         "length_mean": _number(runners.get("episode_len_mean")),
         "entropy": _number(learner.get("entropy")),
@@ -254,6 +254,11 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _count(value: Any) -> int:
+    """A number of things; RLlib gives NaN where nothing was counted, as when all env runners are gone."""
+    return int(_number(value) or 0)
+
+
 def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
     """A checkpoint that is there whole or not at all; the oldest ones go."""
     folder.mkdir(exist_ok=True)
@@ -269,6 +274,16 @@ def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
     for old in _checkpoints(folder)[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _restore(algorithm: Any, checkpoint: Path) -> None:
+    """RLlib's own, but for algorithms without env runners: its method then fails at giving them the weights."""
+    if algorithm.env_runner_group is not None:
+        algorithm.restore_from_path(str(checkpoint))
+        return
+    from ray.rllib.utils.checkpoints import Checkpointable
+
+    Checkpointable.restore_from_path(algorithm, str(checkpoint))
 
 
 def _environment(config: Any) -> dict[str, Any]:

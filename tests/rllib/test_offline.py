@@ -16,7 +16,7 @@ import pytest
 from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.envs import make_env
 from heist_encoders.errors import ConfigError, ResourceError, UnknownNameError
-from heist_encoders.rllib import offline, offline_config, record_oracle, train_ppo
+from heist_encoders.rllib import offline, offline_config, record_oracle
 from heist_encoders.rllib.offline import ABOUT, Recorder, offline_about
 from heist_encoders.rllib.taught import record_in
 from heist_encoders.zoo import find_artifact
@@ -143,36 +143,3 @@ def test_errors(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="holds other files"):
         record_oracle(ENCODER, tmp_path, frames=1, mode="easy")
-
-
-class Learner:
-    """An algorithm that learns 100 rows an iteration and plays nothing."""
-
-    def __init__(self) -> None:
-        self.restored: list[str] = []
-
-    def train(self) -> dict[str, Any]:
-        return {"learners": {"default_policy": {"num_module_steps_trained": 100, "policy_loss": 1.0}}}
-
-    def save_to_path(self, path: str) -> None:
-        Path(path).mkdir()
-
-    def restore_from_path(self, path: str) -> None:
-        self.restored.append(Path(path).name)
-
-    def stop(self) -> None:
-        pass
-
-
-def test_train_ppo_counts_rows_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ray.rllib.algorithms.bc import BCConfig
-
-    algorithm = Learner()
-    monkeypatch.setattr(BCConfig, "build_algo", lambda self: algorithm)
-    # Without end if rows did not count: nothing is played.
-    options: dict[str, Any] = {"out": tmp_path / "bc", "callback": lambda line: line["iteration"] >= 9}
-    config = BCConfig().environment("heist-pixels").offline_data(input_=["rows.parquet"])
-    assert train_ppo(config, steps=250, **options).env_steps == 300
-    result = train_ppo(config, steps=500, **options)
-    assert (result.env_steps, algorithm.restored) == (500, ["000003"])
-    assert [line["env_steps"] for line in result.history] == [100, 200, 300, 400, 500]
