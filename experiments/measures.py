@@ -40,11 +40,14 @@ def main() -> None:
         said = []
         for mode, color in COLORS.items():
             own = [row for row in rows if row["mode"] == mode]
+            if not own:
+                continue
             axis.scatter([r[x] for r in own], [r[y] for r in own], color=color, label=mode)
             for row in own:
                 axis.annotate(row["name"], (row[x], row[y]), fontsize=7, xytext=(3, 3), textcoords="offset points")
             if len(own) > 2:
                 said.append(f"{mode} {spearman([r[x] for r in own], [r[y] for r in own]):+.2f} (n = {len(own)})")
+        axis.margins(x=0.2)
         axis.set(xlabel=NAMES[x], ylabel=NAMES[y], title="rank correlation: " + ", ".join(said))
         axis.grid(alpha=0.3)
         print(f"{NAMES[x]} and {NAMES[y]}: {', '.join(said)}")
