@@ -15,6 +15,7 @@ OLD = {
         "OraclePlayer": "OraclePolicy", "Player": "BatchPolicy", "RandomPlayer": "RandomPolicy", "Turn": "StepInput",
     },
     "heist_encoders.policies.policy": {"PolicyPlayer": "PolicyRunner"},
+    "heist_encoders.rllib": {"RLlibPlayer": "RLlibPolicy"},
     "heist_encoders.zoo.names": {"families": "architectures", "family_of": "architecture_of"},
 }  # fmt: skip
 

@@ -156,7 +156,7 @@ def _policy(policy: str, mode: str | None, greedy: bool, seed: int) -> PolicyRun
 
 def _runner(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
     from heist_encoders.policies.play import OraclePolicy, RandomPolicy
-    from heist_encoders.rllib.player import RLlibPlayer
+    from heist_encoders.rllib.batch_policy import RLlibPolicy
 
     if policy == "random":
         return RandomPolicy("moves", seed)
@@ -178,4 +178,4 @@ def _runner(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
     trained = known["env_config"].get("distribution_mode", mode)
     if trained != mode:
         raise ConfigError(f"{policy} was trained in {trained} mode, asked to play {mode}; add --mode {trained}")
-    return RLlibPlayer.from_checkpoint(path, env=known["env"], env_config=known["env_config"], greedy=greedy)
+    return RLlibPolicy.from_checkpoint(path, env=known["env"], env_config=known["env_config"], greedy=greedy)

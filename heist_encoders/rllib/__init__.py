@@ -11,4 +11,12 @@ Three placements of the encoder, which give the policy the same encodings for th
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+from heist_encoders.deprecation import old_names
+
+_OLD = {"RLlibPlayer": "RLlibPolicy"}
+_old_name = old_names(__name__, _OLD)
+_new_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    return _old_name(name) if name in _OLD else _new_name(name)

@@ -1,3 +1,4 @@
+from .batch_policy import RLlibPolicy as RLlibPolicy
 from .evaluation import PolicyEvaluation as PolicyEvaluation
 from .evaluation import evaluate_policy as evaluate_policy
 from .evaluation import evaluation_function as evaluation_function
@@ -6,7 +7,6 @@ from .module import EncoderPPOCatalog as EncoderPPOCatalog
 from .offline import offline_config as offline_config
 from .offline import record_oracle as record_oracle
 from .options import PPOOptions as PPOOptions
-from .player import RLlibPlayer as RLlibPlayer
 from .ppo import ppo_config as ppo_config
 from .preprocessor import EncodeObservations as EncodeObservations
 from .registration import env_name as env_name

@@ -24,8 +24,8 @@ from heist_encoders.policies.evaluate import Evaluation
 from heist_encoders.policies.play import OraclePolicy as OraclePlayer
 from heist_encoders.policies.play import RandomPolicy as RandomPlayer
 from heist_encoders.policies.play import play_episodes
+from heist_encoders.rllib.batch_policy import RLlibPolicy, frame_encoder, plays_frames
 from heist_encoders.rllib.options import GREEDY
-from heist_encoders.rllib.player import RLlibPlayer, frame_encoder, plays_frames
 from heist_encoders.rllib.playing import make_environments, options_of, play_environments
 
 PolicyEvaluation = Evaluation
@@ -47,10 +47,10 @@ def evaluate_policy(
 
     Args:
         policy: a built RLlib algorithm, the folder of a checkpoint (of ``train_ppo``, or of RLlib's with ``env`` and
-            ``env_config``), ``"random"``, ``"oracle"``, or a ``Player``. Policies of RLlib that were trained in another
-            environment than this package registers (a gymnasium id, a creator of your own, wrappers) are played in that
-            environment; its games must be this package's. Nothing of a training changes: filters of connectors go on
-            learning in a copy.
+            ``env_config``), ``"random"``, ``"oracle"``, or a ``BatchPolicy``. Policies of RLlib that were trained in
+            another environment than this package registers (a gymnasium id, a creator of your own, wrappers) are played
+            in that environment; its games must be this package's. Nothing of a training changes: filters of connectors
+            go on learning in a copy.
         levels: how many of the fixed evaluation levels, or a list of level seeds. A ``HeistEncodersWarning`` says how
             many of them the policy was trained on, if any.
         env_config: options of the environment (``distribution_mode``, ``encoder``, ...); an algorithm and a
@@ -58,7 +58,7 @@ def evaluate_policy(
         env: the environment's name in RLlib, only for checkpoints of RLlib's.
         greedy: take the most probable action; else sample, or explore, as in training (default, see ``GREEDY``).
         num_games: games in one batch; does not change the results of a greedy policy.
-        seed: of the sampling and of the random player.
+        seed: of the sampling and of the random policy.
         progress: called with the number of levels done and of all.
 
     Raises:
@@ -89,7 +89,7 @@ def evaluate_policy(
             mode = options_of(envs).distribution_mode
     return Evaluation(
         player=player.name,
-        greedy=greedy if isinstance(player, RLlibPlayer) else None,
+        greedy=greedy if isinstance(player, RLlibPolicy) else None,
         distribution_mode=mode,
         levels=tuple(results),
         seconds=time.perf_counter() - started,
@@ -165,7 +165,7 @@ def _found(policy: Any, env: str | None, options: dict[str, Any], greedy: bool, 
         config = policy.config
         options = {**config.env_config, **options}
         frames = plays_frames(config.env, options)
-        player = RLlibPlayer.from_algorithm(policy, greedy=greedy, frames=frames)
+        player = RLlibPolicy.from_algorithm(policy, greedy=greedy, frames=frames)
         if frames:
             return _Found(player, _resolved(config.env, options))
         return _Found(player, options, config.env, config.gym_env_vectorize_mode)
@@ -184,7 +184,7 @@ def _found(policy: Any, env: str | None, options: dict[str, Any], greedy: bool, 
             f"{path} does not say which environment it was trained in; give env= and env_config= as in its config"
         )
     frames = plays_frames(name, options)
-    player = RLlibPlayer.from_checkpoint(
+    player = RLlibPolicy.from_checkpoint(
         path, env=name, env_config=options, greedy=greedy, frames=frames, env_steps=known.get("env_steps")
     )
     if frames:

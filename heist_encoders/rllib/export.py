@@ -15,9 +15,9 @@ from heist_encoders.policies.artifact import load_policy, save_policy
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.planner import PlannerConfig
 from heist_encoders.policies.policy import Policy
+from heist_encoders.rllib.batch_policy import playing_module
 from heist_encoders.rllib.heads import HEAD_KEY, HeadRLModule, PlannerEncoder
 from heist_encoders.rllib.module import MODEL_CONFIG_KEY, PretrainedEncoder
-from heist_encoders.rllib.player import playing_module
 from heist_encoders.rllib.registration import PIXELS, PREFIX
 from heist_encoders.rllib.taught import record_in
 from heist_encoders.zoo.artifact import Artifact

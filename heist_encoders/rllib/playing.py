@@ -15,7 +15,7 @@ from heist_encoders.envs.starts import StartOptions
 from heist_encoders.envs.vector import HeistVectorEnv
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.play import LevelResult
-from heist_encoders.rllib.player import RLlibPlayer
+from heist_encoders.rllib.batch_policy import RLlibPolicy
 from heist_encoders.tasks.registry import task_of
 
 _Runner: Any = SingleAgentEnvRunner
@@ -84,7 +84,7 @@ def options_of(envs: Any) -> EnvOptions:
 
 
 def play_environments(
-    player: RLlibPlayer, envs: Any, levels: Sequence[int], *, progress: Callable[[int, int], None] | None = None
+    player: RLlibPolicy, envs: Any, levels: Sequence[int], *, progress: Callable[[int, int], None] | None = None
 ) -> list[LevelResult]:
     """Play every level once, as many at a time as there are games.
 
@@ -108,7 +108,7 @@ def play_environments(
     return results
 
 
-def _play_together(player: RLlibPlayer, envs: Any, levels: Sequence[int]) -> list[LevelResult]:
+def _play_together(player: RLlibPolicy, envs: Any, levels: Sequence[int]) -> list[LevelResult]:
     observations = _open(envs, levels)
     groups = _groups(options_of(envs), levels)
     player.start(range(envs.num_envs))

@@ -179,12 +179,12 @@ def _film(*, algorithm: Any, result: dict[str, Any], every: int, folder: str, **
     from heist_encoders.evaluation.captions import captioned
     from heist_encoders.evaluation.video import enlarge, write_video
     from heist_encoders.policies.play import play_episodes
-    from heist_encoders.rllib.player import RLlibPlayer
+    from heist_encoders.rllib.batch_policy import RLlibPolicy
 
     iteration = int(result["training_iteration"])
     if iteration % every:
         return
-    recorder = _Recorder(RLlibPlayer.from_algorithm(algorithm))
+    recorder = _Recorder(RLlibPolicy.from_algorithm(algorithm))
     play_episodes(recorder, EVALUATION_LEVELS[:1], algorithm.config.env_config, num_games=1)
     pictures = [
         captioned(enlarge(frame, 4), text) for frame, text in zip(recorder.frames, recorder.captions, strict=True)

@@ -15,7 +15,7 @@ from ray.rllib.core.columns import Columns
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.artifact import load_policy
 from heist_encoders.policies.policy import PolicyRunner
-from heist_encoders.rllib import RLlibPlayer
+from heist_encoders.rllib import RLlibPolicy
 from heist_encoders.rllib.export import export_policy, head_of
 from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.zoo.artifact import Artifact
@@ -29,7 +29,7 @@ def test_plays_as_in_rllib(
     algorithm = tiny(image_artifact, **options).build_algo()
     try:
         policy = export_policy(algorithm, tmp_path / "mine", training={"class": "B"})
-        expected = played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True))
+        expected = played_actions(RLlibPolicy.from_algorithm(algorithm, greedy=True))
         path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
     finally:
         algorithm.stop()

@@ -18,7 +18,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from heist_encoders.engine import Engine
 from heist_encoders.envs.history import History
 from heist_encoders.policies.play import StepInput
-from heist_encoders.rllib import EncodeObservations, RLlibPlayer, evaluate_policy
+from heist_encoders.rllib import EncodeObservations, RLlibPolicy, evaluate_policy
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.registration import create_env
 from heist_encoders.zoo.artifact import Artifact
@@ -35,12 +35,12 @@ def test_frame_stack_and_previous_action(tiny: Tiny, tmp_path: Path, placement: 
     algorithm = config.build_algo()
     try:
         assert algorithm.train()["env_runners"]["num_env_steps_sampled"] == 64
-        expected = played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True))
+        expected = played_actions(RLlibPolicy.from_algorithm(algorithm, greedy=True))
         path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
         evaluation = evaluate_policy(algorithm, levels=1, greedy=True)
     finally:
         algorithm.stop()
-    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config, greedy=True)
+    alone = RLlibPolicy.from_checkpoint(path, env=config.env, env_config=config.env_config, greedy=True)
     np.testing.assert_array_equal(played_actions(alone), expected)
     again = evaluate_policy(path, env=config.env, env_config=config.env_config, levels=1, greedy=True)
     assert again.levels == evaluation.levels
@@ -94,7 +94,7 @@ def test_the_player_keeps_history_apart_too() -> None:
 
     encodings = iter(np.arange(6, dtype=np.float32).reshape(3, 1, 2))
     encode: Any = lambda frames: next(encodings)  # noqa: E731
-    player = RLlibPlayer(
+    player = RLlibPolicy(
         Module(), env_to_module, lambda **kwargs: {"actions": np.zeros(1, np.int64)}, encode=encode,
         history=History(2, frame_stack=2),
     )  # fmt: skip
@@ -114,7 +114,7 @@ def test_the_player_sees_what_the_environment_shows(tiny: Tiny, artifact: Artifa
     for placement in ("env", "preprocessor"):
         algorithm = tiny(placement=placement, **history).build_algo()
         try:
-            player = RLlibPlayer.from_algorithm(algorithm, greedy=True)
+            player = RLlibPolicy.from_algorithm(algorithm, greedy=True)
             algorithm.get_module().load_state_dict(
                 {name: torch.zeros_like(value) + 0.01 for name, value in algorithm.get_module().state_dict().items()}
             )

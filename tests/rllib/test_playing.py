@@ -18,7 +18,7 @@ from ray.rllib.connectors.env_to_module import MeanStdFilter
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.envs import make_env, make_vector_env
 from heist_encoders.errors import ConfigError
-from heist_encoders.rllib import RLlibPlayer, evaluate_policy, ppo_config, train_ppo
+from heist_encoders.rllib import RLlibPolicy, evaluate_policy, ppo_config, train_ppo
 from heist_encoders.rllib.playing import make_environments, play_environments
 from heist_encoders.rllib.training import checkpoint_of
 from heist_encoders.tasks.registry import task_of
@@ -106,7 +106,7 @@ def test_a_creator_of_ones_own_with_wrappers(tmp_path: Path, monkeypatch: pytest
     assert result[0].distribution_mode == "easy"
     assert len(evaluate_policy(out, levels=1).levels) == 1
     with pytest.raises(ConfigError, match="'coloured', expected one of this package's"):
-        RLlibPlayer.from_checkpoint(checkpoint_of(out), env="coloured", env_config=EASY)
+        RLlibPolicy.from_checkpoint(checkpoint_of(out), env="coloured", env_config=EASY)
 
 
 @pytest.mark.usefixtures("ray_local")

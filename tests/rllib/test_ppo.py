@@ -22,7 +22,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from heist_encoders.engine import Engine
 from heist_encoders.errors import ArtifactError, ConfigError, ResourceError, UnknownNameError
 from heist_encoders.policies.play import StepInput
-from heist_encoders.rllib import RLlibPlayer, evaluate_policy, ppo_config
+from heist_encoders.rllib import RLlibPolicy, evaluate_policy, ppo_config
 from heist_encoders.rllib.module import PretrainedEncoder
 from heist_encoders.zoo.artifact import Artifact
 
@@ -49,17 +49,17 @@ def test_trains_and_plays_on_from_a_checkpoint(tiny: Tiny, tmp_path: Path, place
     try:
         result = algorithm.train()
         assert result["env_runners"]["num_env_steps_sampled"] == 64
-        expected = played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True))
+        expected = played_actions(RLlibPolicy.from_algorithm(algorithm, greedy=True))
         path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
         config = algorithm.config
     finally:
         algorithm.stop()
     assert len(np.unique(expected)) > 1
-    alone = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config, greedy=True)
+    alone = RLlibPolicy.from_checkpoint(path, env=config.env, env_config=config.env_config, greedy=True)
     np.testing.assert_array_equal(played_actions(alone), expected)
     restored = type(algorithm).from_checkpoint(path)
     try:
-        np.testing.assert_array_equal(played_actions(RLlibPlayer.from_algorithm(restored, greedy=True)), expected)
+        np.testing.assert_array_equal(played_actions(RLlibPolicy.from_algorithm(restored, greedy=True)), expected)
         assert restored.train()["num_env_steps_sampled_lifetime"] == 128
     finally:
         restored.stop()
@@ -69,11 +69,11 @@ def test_remote_env_runners_and_lstm(tiny: Tiny) -> None:
     algorithm = tiny(placement="preprocessor", num_env_runners=2, lstm=True).build_algo()
     try:
         assert algorithm.train()["env_runners"]["num_env_steps_sampled"] == 64
-        played_actions(RLlibPlayer.from_algorithm(algorithm, greedy=True), steps=2)
+        played_actions(RLlibPolicy.from_algorithm(algorithm, greedy=True), steps=2)
         module = algorithm.get_module()
         assert "h" in module.get_initial_state()
         learned = algorithm.learner_group.get_state()["learner"]["rl_module"]["default_policy"]
-        # The local module, which RLlibPlayer plays with, has what was learned; RLlib sends no values to players.
+        # The local module, which RLlibPolicy plays with, has what was learned; RLlib sends no values to players.
         for name, value in module.state_dict().items():
             if not name.startswith("vf."):
                 np.testing.assert_array_equal(value.numpy(), learned[name])
@@ -176,7 +176,7 @@ def test_off_policy_algorithm_on_the_same_environment(tiny: Tiny, tmp_path: Path
         (played,) = evaluate_policy(algorithm, levels=1).levels
         assert played.success or played.length == 1_000
         path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
-        player = RLlibPlayer.from_checkpoint(path, env=config.env, env_config=config.env_config)
+        player = RLlibPolicy.from_checkpoint(path, env=config.env, env_config=config.env_config)
         assert played_actions(player, steps=2).shape == (2, 3)
     finally:
         algorithm.stop()

@@ -85,11 +85,11 @@ def test_loggers_never_see_the_biased_means(tmp_path: Path, monkeypatch: pytest.
 def test_a_film_of_the_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from heist_encoders.evaluation import video
     from heist_encoders.policies.play import OraclePolicy
-    from heist_encoders.rllib.player import RLlibPlayer
+    from heist_encoders.rllib.batch_policy import RLlibPolicy
 
     written: list[tuple[Path, Any]] = []
     monkeypatch.setattr(video, "write_video", lambda path, frames: written.append((path, frames)))
-    monkeypatch.setattr(RLlibPlayer, "from_algorithm", lambda algorithm: OraclePolicy())
+    monkeypatch.setattr(RLlibPolicy, "from_algorithm", lambda algorithm: OraclePolicy())
     options = {"distribution_mode": "easy", "game": "maze"}
     algorithm = SimpleNamespace(config=SimpleNamespace(env_config=options))
     for iteration in (1, 2):

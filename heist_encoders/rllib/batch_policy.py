@@ -15,7 +15,7 @@ from heist_encoders.envs.history import History
 from heist_encoders.envs.options import ACTIONS, EnvConfig
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.paths import user_path
-from heist_encoders.policies.play import StepInput as Turn
+from heist_encoders.policies.play import StepInput
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name
@@ -25,7 +25,7 @@ _CUT_EVERY = 64
 _END_OF_SCHEDULES = 2**62
 
 
-class RLlibPlayer:
+class RLlibPolicy:
     """A policy of RLlib with its own connectors, so that it sees what it saw in training.
 
     Args:
@@ -161,18 +161,18 @@ class RLlibPlayer:
             self._last.pop(game, None)
             self._rows.pop(game, None)
 
-    def act(self, turn: Turn) -> NDArray[np.int64]:
+    def act(self, step: StepInput) -> NDArray[np.int64]:
         """One forward pass for all games."""
-        games = turn.games.tolist()
-        observations: Any = turn.frames
+        games = step.games.tolist()
+        observations: Any = step.frames
         if self._encode is not None:
-            observations = self._encode(turn.frames)
+            observations = self._encode(step.frames)
         if self._history is not None:
             observations = [
                 self._row(self._history, game, encoding, float(reward))
-                for game, encoding, reward in zip(games, observations, turn.rewards, strict=True)
+                for game, encoding, reward in zip(games, observations, step.rewards, strict=True)
             ]
-        return self.decide(games, observations, turn.rewards)
+        return self.decide(games, observations, step.rewards)
 
     def decide(self, games: Sequence[int], observations: Iterable[Any], rewards: Iterable[Any]) -> NDArray[np.int64]:
         """Actions for the observations of the policy's own environment.
