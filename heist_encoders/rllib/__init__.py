@@ -13,10 +13,5 @@ import lazy_loader
 
 from heist_encoders.deprecation import old_names
 
-_OLD = {"RLlibPlayer": "RLlibPolicy"}
-_old_name = old_names(__name__, _OLD)
-_new_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-
-
-def __getattr__(name: str) -> object:
-    return _old_name(name) if name in _OLD else _new_name(name)
+_attribute, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = old_names(__name__, {"RLlibPlayer": "RLlibPolicy"}, _attribute)
