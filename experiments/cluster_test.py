@@ -115,12 +115,7 @@ def generation(root: Path, address: str) -> None:
 def sweep(root: Path, address: str, name: str = "sweep") -> None:
     from heist_encoders.tuning import sweep
 
-    for _ in range(3):  # a trial whose process died three times has failed, and is tried again by the same call
-        out = root / "shared" / name
-        result = sweep("conv_maxpool", root / "shared" / "frames", out=out, address=address, resume=True, **SWEEP)
-        if not result.failed:
-            break
-        print(f"{result.failed} trials failed: {list(result.table['reason'])}", flush=True)
+    sweep("conv_maxpool", root / "shared" / "frames", out=root / "shared" / name, address=address, resume=True, **SWEEP)
 
 
 def sweep_in_peace(root: Path, address: str) -> None:

@@ -126,9 +126,7 @@ def _say_where(out: Path) -> None:
     except ConfigError:
         return  # none there: it begins
     done = int((known.table["status"] != "unfinished").sum())
-    if known.finished and known.failed:
-        output.note(f"the sweep is finished; its failed trials ({known.failed}) are tried again")
-    elif known.finished:
+    if known.finished:
         output.note("the sweep is finished already")
     else:
         output.note(f"going on after {done} finished trials, {len(known.table) - done} go on from their checkpoints")

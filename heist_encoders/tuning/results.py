@@ -56,11 +56,6 @@ class SweepResult:
     plan: JsonObject
 
     @property
-    def failed(self) -> int:
-        """Trials that failed, each as often as Tune tries it again by itself."""
-        return int((self.table["status"] == "failed").sum())
-
-    @property
     def lead(self) -> str:
         """How far the best trial is ahead of the next within the limits, and whether that says anything, in words.
 
@@ -181,7 +176,6 @@ def _trial_row(sweep: Path, folder: Path, searched: list[str]) -> JsonObject:
     row["trial_id"] = history[-1].get("trial_id", folder.name)
     if history[-1].get("done") or history[-1].get("complete"):
         row["status"] = "done" if history[-1].get("complete") else "stopped"
-        row["reason"] = ""  # it went on after what is in error.txt
     for report in sorted(history, key=lambda r: (_number(r.get("objective")), _number(r.get("epoch"))), reverse=True):
         name = report.get("checkpoint_dir_name")
         if name and (folder / name / ARTIFACT / "config.json").is_file():

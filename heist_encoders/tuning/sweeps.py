@@ -102,7 +102,7 @@ def sweep(
     space.check_dataset(data.spec)
     plan = make_plan(space, data)
     existing = existing_sweep(folder, plan, resume)
-    if existing is not None and existing.finished and not existing.failed:
+    if existing is not None and existing.finished:
         return existing
     callbacks = (*logger_callbacks(chosen.log, folder), *callbacks)
     return _Sweep(space, data, folder, plan, progress, callbacks).go(restore=existing is not None, address=address)

@@ -64,25 +64,6 @@ def test_killed_trials_go_on_from_their_checkpoints(calm: SweepResult, small_dat
     assert set.union(*killed.values()) <= checkpoints(folder)
 
 
-def test_trials_that_failed_for_good_are_tried_again(
-    calm: SweepResult, small_dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("heist_encoders.tuning.sweeps.MAX_FAILURES", 0)
-    killed: list[int] = []
-
-    def kill(event: Any) -> None:
-        if event.kind == "result" and event.epoch == 1 and not killed:
-            killed.append(event.trial)
-            os.kill(int(event.metrics["pid"]), signal.SIGKILL)
-
-    first = sweep("conv_maxpool", small_dataset, out=tmp_path / "sweep", progress=kill, **OPTIONS)
-    assert (first.finished, first.failed, sorted(first.table["status"])) == (True, 1, ["done", "failed"])
-    assert "".join(first.table["reason"])
-    result = sweep("conv_maxpool", small_dataset, out=tmp_path / "sweep", resume=True, **OPTIONS)
-    check_same(result, calm)
-    assert list(result.table["reason"]) == ["", ""]
-
-
 def test_killed_node_moves_its_trials(calm: SweepResult, small_dataset: Any, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     script = f"""

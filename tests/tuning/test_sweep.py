@@ -285,7 +285,9 @@ def test_bad_folders_and_options(small_dataset: Any, tmp_path: Path) -> None:
         sweep("conv_maxpool", small_dataset, out=tmp_path / "s", num_samples=0)
     with pytest.raises(ConfigError, match="holds no sweep"):
         load_result(tmp_path)
-    elsewhere = SimpleNamespace(path="s3://key:secret@bucket/heist", hash="0" * 64, frames=small_dataset.frames)
+    elsewhere = SimpleNamespace(
+        path="s3://key:secret@bucket/heist", hash="0" * 64, frames=small_dataset.frames, spec=small_dataset.spec
+    )
     with pytest.raises(ConfigError, match="no credentials there") as caught:
         sweep("conv_maxpool", elsewhere, out=tmp_path / "s")
     assert "secret" not in str(caught.value)
