@@ -12,7 +12,10 @@ from heist_encoders.cli import output
 from heist_encoders.cli.options import JsonFlag, Mode, Seed, Workers, check_folder, examples, given_path
 from heist_encoders.errors import ConfigError
 from heist_encoders.json_text import JsonObject
+from heist_encoders.pipeline.state import RunOptions
 
+_FIELDS = RunOptions.model_fields
+"""Where the defaults stand."""
 EPILOG = examples(
     "heist-encoders run",
     "heist-encoders run --out runs/memory --mode memory",
@@ -28,7 +31,7 @@ def run(
             "--out", parser=given_path, metavar="DIR", help="The run's folder. The same folder goes on where it was."
         ),
     ] = Path("runs/default"),
-    size: Annotated[int, typer.Option("--size", min=512, help="Frames to generate.")] = 20_000,
+    size: Annotated[int, typer.Option("--size", min=512, help="Frames to generate.")] = _FIELDS["size"].default,
     mode: Mode = "easy",
     architectures: Annotated[
         str | None,
@@ -39,7 +42,7 @@ def run(
         typer.Option(
             "--seconds-per-architecture", min=1, help="Training time of each sweep (starting processes comes on top)."
         ),
-    ] = 12.0,
+    ] = _FIELDS["seconds_per_architecture"].default,
     train_frames: Annotated[
         int,
         typer.Option(
@@ -47,7 +50,7 @@ def run(
             min=0,
             help="Frames that the best encoder is trained on again, for longer; 0 leaves it out.",
         ),
-    ] = 48_000,
+    ] = _FIELDS["train_frames"].default,
     policy_frames: Annotated[
         int,
         typer.Option(
@@ -55,7 +58,7 @@ def run(
             min=0,
             help="Labelled frames that a policy on the best encoder learns the oracle's moves from; 0 leaves it out.",
         ),
-    ] = 200_000,
+    ] = _FIELDS["policy_frames"].default,
     ppo_steps: Annotated[
         int, typer.Option("--ppo-steps", min=0, help="Environment steps of PPO on the best encoder; 0 leaves it out.")
     ] = 0,
@@ -89,7 +92,6 @@ def run(
     from heist_encoders.cli.progress import Reporter
     from heist_encoders.pipeline.run import plan
     from heist_encoders.pipeline.run import run as run_pipeline
-    from heist_encoders.pipeline.state import RunOptions
 
     warnings.simplefilter("ignore")
     options = RunOptions.from_dict(
