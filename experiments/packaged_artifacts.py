@@ -1,12 +1,11 @@
 """Train, evaluate and package the artifacts that come with heist-encoders.
 
 Shows: how each packaged artifact was made: on an endless stream of balanced frames, each seen once, with the test loss
-       on frames of levels that the stream leaves out. Training again makes the same weights again, bit for bit on the
-       same CPU and torch; what is stored is rounded to float16. ``grid`` learns without labels; the others also learn
-       to have the semantic map read from their encoding, which needs labels.
-Run:   python experiments/packaged_artifacts.py --work runs/packaged                    (hours on one core; resumes)
-       python experiments/packaged_artifacts.py --work runs/packaged grid --mode easy   (one artifact)
-       python experiments/packaged_artifacts.py --work runs/packaged --evaluate         (figures of all, no training)
+       on frames of levels that the stream leaves out. What is stored is rounded to float16. ``grid`` learns without
+       labels; the others also learn to have the semantic map read from their encoding, which needs labels.
+Run:   python experiments/packaged_artifacts.py --train --jobs 8        (minutes on a GPU, a day on two cores; resumes)
+       python experiments/packaged_artifacts.py --train grid --mode easy --samples 400000      (one artifact, shorter)
+       python experiments/packaged_artifacts.py --evaluate              (figures of all, onto their cards)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """
@@ -15,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ EPOCH = 40_000
 
 COMMON = {
     "schedule": "cosine", "epoch_samples": EPOCH, "patience": 100, "threads": 1, "precision": "float32",
-    "loss": {"weighting": "rarity"},
+    "loss": {"weighting": "rarity"}, "batch_size": 64, "max_samples": 2_000_000,
 }  # fmt: skip
 WITH_MAPS = {"weighting": "rarity", "semantic_map": 0.3}
 LATENT = {"latent_size": 256, "bottleneck_activation": "none"}
@@ -54,11 +55,10 @@ FLAT: dict[str, dict[str, Any]] = {
     "compact": {"loss": WITH_MAPS},
 }
 TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
-    ("grid", "easy"): {"max_samples": 400_000},
-    ("grid", "memory"): {"max_samples": 320_000},
-    ("grid", "hard"): {"max_samples": 120_000},
-    **{(name, "easy"): {**settings, "max_samples": 160_000} for name, settings in FLAT.items()},
-    **{(name, "memory"): {**settings, "max_samples": 64_000} for name, settings in FLAT.items()},
+    ("grid", "easy"): {},
+    ("grid", "memory"): {},
+    ("grid", "hard"): {},
+    **{(name, mode): settings for mode in ("easy", "memory") for name, settings in FLAT.items()},
 }
 """(architecture, mode) -> settings over COMMON and the architecture's own."""
 
@@ -78,13 +78,16 @@ def commit() -> str:
     return git("describe", "--always") + ("-dirty" if changed else "")
 
 
-def package(architecture: str, mode: str, work: Path) -> Artifact:
-    """Train a packaged artifact and write it; what is done already in ``work`` is kept."""
-    config = {"autoencoder": architecture, **COMMON, **TRAININGS[architecture, mode]}
-    stream = FrameStream({"distribution_mode": mode, "size": EPOCH, "seed": SEED})
-    folder = work / f"{architecture}-{mode}"
-    result = train(config, stream, out=folder, callback=lambda report: print(report, flush=True))
-    return save_artifact(
+def package(architecture: str, mode: str, options: argparse.Namespace) -> None:
+    """Train a packaged artifact and write it; what is done already in ``options.work`` is kept."""
+    torch.set_num_threads(1)
+    config = {"autoencoder": architecture, **COMMON, **TRAININGS[architecture, mode], "device": options.device}
+    config |= {"max_samples": options.samples} if options.samples else {}
+    config |= {"max_seconds": options.seconds} if options.seconds else {}
+    stream = FrameStream({"distribution_mode": mode, "size": EPOCH, "seed": SEED}, workers=options.drawers)
+    folder = options.work / f"{architecture}-{mode}"
+    result = train(config, stream, out=folder, callback=lambda report: print(architecture, mode, report, flush=True))
+    save_artifact(
         PACKAGED / architecture / mode,
         result,
         name=architecture,
@@ -92,7 +95,7 @@ def package(architecture: str, mode: str, work: Path) -> Artifact:
         training=result.record(),
         provenance={
             "script": "experiments/packaged_artifacts.py",
-            "heist_encoders": f"{heist_encoders.__version__}, commit {commit()}",
+            "heist_encoders": f"{heist_encoders.__version__}, commit {options.commit or commit()}",
             "torch": torch.__version__,
             "hardware": machine(),
         },
@@ -118,30 +121,37 @@ def main() -> None:
     parser.add_argument("architectures", nargs="*", metavar="architecture")
     parser.add_argument("--mode", choices=["memory", "easy", "hard"])
     parser.add_argument("--work", type=Path, default=Path("runs/packaged"))
-    parser.add_argument("--evaluate", action="store_true", help="do not train, only evaluate what is packaged")
+    parser.add_argument("--train", action="store_true", help="train what is packaged")
+    parser.add_argument("--evaluate", action="store_true", help="evaluate what is packaged")
+    parser.add_argument("--samples", type=int, help="frames of each training, instead of its own number")
+    parser.add_argument("--seconds", type=float, help="that each training takes at most")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
+    parser.add_argument("--drawers", type=int, default=1, help="processes that draw the frames of a training")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--commit", help="for the card, where there is no git")
     parser.add_argument("--plan-samples", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    there = sorted((path.parent.parent.name, path.parent.name) for path in PACKAGED.glob("*/*/config.json"))
-    wanted = there if options.evaluate else list(TRAININGS)
+    if not options.train and not options.evaluate:
+        parser.error("nothing to do; expected --train, --evaluate or both")
     wanted = [
         (architecture, mode)
-        for architecture, mode in wanted
+        for architecture, mode in TRAININGS
         if options.mode in (None, mode) and (not options.architectures or architecture in options.architectures)
     ]
     if not wanted:
-        parser.error(f"nothing to do for {options.architectures}, {options.mode}; known: {there}")
-    order = {name: number for number, name in enumerate(options.architectures)}
-    for architecture, mode in sorted(wanted, key=lambda pair: order.get(pair[0], 0)):
+        parser.error(f"nothing to do for {options.architectures}, {options.mode}; known: {list(TRAININGS)}")
+    if options.train:
+        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+            for job in [pool.submit(package, *pair, options) for pair in wanted]:
+                job.result()
+    torch.set_num_threads(1)
+    for architecture, mode in wanted if options.evaluate else ():
         data = generate(
             DatasetSpec(size=EVALUATION_FRAMES, seed=SEED, distribution_mode=mode, test_fraction=0.1),
             options.work / f"data-{mode}",
         )
-        if options.evaluate:
-            artifact = load_artifact(PACKAGED / architecture / mode)
-        else:
-            artifact = package(architecture, mode, options.work)
+        artifact = load_artifact(PACKAGED / architecture / mode)
         measure(artifact, data, options.work, options.plan_samples, options.seeds)
 
 

@@ -4,15 +4,16 @@ Shows: class D: a planning head on a frozen packaged encoder learned the oracle'
        the training levels (behaviour cloning), then in the situations of its own play (DAgger); no reward. In memory
        mode an LSTM is put between before DAgger. Each step is evaluated with sampled actions on evaluation levels,
        whole episodes from true starts, one each.
-Run:   python experiments/packaged_policies.py                        (half an hour a mode on one core)
-       python experiments/packaged_policies.py --mode easy --frames 50000 --passes 1
+Run:   python experiments/packaged_policies.py --clone --device cuda --workers 4      (minutes a mode; what is there
+                                                                                       in --work is not cloned again)
+       python experiments/packaged_policies.py                                        (DAgger, half an hour a mode)
+       python experiments/packaged_policies.py --mode easy --frames 50000 --out runs/policies
 What came out is on the policies' cards: heist_encoders/policies/packaged/best/<mode>/README.md.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +21,50 @@ import torch
 
 import heist_encoders
 from heist_encoders.constants import EVALUATION_LEVELS
-from heist_encoders.policies.artifact import save_policy
-from heist_encoders.policies.clone import clone
+from heist_encoders.policies.artifact import load_policy, save_policy
+from heist_encoders.policies.clone import Progress, clone
 from heist_encoders.policies.dagger import dagger, with_memory
 from heist_encoders.policies.evaluate import play_levels
 from heist_encoders.policies.policy import Policy
 
 PACKAGED = Path(heist_encoders.__file__).parent / "policies" / "packaged"
-FRAMES = {"easy": 240_000, "memory": 160_000, "hard": 240_000}
+FRAMES, BATCH = 2_000_000, 128
 """Of behaviour cloning, each seen once."""
 STEPS = {"easy": 262_144, "memory": 393_216, "hard": 262_144}
 """Of DAgger."""
 MEMORY = {"memory": {"units": 128, "chunk": 32, "oracle_share": 0.5}}
 """Modes in which the policy has an LSTM."""
+MODES = ("easy", "memory", "hard")
+
+
+def cloned(mode: str, options: argparse.Namespace, progress: Progress) -> Policy:
+    """The policy of behaviour cloning, from ``--work`` if it is there."""
+    folder = options.work / f"cloned-{mode}"
+    if not (folder / "config.json").exists():
+        policy = clone(
+            options.encoder, mode=mode, frames=options.frames, batch_size=BATCH, name=options.name,
+            workers=options.workers, device=options.device, progress=progress,
+        )  # fmt: skip
+        save_policy(policy, folder, replace=True)
+    return load_policy(folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mode", choices=list(FRAMES), action="append")
+    parser.add_argument("--mode", choices=MODES, action="append")
     parser.add_argument("--encoder", default="grid")
     parser.add_argument("--name", default="best")
-    parser.add_argument("--frames", type=int, help="labelled frames; default: by mode")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="labelled frames of behaviour cloning")
     parser.add_argument("--steps", type=int, help="steps of DAgger; default: by mode")
     parser.add_argument("--levels", type=int, default=1_000)
+    parser.add_argument("--clone", action="store_true", help="end after behaviour cloning")
+    parser.add_argument("--device", default="cpu", help="of behaviour cloning")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw frames, threads that learn")
+    parser.add_argument("--work", type=Path, default=Path("runs/policies"))
     parser.add_argument("--out", type=Path, default=PACKAGED)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for mode in options.mode or list(FRAMES):
+    for mode in options.mode or MODES:
         shown = [0]
 
         def progress(part: str, done: int, total: int, shown: list[int] = shown, mode: str = mode) -> None:
@@ -54,27 +72,33 @@ def main() -> None:
                 shown[0] = done
                 print(f"{mode}: {part} {done:,} of {total:,}", flush=True)
 
-        frames = options.frames or FRAMES[mode]
-        levels = EVALUATION_LEVELS[: options.levels]
+        policy = cloned(mode, options, progress)
+        if not options.clone:
+            policy = taught(policy, mode, options, progress)
+            save_policy(policy, options.out / options.name / mode, replace=True)
 
-        def say(who: str, player: Policy | str, mode: str = mode, levels: Sequence[int] = levels) -> dict[str, Any]:
-            found = play_levels(player, mode, levels).to_dict()
-            print(f"{mode}: {who}: {found}", flush=True)
-            return found
 
-        policy = clone(options.encoder, mode=mode, frames=frames, name=options.name, progress=progress)
-        cloned = say("behaviour cloning", policy)
-        settings = dict(MEMORY.get(mode, {}))
-        if units := settings.pop("units", 0):
-            policy = with_memory(policy, int(units))
-        policy = dagger(
-            policy, steps=options.steps or STEPS[mode], **settings,
-            progress=lambda done, total, *_: progress("DAgger", done, total),
-        )  # fmt: skip
-        policy.metrics = {
-            "evaluation": say("DAgger", policy), "behaviour_cloning_alone": cloned, "random": say("random", "random")
-        }  # fmt: skip
-        save_policy(policy, options.out / options.name / mode, replace=True)
+def taught(policy: Policy, mode: str, options: argparse.Namespace, progress: Progress) -> Policy:
+    """A cloned policy after DAgger, with the figures of both."""
+    levels = EVALUATION_LEVELS[: options.levels]
+
+    def play(who: str, player: Policy | str) -> dict[str, Any]:
+        found = play_levels(player, mode, levels).to_dict()
+        print(f"{mode}: {who}: {found}", flush=True)
+        return found
+
+    alone = play("behaviour cloning", policy)
+    settings = dict(MEMORY.get(mode, {}))
+    if units := settings.pop("units", 0):
+        policy = with_memory(policy, int(units))
+    policy = dagger(
+        policy, steps=options.steps or STEPS[mode], workers=options.workers, **settings,
+        progress=lambda done, total, *_: progress("DAgger", done, total),
+    )  # fmt: skip
+    policy.metrics = {
+        "evaluation": play("DAgger", policy), "behaviour_cloning_alone": alone, "random": play("random", "random")
+    }  # fmt: skip
+    return policy
 
 
 if __name__ == "__main__":

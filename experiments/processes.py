@@ -4,8 +4,41 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from pathlib import Path
+
+import torch
+from typing_extensions import Self
+
+
+class Watch:
+    """Looks at something again and again, in a thread, while a ``with`` block runs.
+
+    Args:
+        every: seconds between two looks.
+    """
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def look(self) -> None:
+        """What is done each time."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            self.look()
 
 
 def parents() -> dict[int, int]:
@@ -56,7 +89,7 @@ def memory(pids: list[int]) -> dict[str, float]:
 
 
 def machine() -> str:
-    """One line: processor, cores, how busy it is with other things, Python, date."""
+    """One line: GPU, processor, cores, how busy it is with other things, Python, date."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -65,6 +98,8 @@ def machine() -> str:
         ),
         platform.machine(),
     )
+    if torch.cuda.is_available():
+        model = f"{torch.cuda.get_device_name()}, {model}"
     load = os.getloadavg()[0]
     return (
         f"{model}, {len(os.sched_getaffinity(0))} CPUs, load average {load:.1f}, Python {platform.python_version()}, "

@@ -18,13 +18,12 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from processes import descendants, machine, memory, table, title
+from processes import Watch, descendants, machine, memory, table, title
 from scipy import stats
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -111,8 +110,8 @@ def by_round(rounds: list[int], values: list[float], warm_up: float = WARM_UP) -
 # The samples
 
 
-class Sampler:
-    """Looks at the process tree every few seconds, in a thread, and writes down what it sees.
+class Sampler(Watch):
+    """Looks at the process tree every few seconds and writes down what it sees.
 
     Args:
         file: a CSV with a line a sample.
@@ -120,30 +119,21 @@ class Sampler:
     """
 
     def __init__(self, file: Path, temporary: Path) -> None:
+        super().__init__(EVERY)
         self.round = 0
         self.rows: list[dict[str, float]] = []
         self._file, self._temporary = file, temporary
         self._begin = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Sampler:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        with self._file.open("w", newline="") as file:
+    def look(self) -> None:
+        """One more sample."""
+        row = {"round": self.round, "seconds": time.monotonic() - self._begin, **self._sample()}
+        with self._file.open("a" if self.rows else "w", newline="") as file:
             writer = csv.DictWriter(file, ["round", "seconds", *METRICS])
-            writer.writeheader()
-            while not self._stop.wait(EVERY):
-                row = {"round": self.round, "seconds": time.monotonic() - self._begin, **self._sample()}
-                self.rows.append(row)
-                writer.writerow(row)
-                file.flush()
+            if not self.rows:
+                writer.writeheader()
+            writer.writerow(row)
+        self.rows.append(row)
 
     def _sample(self) -> dict[str, float]:
         pids = descendants(os.getpid())

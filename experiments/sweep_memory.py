@@ -16,13 +16,12 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import ray
-from processes import descendants, machine, memory, table, title
+from processes import Watch, descendants, machine, memory, table, title
 from ray import tune
 
 from heist_encoders.data.dataset import Dataset, open_dataset
@@ -32,33 +31,24 @@ from heist_encoders.tuning import SweepResult, sweep
 BAR_MB = 4000
 
 
-class Watch:
-    """The peak memory of this process and all that it started, looked at once a second in a thread."""
+class MemoryWatch(Watch):
+    """The peak memory of this process and all that it started, looked at once a second."""
 
     def __init__(self) -> None:
+        super().__init__(every=1.0)
         self.all = self.trials = self.files = self.largest = 0.0
         self.count = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.wait(1.0):
-            pids = descendants(os.getpid())
-            trials = [pid for pid in pids if title(pid).startswith("ray::") and "ImplicitFunc" in title(pid)]
-            each = [memory([pid]) for pid in trials]
-            self.count = max(self.count, len(trials))
-            self.all = max(self.all, memory(pids)["Pss"])
-            self.trials = max(self.trials, sum(found["Pss"] for found in each))
-            self.files = max(self.files, sum(found["Pss"] - found["Anonymous"] for found in each))
-            self.largest = max([self.largest, *(found["Rss"] for found in each)])
+    def look(self) -> None:
+        """See the class."""
+        pids = descendants(os.getpid())
+        trials = [pid for pid in pids if title(pid).startswith("ray::") and "ImplicitFunc" in title(pid)]
+        each = [memory([pid]) for pid in trials]
+        self.count = max(self.count, len(trials))
+        self.all = max(self.all, memory(pids)["Pss"])
+        self.trials = max(self.trials, sum(found["Pss"] for found in each))
+        self.files = max(self.files, sum(found["Pss"] - found["Anonymous"] for found in each))
+        self.largest = max([self.largest, *(found["Rss"] for found in each)])
 
 
 def run(dataset: Dataset, out: Path, options: argparse.Namespace, trials: int, **how: Any) -> tuple[SweepResult, float]:
@@ -91,7 +81,7 @@ def main() -> None:
     cpus = int(ray.cluster_resources()["CPU"])
     with tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         home = Path(folder)
-        with Watch() as watch:
+        with MemoryWatch() as watch:
             result, _ = run(dataset, home / "four", options, 4, cpus_per_trial=cpus / 4, max_concurrent=4)
         rest = max(0.0, decoded - watch.files)
         shares = result.table["probe_share"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.constants import FRAME_SIZE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUM_BACKGROUND: Final = 2
 """The first two classes of every task's maps are its background: floor and wall."""
@@ -47,16 +50,23 @@ def coarsen(maps: NDArray[np.uint8], num_classes: int, side: int = MAP_SIDE) -> 
     Returns:
         uint8 (B, side, side), classes or ``UNKNOWN``.
     """
+    import torch
+
+    return coarse_maps(torch.from_numpy(maps), num_classes, side).to(torch.uint8).numpy()
+
+
+def coarse_maps(maps: Tensor, num_classes: int, side: int = MAP_SIDE) -> Tensor:
+    """``coarsen`` of a tensor, on its device: uint8 (B, 64, 64) -> int64 (B, side, side)."""
+    import torch
+
     batch, block = len(maps), FRAME_SIZE // side
     # (B, side, block, side, block) -> (B * side * side, block * block)
-    blocks = maps.reshape(batch, side, block, side, block).swapaxes(2, 3).reshape(-1, block * block)
-    index = np.arange(len(blocks))[:, None] * num_classes + blocks
-    counts = np.bincount(index.ravel(), minlength=len(blocks) * num_classes).reshape(-1, num_classes)
-    objects = counts[:, NUM_BACKGROUND:]
-    background = counts[:, :NUM_BACKGROUND].argmax(1)
-    if not objects.shape[1]:
-        return np.asarray(background, np.uint8).reshape(batch, side, side)
-    covered = objects.sum(1)
-    classes = np.where(covered > 0, UNKNOWN, background)
-    classes = np.where(covered >= _OBJECT_SHARE * block * block, objects.argmax(1) + NUM_BACKGROUND, classes)
-    return np.asarray(classes, np.uint8).reshape(batch, side, side)
+    blocks = maps.reshape(batch, side, block, side, block).transpose(2, 3).reshape(-1, block * block).long()
+    one = torch.ones((), dtype=torch.int32, device=maps.device).expand_as(blocks)
+    counts = one.new_zeros(len(blocks), num_classes).scatter_add_(1, blocks, one)
+    classes, objects = counts[:, :NUM_BACKGROUND].argmax(1), counts[:, NUM_BACKGROUND:]
+    if objects.shape[1]:
+        covered = objects.sum(1)
+        classes = torch.where(covered > 0, UNKNOWN, classes)
+        classes = torch.where(covered >= _OBJECT_SHARE * block * block, objects.argmax(1) + NUM_BACKGROUND, classes)
+    return classes.reshape(batch, side, side)

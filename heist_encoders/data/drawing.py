@@ -1,7 +1,7 @@
 """Chunks of a stream, drawn ahead by processes of their own.
 
 Run as a module it is such a process: it reads the spec from its arguments and writes chunk after chunk to stdout, until
-nobody reads them any more. On the wire a chunk is a line of JSON (rows, columns and their bytes) and the arrays' bytes,
+nobody reads them any more. On the wire a chunk is a line of JSON (dtype and shape of each array) and the arrays' bytes,
 the frames first; there is no pickle.
 """
 
@@ -21,13 +21,16 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.data.manifest import CHUNK_FRAMES, Chunk, DatasetSpec
 from heist_encoders.data.sampler import Rows, draw_chunk
 from heist_encoders.errors import HeistEncodersError, ResourceError
+from heist_encoders.tasks.registry import task_of
 
+MAPS = "semantic_map"
+"""The column of the semantic maps, uint8 (N, 64, 64)."""
 AFTER_DATASETS = 10**7
 """Number of the stream's first chunk: past those of any dataset (at most 10^9 frames), so that none is drawn twice."""
+_FRAMES = "frames"
 _AHEAD = 2
 """Finished chunks (12.4 MB each) that wait in memory for each process, besides the one that it draws."""
 
@@ -47,14 +50,16 @@ class ChunkProcesses:
         spec: what to draw.
         first: number of the first chunk.
         workers: processes, each with the engine's pictures in memory (about 400 MB).
+        with_maps: whether rows also have the column ``semantic_map``, uint8 (N, 64, 64).
 
     Raises:
         ResourceError: if a process ends before its time.
         HeistEncodersError: what a process has to say about the spec (procgen is missing, say).
     """
 
-    def __init__(self, spec: DatasetSpec, first: int, workers: int = 1) -> None:
-        self._drawers = [_Drawer(spec, first + i, workers) for i in range(workers)]
+    def __init__(self, spec: DatasetSpec, first: int, workers: int = 1, *, with_maps: bool = False) -> None:
+        options = [str(workers), *([MAPS] if with_maps else [])]
+        self._drawers = [_Drawer([spec.canonical(), str(first + i), *options]) for i in range(workers)]
         self._turn = 0
 
     def __iter__(self) -> Iterator[Rows]:
@@ -78,12 +83,12 @@ class ChunkProcesses:
 
 
 class _Drawer:
-    """One process, and the thread that reads from it."""
+    """One process, and the thread that reads from it. ``arguments`` are those of ``main``."""
 
-    def __init__(self, spec: DatasetSpec, first: int, stride: int) -> None:
+    def __init__(self, arguments: list[str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "heist_encoders.data.drawing", spec.canonical(), str(first), str(stride)],
+            [sys.executable, "-m", "heist_encoders.data.drawing", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -138,12 +143,11 @@ class _Drawer:
 
 
 def _send(pipe: IO[bytes], rows: Rows) -> None:
-    columns = {name: np.ascontiguousarray(column) for name, column in rows.labels.items()}
-    head = {"rows": len(rows.frames), "columns": {name: column.dtype.str for name, column in columns.items()}}
+    arrays = {name: np.ascontiguousarray(array) for name, array in {_FRAMES: rows.frames, **rows.labels}.items()}
+    head = {name: [array.dtype.str, *array.shape] for name, array in arrays.items()}
     pipe.write(json.dumps(head).encode() + b"\n")
-    pipe.write(np.ascontiguousarray(rows.frames).data)
-    for column in columns.values():
-        pipe.write(column.tobytes())
+    for array in arrays.values():
+        pipe.write(array.data)
     pipe.flush()
 
 
@@ -154,14 +158,13 @@ def _receive(pipe: IO[bytes]) -> Rows:
     head: dict[str, Any] = json.loads(line)
     if "error" in head:
         raise HeistEncodersError(head["error"])
-    count = int(head["rows"])
-    frames = _array(pipe, "|u1", count * int(np.prod(FRAME_SHAPE))).reshape(count, *FRAME_SHAPE)
-    return Rows(frames, {name: _array(pipe, kind, count) for name, kind in head["columns"].items()})
+    arrays = {name: _array(pipe, kind, shape) for name, (kind, *shape) in head.items()}
+    return Rows(arrays.pop(_FRAMES), arrays)
 
 
-def _array(pipe: IO[bytes], kind: str, count: int) -> NDArray[Any]:
-    array = np.empty(count, np.dtype(kind))
-    left = array.view(np.uint8).data
+def _array(pipe: IO[bytes], kind: str, shape: list[int]) -> NDArray[Any]:
+    array = np.empty(shape, np.dtype(kind))
+    left = array.reshape(-1).view(np.uint8).data
     while left:
         got = pipe.readinto(left)  # type: ignore[attr-defined]
         if not got:
@@ -170,8 +173,14 @@ def _array(pipe: IO[bytes], kind: str, count: int) -> NDArray[Any]:
     return array
 
 
-def main(spec: str, first: str, stride: str) -> None:
-    """What the process does: draw the chunks first, first + stride, ... and write them to stdout."""
+def main(spec: str, first: str, stride: str, *extra: str) -> None:
+    """What the process does: draw the chunks first, first + stride, ... and write them to stdout.
+
+    Args:
+        spec: as JSON.
+        first, stride: numbers.
+        extra: ``semantic_map`` adds that column.
+    """
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get between the bytes
     number = int(first)
@@ -179,7 +188,11 @@ def main(spec: str, first: str, stride: str) -> None:
         try:
             parsed = DatasetSpec.from_dict(json.loads(spec))
             while True:
-                _send(pipe, stream_chunk(parsed, number))
+                rows = stream_chunk(parsed, number)
+                if MAPS in extra:
+                    maps = task_of(parsed.game).semantic_maps(rows.labels, parsed.distribution_mode)
+                    rows = rows._replace(labels={**rows.labels, MAPS: maps.pick(slice(None))})
+                _send(pipe, rows)
                 number += int(stride)
         except HeistEncodersError as error:
             pipe.write(json.dumps({"error": str(error)}).encode() + b"\n")

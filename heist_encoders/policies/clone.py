@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from heist_encoders.data.drawing import ChunkProcesses
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
+from heist_encoders.data.sampler import Rows
 from heist_encoders.data.stream import stream
 from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
@@ -53,7 +56,7 @@ def clone(
         lr: its highest learning rate, see ``fit_head``.
         seed: of the frames, the initial weights and the order.
         name: of the policy.
-        workers: see ``fit_head``.
+        workers: processes that draw the frames, and threads that learn together on a CPU (see ``fit_head``).
         backend: of the encoder.
         device: of the encoder and the head.
         progress: called with ``encode`` or ``learn``, frames done and of all.
@@ -72,7 +75,7 @@ def clone(
     if config.lstm:
         raise ConfigError("lstm > 0: frames that are drawn one by one have no order; expected a head without memory")
     times = {"draw_and_encode": time.perf_counter()}
-    encodings, moves = encoded_moves(loaded, mode, frames, seed=seed, progress=progress)
+    encodings, moves = encoded_moves(loaded, mode, frames, seed=seed, workers=workers, progress=progress)
     times = {"draw_and_encode": time.perf_counter() - times["draw_and_encode"], "learn": time.perf_counter()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -87,8 +90,8 @@ def clone(
 
     with keep_memory(), denormals_as_zero():
         fit_head(
-            model, encodings, moves, samples=total, batch_size=batch_size, lr=lr, seed=seed, workers=workers,
-            device=device, progress=step,
+            model, encodings, moves, samples=total, batch_size=batch_size, lr=lr, seed=seed,
+            workers=workers if device == "cpu" else 1, device=device, progress=step,
         )  # fmt: skip
     times["learn"] = time.perf_counter() - times["learn"]
     training = {
@@ -119,9 +122,9 @@ def used_labels(encoder: Artifact) -> bool | None:
 
 
 def encoded_moves(
-    encoder: Encoder, mode: str, frames: int, *, seed: int = 0, progress: Progress | None = None
+    encoder: Encoder, mode: str, frames: int, *, seed: int = 0, workers: int = 1, progress: Progress | None = None
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Draw labelled frames from the training levels and encode them.
+    """Draw labelled frames from the training levels, in so many processes, and encode them.
 
     Returns:
         Normalised encodings, float16 (frames, *shape), which is half the memory and close enough to learn from, and
@@ -132,12 +135,15 @@ def encoded_moves(
     )
     encodings = np.empty((frames, *encoder.shape), np.float16)
     moves = np.empty((frames, 9), np.float32)
-    batches = stream(spec, batch_size=CHUNK_FRAMES)
-    for at in range(0, frames, CHUNK_FRAMES):
-        rows = next(batches)
-        take = min(CHUNK_FRAMES, frames - at)
-        encodings[at : at + take] = encoder.normalize(encoder.encode(rows.frames[:take]))
-        moves[at : at + take] = move_distribution(rows.labels["oracle_moves"][:take].astype(np.int64))
-        if progress is not None:
-            progress("encode", at + take, frames)
+    with contextlib.ExitStack() as stack:
+        chunks: Iterator[Rows] = stream(spec, batch_size=CHUNK_FRAMES)
+        if workers > 1:
+            chunks = stack.enter_context(ChunkProcesses(spec, 0, workers))
+        for at in range(0, frames, CHUNK_FRAMES):
+            rows = next(chunks)
+            take = min(CHUNK_FRAMES, frames - at)
+            encodings[at : at + take] = encoder.normalize(encoder.encode(rows.frames[:take]))
+            moves[at : at + take] = move_distribution(rows.labels["oracle_moves"][:take].astype(np.int64))
+            if progress is not None:
+                progress("encode", at + take, frames)
     return encodings, moves

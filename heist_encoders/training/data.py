@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from heist_encoders.autoencoders.losses import rarity_table
+from heist_encoders.data.drawing import MAPS, ChunkProcesses
 from heist_encoders.data.manifest import CHUNK_FRAMES
 from heist_encoders.data.source import FrameSource as FrameSource
 from heist_encoders.data.stream import FrameStream, cut
@@ -19,10 +20,8 @@ from heist_encoders.training.config import LossConfig
 from heist_encoders.training.objective import Batch, Context
 
 if TYPE_CHECKING:
-    from heist_encoders.data.drawing import ChunkProcesses
     from heist_encoders.data.sampler import Rows
 
-_MAPS = "semantic_map"
 _RARITY_FRAMES = 4_000
 """Training frames behind the frequencies of colours."""
 
@@ -180,20 +179,19 @@ class StreamLoader:
         """See ``Loader``. Drawing goes on between two calls if the second begins where the first ended."""
         if self._next != (position, batch_size):
             self.close()
-            self._chunks = self._stream.open(position)
-            self._rows = cut(self._labelled(self._chunks), batch_size, skip=position % CHUNK_FRAMES)
+            self._chunks = self._stream.open(position, with_maps=self._with_maps)
+            self._rows = cut(self._needed(self._chunks), batch_size, skip=position % CHUNK_FRAMES)
         for _ in range(steps):
             rows = next(self._rows)
             position += batch_size
             self._next = (position, batch_size)
-            maps = torch.from_numpy(rows.labels[_MAPS]) if self._with_maps else None
+            maps = torch.from_numpy(rows.labels[MAPS]) if self._with_maps else None
             yield Batch(torch.from_numpy(rows.frames), maps)
 
-    def _labelled(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
+    def _needed(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
         """The chunks, their labels reduced to what batches carry."""
         for rows in chunks:
-            maps = self._stream.maps_of(rows.labels).pick(slice(None)) if self._with_maps else None
-            yield rows._replace(labels={} if maps is None else {_MAPS: maps})
+            yield rows._replace(labels={MAPS: rows.labels[MAPS]} if self._with_maps else {})
 
     def close(self) -> None:
         """End the processes that draw."""

@@ -19,7 +19,7 @@ from heist_encoders.autoencoders.losses import class_weights, rarity_weights
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
 from heist_encoders.autoencoders.semantic_decoder import SemanticDecoder
 from heist_encoders.errors import ConfigError
-from heist_encoders.semantic import MAP_SIDE, UNKNOWN
+from heist_encoders.semantic import UNKNOWN, coarse_maps
 from heist_encoders.training.config import LossConfig
 
 
@@ -129,13 +129,6 @@ class SemanticMap(Term):
         return map_cross_entropy(self.decoder(output.encoding), target)
 
 
-def coarse_maps(maps: Tensor, num_classes: int, side: int = MAP_SIDE) -> Tensor:
-    """``semantic.coarsen`` of a tensor: uint8 (B, 64, 64) -> int64 (B, side, side) on the same device."""
-    from heist_encoders.semantic import coarsen
-
-    return torch.from_numpy(coarsen(maps.cpu().numpy(), num_classes, side)).long().to(maps.device)
-
-
 def map_cross_entropy(logits: Tensor, target: Tensor, power: float = 0.5) -> Tensor:
     """Cross-entropy in nats, each class weighing by a power of its rarity in the batch.
 
@@ -145,7 +138,9 @@ def map_cross_entropy(logits: Tensor, target: Tensor, power: float = 0.5) -> Ten
         power: 0 weighs blocks alike, 1 classes. The higher, the sooner something rare is learned, and the more often
             it is seen where it is not.
     """
-    counts = torch.bincount(target[target != UNKNOWN], minlength=logits.shape[1]).to(torch.float32)
+    blocks = target.flatten()  # counted without a look at their values, for which a GPU would be waited for
+    counts = torch.zeros(UNKNOWN + 1, device=target.device).scatter_add_(0, blocks, torch.ones_like(blocks).float())
+    counts = counts[: logits.shape[1]]
     weights = (counts.sum() / counts.clamp(min=1)).clamp(max=900.0) ** power
     return functional.cross_entropy(logits.float(), target, weights, ignore_index=UNKNOWN)
 

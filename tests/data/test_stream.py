@@ -92,3 +92,12 @@ def test_a_stream_is_tested_on_a_dataset_or_on_frames_of_its_own(small_dataset: 
 def test_mistakes() -> None:
     with pytest.raises(ConfigError, match="batch_size = 0"):
         stream(SPEC, batch_size=0)
+
+
+def test_processes_draw_the_semantic_maps_too() -> None:
+    stream_of = FrameStream(SPEC, workers=2)
+    with stream_of.open(0, with_maps=True) as chunks:
+        for rows, plain in zip(chunks, islice(stream(SPEC, batch_size=1008), 2), strict=False):
+            maps = stream_of.maps_of(plain.labels).pick(slice(None))
+            np.testing.assert_array_equal(rows.labels.pop("semantic_map"), maps)
+            assert rows.labels.keys() == plain.labels.keys()

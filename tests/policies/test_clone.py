@@ -52,3 +52,10 @@ def test_errors(artifact: Artifact) -> None:
         clone(artifact, mode="memory", frames=10, head=HeadConfig(lstm=4))
     with pytest.raises(ConfigError, match="at least 1"):
         clone(artifact, mode="memory", frames=0)
+
+
+def test_processes_draw_the_same_frames(artifact: Artifact) -> None:
+    encoder = load_encoder(artifact, backend="torch")
+    alone, together = (encoded_moves(encoder, "memory", 2100, workers=workers) for workers in (1, 2))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -7,8 +7,9 @@ from heist_encoders.autoencoders import BaseAutoencoder, Output, create_autoenco
 from heist_encoders.autoencoders.losses import class_weights, rarity_table, rarity_weights
 from heist_encoders.autoencoders.perceptual import PerceptualFeatures
 from heist_encoders.errors import ConfigError
+from heist_encoders.semantic import coarse_maps
 from heist_encoders.training.config import LossConfig
-from heist_encoders.training.objective import TERMS, Batch, Context, Objective, coarse_maps, map_cross_entropy
+from heist_encoders.training.objective import TERMS, Batch, Context, Objective, map_cross_entropy
 from tests.training.fakes import CLASSES
 
 FRAMES = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
