@@ -28,10 +28,10 @@ from heist_encoders.policies.evaluate import play_levels
 from heist_encoders.policies.policy import Policy
 
 PACKAGED = Path(heist_encoders.__file__).parent / "policies" / "packaged"
-FRAMES, BATCH = 2_000_000, 128
+FRAMES, BATCH = 1_500_000, 256
 """Of behaviour cloning, each seen once."""
-STEPS = {"easy": 262_144, "memory": 393_216, "hard": 262_144}
-"""Of DAgger."""
+STEPS = {"easy": 0, "memory": 393_216, "hard": 262_144}
+"""Of DAgger; in easy mode behaviour cloning is enough."""
 MEMORY = {"memory": {"units": 128, "chunk": 32, "oracle_share": 0.5}}
 """Modes in which the policy has an LSTM."""
 MODES = ("easy", "memory", "hard")
@@ -87,17 +87,19 @@ def taught(policy: Policy, mode: str, options: argparse.Namespace, progress: Pro
         print(f"{mode}: {who}: {found}", flush=True)
         return found
 
-    alone = play("behaviour cloning", policy)
+    alone, by_chance = play("behaviour cloning", policy), play("random", "random")
+    policy.metrics = {"evaluation": alone, "random": by_chance}
+    steps = STEPS[mode] if options.steps is None else options.steps
+    if not steps:
+        return policy
     settings = dict(MEMORY.get(mode, {}))
     if units := settings.pop("units", 0):
         policy = with_memory(policy, int(units))
     policy = dagger(
-        policy, steps=options.steps or STEPS[mode], workers=options.workers, **settings,
+        policy, steps=steps, workers=options.workers, **settings,
         progress=lambda done, total, *_: progress("DAgger", done, total),
     )  # fmt: skip
-    policy.metrics = {
-        "evaluation": play("DAgger", policy), "behaviour_cloning_alone": alone, "random": play("random", "random")
-    }  # fmt: skip
+    policy.metrics = {"evaluation": play("DAgger", policy), "behaviour_cloning_alone": alone, "random": by_chance}
     return policy
 
 

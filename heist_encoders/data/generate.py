@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from heist_encoders.json_text import JsonObject
 from heist_encoders.ray_session import quiet_ray
 from heist_encoders.tasks.base import STRATUM
 from heist_encoders.tasks.registry import task_of
-
-if TYPE_CHECKING:
-    pass
 
 Progress = Callable[[float, float, str], None]
 """Called with frames done, frames in all, and the rest in words: frames/s, workers, frames a stratum so far."""

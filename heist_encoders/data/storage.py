@@ -84,7 +84,7 @@ class Storage:
         return data
 
     def open(self, name: str) -> pa.NativeFile:
-        """A file to read parts of: Raises FileNotFoundError or another OSError."""
+        """A file of which parts are read. Raises FileNotFoundError or another OSError."""
         return self._fs.open_input_file(self._at(name))
 
     def write(self, name: str, data: bytes | memoryview) -> None:

@@ -19,7 +19,7 @@ from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_nam
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import JsonObject, plain, to_json
 from heist_encoders.paths import home, is_uri, user_path
-from heist_encoders.policies.card import ConfigFile, make_card
+from heist_encoders.policies.card import make_card
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.policy import ACTIONS, Policy
 from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, Artifact, check_files, read_config
@@ -93,7 +93,7 @@ def save_policy(
         raise ArtifactError(f"{folder} holds other files and no policy; choose a new or empty folder")
     actions = next(key for key, number in ACTIONS.items() if number == policy.head.num_actions)
     artifact = policy.artifact
-    config: ConfigFile = {
+    config: JsonObject = {
         "format_version": FORMAT_VERSION,
         "name": check_label(name or policy.name),
         "head": policy.head.config.to_dict(),

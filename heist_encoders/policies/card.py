@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TypedDict
 
 from heist_encoders.json_text import JsonObject
 from heist_encoders.zoo.card import LICENSE, metadata
@@ -16,22 +15,6 @@ CLASSES = {
     "D": "learned from the oracle's moves",
 }
 """What a policy may have been taught with, from the least to the most."""
-
-
-class ConfigFile(TypedDict):
-    """The content of a policy's ``config.json``, but for ``files``."""
-
-    format_version: int
-    name: str
-    head: JsonObject
-    encoding_shape: list[int]
-    actions: str
-    encoder: dict[str, str]
-    game: str
-    distribution_mode: str
-    use_backgrounds: bool
-    normalize: bool
-    training: JsonObject
 
 
 def class_sentence(training: JsonObject) -> str:
@@ -52,7 +35,7 @@ def class_sentence(training: JsonObject) -> str:
     return "; ".join(parts) + "."
 
 
-def make_card(config: ConfigFile, metrics: JsonObject, *, uri: str | None = None, license: str = LICENSE) -> str:
+def make_card(config: JsonObject, metrics: JsonObject, *, uri: str | None = None, license: str = LICENSE) -> str:
     """The text of ``README.md``.
 
     Args:

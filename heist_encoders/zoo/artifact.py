@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar
 
 import numpy as np
 import pydantic
@@ -25,7 +25,7 @@ from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import JsonObject, plain, to_json
 from heist_encoders.paths import user_path
-from heist_encoders.zoo.card import LICENSE, ConfigFile, make_card
+from heist_encoders.zoo.card import LICENSE, make_card
 from heist_encoders.zoo.files import whole_folder
 from heist_encoders.zoo.names import check_label
 from heist_encoders.zoo.remote import CONFIG as CONFIG
@@ -61,11 +61,11 @@ class ArtifactConfig(Config):
     provenance: JsonObject
     files: dict[str, str]
 
-    def content(self) -> ConfigFile:
+    def content(self) -> JsonObject:
         """It without ``files``."""
         content = self.to_dict()
         del content["files"]
-        return cast(ConfigFile, content)
+        return content
 
 
 class Trained(Protocol):
@@ -268,7 +268,7 @@ def save_artifact(
         model.load_state_dict(state)
     mean, std = encoding_statistics(model, dataset.frames("train"), statistics_frames)
     state |= {MEAN_KEY: _tensor(mean), STD_KEY: _tensor(std)}
-    config: ConfigFile = {
+    config: JsonObject = {
         "format_version": FORMAT_VERSION,
         "name": name,
         "family": model.name,
@@ -294,7 +294,7 @@ def _tensor(array: NDArray[np.float32]) -> torch.Tensor:
 
 
 def _finish(
-    folder: Path, config: ConfigFile, metrics: Mapping[str, object], *, uri: str | None = None, license: str = LICENSE
+    folder: Path, config: JsonObject, metrics: Mapping[str, object], *, uri: str | None = None, license: str = LICENSE
 ) -> None:
     """Write everything but the weights, which lie there already."""
     figures = plain(metrics)

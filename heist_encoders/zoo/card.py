@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Final, TypedDict
+from typing import Final
 
 import yaml
 
@@ -19,22 +19,6 @@ LICENSE: Final = "mit"
 _MAX_FIGURES = 60
 _IDENTITY = ("name", "family", "game", "distribution_mode", "sha256", "dataset_hash", "encoding_shape", "references")
 """Figures of an evaluation that stand elsewhere on the card, or need a report to be read."""
-
-
-class ConfigFile(TypedDict):
-    """The content of an artifact's ``config.json``, but for ``files``."""
-
-    format_version: int
-    name: str
-    family: str
-    params: JsonObject
-    encoding_shape: list[int]
-    game: str
-    distribution_mode: str
-    use_backgrounds: bool
-    dataset_hash: str | None
-    training: JsonObject
-    provenance: JsonObject
 
 
 def metadata(
@@ -76,7 +60,7 @@ def metadata(
 
 
 def make_card(
-    config: ConfigFile,
+    config: JsonObject,
     metrics: JsonObject,
     sha256: str,
     *,
@@ -148,7 +132,7 @@ def make_card(
     return "\n".join(lines)
 
 
-def _frames(config: ConfigFile) -> list[str]:
+def _frames(config: JsonObject) -> list[str]:
     """What it was trained on."""
     stream = config["training"].get("stream")
     if not stream:
