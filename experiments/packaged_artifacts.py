@@ -3,9 +3,10 @@
 Shows: how each packaged artifact was made: on an endless stream of balanced frames, each seen once, with the test loss
        on frames of levels that the stream leaves out. What is stored is rounded to float16. ``grid`` learns without
        labels; the others also learn to have the semantic map read from their encoding, which needs labels.
-Run:   python experiments/packaged_artifacts.py --train --jobs 8        (minutes on a GPU, a day on two cores; resumes)
+Run:   python experiments/packaged_artifacts.py --train --jobs 17 --seconds 440       (on a GPU with 16 cores, where all
+       at once share it by NVIDIA's MPS; `grid` was given --seconds 140. On a CPU: a day on two cores; resumes)
        python experiments/packaged_artifacts.py --train grid --mode easy --samples 400000      (one artifact, shorter)
-       python experiments/packaged_artifacts.py --evaluate              (figures of all, onto their cards)
+       python experiments/packaged_artifacts.py --evaluate                      (figures of all, onto their cards)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """

@@ -30,7 +30,7 @@ from heist_encoders.policies.policy import Policy
 PACKAGED = Path(heist_encoders.__file__).parent / "policies" / "packaged"
 FRAMES, BATCH = 1_500_000, 256
 """Of behaviour cloning, each seen once."""
-STEPS = {"easy": 0, "memory": 393_216, "hard": 262_144}
+STEPS = {"easy": 0, "memory": 524_288, "hard": 262_144}
 """Of DAgger; in easy mode behaviour cloning is enough."""
 MEMORY = {"memory": {"units": 128, "chunk": 32, "oracle_share": 0.5}}
 """Modes in which the policy has an LSTM."""

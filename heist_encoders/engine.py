@@ -29,6 +29,14 @@ _KEPT_GENERATOR = struct.pack("<ii", 1, 0)
 """A generator's text of no length: the receiver keeps its own. The texts are most of a state's cost."""
 
 
+class EngineState(bytes):
+    """A whole state of a game, as the engine gave it or this package made it.
+
+    The library ends the process on malformed bytes, so an ``Engine`` takes no others. Bytes from elsewhere go through
+    ``reset(options={"state": ...})``, which looks at every value of theirs.
+    """
+
+
 class Observation(NamedTuple):
     """What the games show after a step. All arrays are copies.
 
@@ -171,30 +179,46 @@ class Engine:
             raise ConfigError("large frames are drawn only by Engine(render=True)")
         return np.array(self._env._info["rgb"])
 
-    def get_state(self, index: int) -> bytes:
-        """The whole state of game ``index``, as procgen serialises it."""
+    def get_state(self, index: int) -> EngineState:
+        """The whole state of game ``index``, as procgen serialises it. Raises ConfigError if there is no such game."""
+        self._check_index(index)
         size = self._env.call_c_func("get_state", index, self._buffer, _MAX_STATE_SIZE)
-        return bytes(self._env._ffi.buffer(self._buffer, size))
+        return EngineState(self._env._ffi.buffer(self._buffer, size))
 
-    def set_state(self, index: int, blob: bytes) -> None:
+    def set_state(self, index: int, state: EngineState) -> None:
         """Put game ``index`` into a state and draw it into ``frames[index]``.
 
         Raises:
-            EngineError: if the blob is not a whole state of this game (the library would end the process on it).
+            EngineError: if it is no ``EngineState`` of this game.
+            ConfigError: if there is no such game.
         """
+        self._check_index(index)
+        self._check_state(state)
+        self._set(self._env._c_env, index, state, len(state))
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < self.num:
+            raise ConfigError(f"game {index}: expected 0 to {self.num - 1}")
+
+    def _check_state(self, state: object) -> None:
+        if not isinstance(state, EngineState):
+            raise EngineError(
+                f"state is of type {type(state).__name__}, expected what get_state() returns; for bytes from elsewhere "
+                'use reset(options={"state": ...}) of an environment'
+            )
         name = self.game.encode()
         head = _I4.pack(len(name)) + name
-        if len(blob) < 512 or blob[4 : 4 + len(head)] != head or blob[-4:] != _STATE_END:
+        if len(state) < 512 or state[4 : 4 + len(head)] != head or state[-4:] != _STATE_END:
             raise EngineError(
-                f"{len(blob)} bytes that are no state of {self.game}: expected what get_state returns for this game"
+                f"{len(state)} bytes that are no state of {self.game}: expected what get_state returns for this game"
             )
-        self._set(self._env._c_env, index, blob, len(blob))
 
     def draw(self, states: NDArray[np.void]) -> NDArray[np.uint8]:
         """Draw states of equal length, with game 0, which stays in the last of them.
 
         Args:
-            states: (N,) of a structured type whose bytes are states of this game, such as ``LevelBank.states`` makes.
+            states: (N,) of a structured type whose bytes are states of this game, as ``LevelBank.states`` makes them;
+                their values are not looked at.
 
         Returns:
             uint8 (N, 64, 64, 3).
@@ -225,7 +249,7 @@ class Engine:
         """
         self._set_level(index, seed, self._without_generators(self.get_state(index)))
 
-    def place(self, index: int, seed: int, blob: bytes | bytearray) -> None:
+    def place(self, index: int, seed: int, state: EngineState) -> None:
         """Put game ``index`` into a state of level ``seed`` and draw it; its next reset opens that level again.
 
         A state without generators' texts (see ``state.compact_dtype``) leaves the game its own, so it can be played on.
@@ -234,7 +258,8 @@ class Engine:
             ConfigError: unless 0 <= seed <= 2**31 - 2.
             EngineError: as ``set_state`` does.
         """
-        self._set_level(index, seed, bytearray(blob))
+        self._check_state(state)
+        self._set_level(index, seed, bytearray(state))
 
     def _set_level(self, index: int, seed: int, blob: bytearray) -> None:
         if not 0 <= seed <= MAX_LEVEL_SEED:
@@ -242,7 +267,7 @@ class Engine:
         start = 8 + len(self.game)
         _I4.pack_into(blob, start + 4 * _LEVEL_LOW, seed)
         _I4.pack_into(blob, start + 4 * _LEVEL_HIGH, seed + 1)
-        self.set_state(index, bytes(blob))
+        self.set_state(index, EngineState(blob))
 
     def _without_generators(self, blob: bytes) -> bytearray:
         """A state without the texts of its first two random number generators (levels, events)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 import heist_encoders
 from heist_encoders import engine as engine_module
 from heist_encoders.constants import GAMES, MAX_LEVEL_SEED, NOOP
-from heist_encoders.engine import RESET, Engine
+from heist_encoders.engine import RESET, Engine, EngineState
 from heist_encoders.errors import ConfigError, EngineError, MissingDependencyError, UnknownNameError
 
 
@@ -93,7 +95,22 @@ def test_mistakes_are_one_line() -> None:
         blob = engine.get_state(0)
         for bad in (b"", blob[:-1], b"x" * 1000, blob.replace(b"heist", b"ninja", 1)):
             with pytest.raises(EngineError, match="no state of heist"):
-                engine.set_state(0, bad)
+                engine.set_state(0, EngineState(bad))
+        for call in (engine.get_state, lambda index: engine.set_state(index, blob)):
+            with pytest.raises(ConfigError, match="game 99: expected 0 to 0"):
+                call(99)
+
+
+def test_bytes_from_elsewhere_never_reach_the_library() -> None:
+    with Engine(1) as engine:
+        engine.load_levels([1])
+        blob = bytearray(engine.get_state(0))
+        struct.pack_into("<i", blob, 8 + 5 + 68 + 4, 2**30)  # a generator's length: the library would end the process
+        for put in (lambda state: engine.set_state(0, state), lambda state: engine.place(0, 1, state)):
+            with pytest.raises(EngineError, match="state is of type bytes, expected what get_state"):
+                put(bytes(blob))
+        again = pickle.loads(pickle.dumps(engine.get_state(0)))
+        engine.set_state(0, again)
 
 
 def test_procgen_missing(monkeypatch: pytest.MonkeyPatch) -> None:

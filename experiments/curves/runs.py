@@ -114,16 +114,15 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | 
 
 
 def packaged_policy(best: Policy) -> list[Run]:
-    """The two steps of the packaged policy's training."""
-    encoder, training = best.artifact, best.training
-    cloned, settings = training["samples"], {"figures": "behaviour_cloning_alone"}
-    return [
-        Run(f"BC, grid, {cloned:,} frames (packaged)", "D", "policy", "grid", cloned, 0, settings, 0, encoder),
-        Run(
-            "BC + DAgger, grid (packaged)", "D", "policy", "grid", training["demonstration_frames"], 0,
-            {"figures": "evaluation"}, 0, encoder,
-        ),
-    ]  # fmt: skip
+    """The steps of the packaged policy's training: behaviour cloning, and DAgger where it had that."""
+    training, about = best.training, {"grade": "D", "method": "policy", "source": "grid", "encoder": best.artifact}
+    alone = "behaviour_cloning_alone" if "dagger" in training else "evaluation"
+    cloned = int(training["samples"])
+    runs = [Run(f"BC, grid, {cloned:,} frames (packaged)", amount=cloned, settings={"figures": alone}, **about)]
+    if "dagger" in training:
+        amount, settings = int(training["demonstration_frames"]), {"figures": "evaluation"}
+        runs.append(Run("BC + DAgger, grid (packaged)", amount=amount, settings=settings, **about))
+    return runs
 
 
 def packaged_encoders(zoo: Path, mode: str) -> dict[str, Artifact]:

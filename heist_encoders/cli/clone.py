@@ -42,7 +42,13 @@ def clone(
     levels: Annotated[
         str, typer.Option("--levels", metavar="N|A:B", help="Evaluation levels, as in 'ppo evaluate'.")
     ] = "256",
-    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads that learn together.")] = 2,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, max=64, help="Processes that draw frames, threads that learn together.")
+    ] = 2,
+    device: Annotated[str, typer.Option("--device", help="Of behaviour cloning: auto, cpu or cuda.")] = "cpu",
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Frames a step: few learn more from as many; on a GPU 256.")
+    ] = 32,
     seed: Seed = 0,
     json: JsonFlag = False,
 ) -> None:
@@ -85,7 +91,7 @@ def clone(
 
         policy = clone_policy(
             encoder, mode=mode, frames=frames, samples=samples, seed=seed, name=name or out.resolve().name,
-            workers=threads, progress=listen,
+            workers=threads, device=device, batch_size=batch_size, progress=listen,
         )  # fmt: skip
         if dagger_steps:
             progress.start(2)

@@ -58,7 +58,7 @@ def clone(
         name: of the policy.
         workers: processes that draw the frames, and threads that learn together on a CPU (see ``fit_head``).
         backend: of the encoder.
-        device: of the encoder and the head.
+        device: of the encoder and the head: ``auto``, ``cpu`` or ``cuda``.
         progress: called with ``encode`` or ``learn``, frames done and of all.
 
     Returns:
@@ -71,6 +71,7 @@ def clone(
     if frames < 1 or (samples is not None and samples < 1):
         raise ConfigError(f"frames = {frames}, samples = {samples}: expected at least 1")
     loaded = load_encoder(encoder, distribution_mode=mode, backend=backend, device=device)
+    device = loaded.device
     config = head or HeadConfig(kind=head_kind("auto", loaded.shape))
     if config.lstm:
         raise ConfigError("lstm > 0: frames that are drawn one by one have no order; expected a head without memory")

@@ -94,6 +94,8 @@ def _split(blob: bytes, game: str) -> Blob:
     at += MIDDLE_SIZE
     (level_seed,) = struct.unpack_from("<i", middle, _LEVEL_SEED)
     (count,) = struct.unpack_from("<i", middle, N_ENTITIES)
+    if count < 1:
+        raise ValueError(f"{count} entities")
     entities = np.frombuffer(blob, ENTITY, count, at)
     at += count * ENTITY.itemsize
     bag1 = blob[at : at + BAG1_SIZE]
@@ -101,6 +103,8 @@ def _split(blob: bytes, game: str) -> Blob:
     bag2 = blob[at : at + BAG2_SIZE]
     width, height, cells = struct.unpack_from("<iii", bag2, BAG2_SIZE - 12)
     at += BAG2_SIZE
+    if min(width, height, cells) < 1:
+        raise ValueError(f"a grid of {width} x {height} and {cells} cells")
     grid = np.frombuffer(blob, "<i4", cells, at).reshape(height, width)
     at += 4 * cells
     if blob[-4:] != struct.pack("<I", END):
@@ -110,4 +114,6 @@ def _split(blob: bytes, game: str) -> Blob:
 
 def _skip_generator(blob: bytes, at: int) -> int:
     (size,) = struct.unpack_from("<i", blob, at + 4)
+    if size < 0:
+        raise ValueError("a random number generator is malformed")
     return at + 8 + int(size)

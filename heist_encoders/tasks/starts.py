@@ -9,6 +9,8 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from heist_encoders.engine import EngineState
+
 START_DISTRIBUTIONS = ("uniform", "balanced", "curriculum")
 """From which situations of a level starts are drawn, see ``StartLevels.pick``."""
 NUM_PICKS = 2
@@ -38,7 +40,7 @@ class Placed(NamedTuple):
         start: for ``info``.
     """
 
-    state: bytes
+    state: EngineState
     level_seed: int
     steps: int
     start: Start

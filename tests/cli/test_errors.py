@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         (["clone", "--encoder", "vae_papr", "--out", "x"], "did you mean 'vae_paper'"),
         (["clone", "--encoder", "vae_paper", "--out", "x", "--levels", "0"], "--levels '0'"),
         (["clone", "--encoder", "grid", "--out", "x", "--lstm", "8"], "add --dagger-steps"),
+        (["clone", "--encoder", "grid", "--out", "x", "--device", "gpu"], "expected 'auto', 'cpu', 'cuda'"),
         (["record", "--encoder", "vae_alex", "--out", "x"], "expected one of frames and episodes"),
         (["record", "--frames", "1", "--out", "x"], "missing option '--encoder'"),
         (["record", "--encoder", "vae_papr", "--frames", "1", "--out", "x"], "did you mean 'vae_paper'"),

@@ -25,7 +25,7 @@ from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import draw_chunk
 from heist_encoders.data.stream import FrameStream
 from heist_encoders.data.verify import repair, verify
-from heist_encoders.engine import Engine
+from heist_encoders.engine import Engine, EngineState
 from heist_encoders.errors import ConfigError, DatasetError, ResourceError, UnknownNameError
 from heist_encoders.tasks.heist.elements import ELEMENTS, STRATA
 from tests.data.redraw import states_of
@@ -92,7 +92,7 @@ def test_oracle_goes_on_from_drawn_states(mode: str) -> None:
         states = states_of(engine, rows.labels)
         for row in range(28):
             engine.load_levels({0: int(rows.labels["level_seed"][row])})
-            engine.set_state(0, states[row].tobytes())
+            engine.set_state(0, EngineState(states[row].tobytes()))
             moves = int(rows.labels["oracle_moves"][row])
             if moves:
                 assert moves >> oracle.action(engine.get_state(0)) & 1

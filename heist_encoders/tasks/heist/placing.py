@@ -9,7 +9,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from heist_encoders.engine import Engine
+from heist_encoders.engine import Engine, EngineState
 from heist_encoders.errors import ConfigError
 from heist_encoders.tasks.heist.elements import ELEMENTS
 from heist_encoders.tasks.heist.levels import UNREACHABLE, LevelBank, present
@@ -38,7 +38,7 @@ def place(bank: LevelBank, poses: Poses) -> list[Placed]:
     cells = np.floor(poses.xy).astype(np.int64)
     distances = bank.path_lengths[poses.level, poses.progress, cells[:, 1], cells[:, 0]].tolist()
     return [
-        Placed(state.tobytes(), seed, 0, Start(progress=progress, cell=cell, distance=distance))
+        Placed(EngineState(state.tobytes()), seed, 0, Start(progress=progress, cell=cell, distance=distance))
         for state, seed, progress, cell, distance in zip(
             states, bank.seeds[poses.level].tolist(), poses.progress.tolist(), cells, distances, strict=True
         )

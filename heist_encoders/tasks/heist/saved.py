@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heist_encoders.constants import GAMES, MAX_LEVEL_SEED
+from heist_encoders.engine import EngineState
 from heist_encoders.errors import EngineError
 from heist_encoders.tasks.blob import EMPTY_GENERATOR
 from heist_encoders.tasks.heist.elements import COLORS
@@ -36,7 +37,7 @@ _MAX_SIZE, _MAX_ENTITIES, _MAX_FLOAT = 2**20, 32, 1e4
 class Saved(NamedTuple):
     """A state to put into a game: its bytes, its level and the steps made in its episode."""
 
-    state: bytes
+    state: EngineState
     level_seed: int
     steps: int
 
@@ -76,7 +77,7 @@ def check_saved(blob: object, own: bytes) -> Saved:
         state.held.astype("<i4").tobytes(),
         own[-4:],
     )
-    return Saved(b"".join(parts), seed, steps)
+    return Saved(EngineState(b"".join(parts)), seed, steps)
 
 
 def _check(state: State, mine: State) -> tuple[int, int]:

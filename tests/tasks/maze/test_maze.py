@@ -12,7 +12,7 @@ from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.play import Play
 from heist_encoders.data.sampler import draw_chunk
-from heist_encoders.engine import Engine
+from heist_encoders.engine import Engine, EngineState
 from heist_encoders.errors import ConfigError, DatasetError, EngineError
 from heist_encoders.tasks import task_of
 from heist_encoders.tasks.blob import SPACE, WALL
@@ -93,7 +93,7 @@ def test_every_pixel_of_the_cheese_lies_in_its_box(mode: str) -> None:
                 changed = np.zeros((64, 64), dtype=bool)
                 for other in (SPACE, WALL):
                     grid = np.where(state.grid == CHEESE, np.int32(other), state.grid)
-                    engine.set_state(game, blob.replace(state.grid.tobytes(), grid.tobytes()))
+                    engine.set_state(game, EngineState(blob.replace(state.grid.tobytes(), grid.tobytes())))
                     changed |= (engine.frames[game] != frames[game]).any(axis=-1)
                 engine.set_state(game, blob)
                 x0, y0, x1, y1 = (int(labels[f"cheese_{side}"][game]) for side in ("x0", "y0", "x1", "y1"))
