@@ -195,7 +195,9 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
         "vae": encoder("v", LABELLED, miou=0.7, plan_accuracy=0.5, presence_f1=0.7),
     }
     card = {"num_levels": 9, "return_mean": 9.0, "return_interval": [8, 10], "success_rate": 0.9, "by_num_keys": {}}
-    best = SimpleNamespace(artifact=encoder("g", ALONE), training={"samples": 50, "demonstration_frames": 70})
+    best = SimpleNamespace(
+        artifact=encoder("g", ALONE), training={"samples": 50, "demonstration_frames": 70, "dagger": {}}
+    )
     runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), best, 4_032)
     stores = {run.name: curves.store.Store(tmp_path / run.folder) for run in runs}
     assert curves.showing.show(runs, stores, docs) == "nothing was played yet"
