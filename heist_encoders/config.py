@@ -17,12 +17,27 @@ from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameEr
 from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 
+_MOST_VALUES = 100_000
+"""In a YAML file, each as often as aliases repeat it."""
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that reads ``1e-6`` as a number and refuses a key that is given twice, both as YAML 1.2 does.
 
-    PyYAML's YAML 1.1 reads a string, and takes the last of the values without a word.
+    PyYAML's YAML 1.1 reads a string, and takes the last of the values without a word. With aliases a value can hold
+    itself, or a few lines stand for more than memory holds: such files are refused too.
     """
+
+    def construct_document(self, node: yaml.Node) -> object:
+        count, left = 0, [node]
+        while left:
+            inner = left.pop().value
+            if isinstance(inner, list):
+                left += [part for item in inner for part in (item if isinstance(item, tuple) else (item,))]
+            count += 1
+            if count > _MOST_VALUES:
+                raise yaml.constructor.ConstructorError(None, None, f"it holds more than {_MOST_VALUES:,} values")
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         given: dict[Hashable, int] = {}
@@ -58,8 +73,10 @@ def read_yaml(path: str | Path) -> JsonObject:
         raise ConfigError(f"no such config file: {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}; expected a YAML text file") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply; expected a mapping of option: value") from None
+    except (yaml.YAMLError, ValueError, LookupError) as error:  # PyYAML lets errors of Python's types through
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds {type(data).__name__}, expected a mapping of option: value")
     return data

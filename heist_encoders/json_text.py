@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias, overload
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -13,6 +14,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object whose keys are not fixed here: a configuration before it is validated, a row of figures, a file of
 another version. Objects with fixed keys have a TypedDict."""
+_MOST_BYTES = 64_000_000
 
 
 @overload
@@ -53,6 +55,27 @@ def _plain(value: object, digits: int | None) -> Json:
     if isinstance(value, Collection) and not isinstance(value, bytes):
         return [_plain(item, digits) for item in value]
     raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def parse_json(text: str) -> Any:
+    """What JSON text holds. Raises ValueError if it is none, also where it is nested too deeply for Python."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: if it can't be read.
+        ValueError: if it holds no JSON, or more than 64 MB of it.
+    """
+    size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise ValueError(f"it holds {size:,} bytes, expected at most {_MOST_BYTES:,}")
+    return parse_json(path.read_text(encoding="utf-8"))
 
 
 def to_json(data: Mapping[str, object]) -> str:

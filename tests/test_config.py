@@ -11,6 +11,7 @@ from pydantic import Field
 
 from heist_encoders.config import Config, one_of, read_yaml
 from heist_encoders.errors import ConfigError, UnknownNameError
+from heist_encoders.json_text import read_json
 from heist_encoders.training.config import TrainConfig
 
 
@@ -112,3 +113,38 @@ def test_a_key_that_is_given_twice_is_refused(text: str, told: str, tmp_path: Pa
     assert str(path) in str(caught.value)
     path.write_text("base: &base {a: 1}\nmine: {<<: *base, a: 2}\n", encoding="utf-8")
     assert read_yaml(path)["mine"] == {"a": 2}  # a merge may be overridden
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: " + "[" * 3_000, "nested too deeply"),
+        ("a: !!int ''", "not valid YAML"),
+        ("a: !!bool x", "not valid YAML"),
+        ("a: 2001-99-99", "not valid YAML"),
+        ("a: " + "9" * 5_000, "not valid YAML"),
+        ("a: &a [*a]", "more than 100,000 values"),
+        (
+            "\n".join([f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) or 1}]" for n in range(9)]).replace("*a-1", "1"),
+            "more than",
+        ),
+        ("a: !!python/object/apply:os.system [id]", "not valid YAML"),
+    ],
+)
+def test_hostile_yaml_is_one_line(text: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "options.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        read_yaml(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_hostile_json_is_a_value_error(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.json"
+    file.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json(file)
+    with file.open("wb") as big:
+        big.truncate(65_000_000)
+    with pytest.raises(ValueError, match="expected at most 64,000,000"):
+        read_json(file)

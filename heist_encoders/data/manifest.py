@@ -13,6 +13,7 @@ from typing_extensions import Self
 from heist_encoders.config import Config
 from heist_encoders.constants import DEFAULT_GAME, EVALUATION_LEVELS, GAMES, TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.errors import DatasetError, nearest
+from heist_encoders.json_text import parse_json
 from heist_encoders.tasks.registry import task_of
 
 SPLITS = ("train", "test")
@@ -191,9 +192,14 @@ class Manifest:
             DatasetError: if it is no manifest of this format.
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             version = content["format_version"]
             shards = {name: Shard(**entry) for name, entry in content["shards"].items()}
+            if not all(
+                isinstance(shard.rows, int) and isinstance(shard.sha256, str) and isinstance(shard.content, str)
+                for shard in shards.values()
+            ):
+                raise TypeError
             spec = content["spec"]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DatasetError(

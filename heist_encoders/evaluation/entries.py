@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output
 from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.figures import Metrics
 from heist_encoders.evaluation.frames import Frames
-from heist_encoders.json_text import JsonObject
+from heist_encoders.json_text import JsonObject, read_json
 from heist_encoders.paths import user_path
 from heist_encoders.zoo.artifact import CONFIG, Artifact, read_artifact
 
@@ -71,7 +70,7 @@ def read_entry(source: Evaluated) -> Entry:
     else:
         folder, artifact = _place(source)
         try:
-            metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+            metrics = read_json(folder / METRICS)
         except (OSError, ValueError):
             raise ArtifactError(
                 f"{folder} holds no evaluation ({METRICS} is missing or damaged); run heist-encoders evaluate first"
@@ -110,7 +109,7 @@ def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:
     # evaluate()'s own place has pictures too, unless they are of other weights that once had this name.
     place = output_folder(source, None)
     try:
-        same = json.loads((place / METRICS).read_text(encoding="utf-8")).get("sha256") == source.sha256
+        same = read_json(place / METRICS).get("sha256") == source.sha256
     except (OSError, ValueError, AttributeError):
         same = False
     return place if same else source.path, source
@@ -165,7 +164,7 @@ def packaged_rows(distribution_mode: str) -> list[JsonObject]:
     for name in architectures():
         if distribution_mode not in packaged_modes(name):
             continue
-        metrics = json.loads((PACKAGED / name / distribution_mode / METRICS).read_text(encoding="utf-8"))
+        metrics = read_json(PACKAGED / name / distribution_mode / METRICS)
         old = metrics.get("usefulness") or {}
         probes = metrics.get("probes") or {"presence_f1": old.get("mlp_f1"), "linear_presence_f1": old.get("linear_f1")}
         size = metrics.get("latent_dimension", metrics.get("encoding_size"))

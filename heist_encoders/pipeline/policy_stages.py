@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, HeistEncodersError
-from heist_encoders.json_text import JsonObject
+from heist_encoders.json_text import JsonObject, read_json
 from heist_encoders.pipeline.stages import Job, artifact_intact, best_winner, encoder_of, measure
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _policy_name(name: str, encoder: str) -> str:
         if not folder.exists():
             return candidate
         try:
-            if json.loads((folder / "config.json").read_text(encoding="utf-8"))["encoder"]["sha256"] == encoder:
+            if read_json(folder / "config.json")["encoder"]["sha256"] == encoder:
                 return candidate
         except (OSError, ValueError, KeyError, TypeError):
             continue  # what is damaged keeps its name

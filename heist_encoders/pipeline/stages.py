@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, HeistEncodersError
-from heist_encoders.json_text import JsonObject
+from heist_encoders.json_text import JsonObject, read_json
 from heist_encoders.pipeline.progress import Progress
 from heist_encoders.pipeline.state import RunOptions, RunState
 
@@ -207,7 +206,7 @@ def measure(job: Job, made: JsonObject, *, start: float = 0.0) -> JsonObject:
 def evaluation_intact(job: Job, result: JsonObject) -> bool:
     """Whether the evaluation's figures are there."""
     try:
-        metrics = json.loads((Path(result["folder"]) / "metrics.json").read_text(encoding="utf-8"))
+        metrics = read_json(Path(result["folder"]) / "metrics.json")
     except (OSError, ValueError):
         return False
     return bool(metrics.get("sha256") == result["sha256"])

@@ -15,7 +15,7 @@ from heist_encoders.config import Config
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.files import write_atomically
-from heist_encoders.json_text import JsonObject
+from heist_encoders.json_text import JsonObject, read_json
 
 FILE_NAME = "run.json"
 FORMAT_VERSION = 1
@@ -115,7 +115,7 @@ def open_state(folder: Path, options: RunOptions) -> Iterator[RunState]:
 
 def _read(path: Path, options: RunOptions) -> dict[str, JsonObject]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         before, stages = RunOptions.with_new_names(data["options"]), dict(data["stages"])
         version = data["format_version"]
     except (OSError, ValueError, KeyError, TypeError):

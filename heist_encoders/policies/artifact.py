@@ -6,7 +6,6 @@ three), ``policy.safetensors`` (the head's weights), ``metrics.json`` (figures) 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -17,7 +16,7 @@ from heist_encoders.config import Config
 from heist_encoders.constants import DISTRIBUTION_MODES
 from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
 from heist_encoders.files import sha256_of
-from heist_encoders.json_text import JsonObject, plain, to_json
+from heist_encoders.json_text import JsonObject, plain, read_json, to_json
 from heist_encoders.paths import home, is_uri, user_path
 from heist_encoders.policies.card import make_card
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
@@ -204,11 +203,11 @@ def load_policy(
             f"distribution_mode={config.distribution_mode!r} or another policy"
         )
     try:
-        metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
+        metrics = read_json(path / METRICS)
         with one_thread():
             head = HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions])
             head.load_state_dict(load_file(path / WEIGHTS))
-    except (OSError, ValueError, RecursionError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {reason}") from None
     if not isinstance(metrics, Mapping):

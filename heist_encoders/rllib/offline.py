@@ -25,6 +25,7 @@ from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.stream import stream
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
 from heist_encoders.policies.recording import oracle_episodes
 from heist_encoders.ray_session import quiet_ray
@@ -139,7 +140,7 @@ def offline_about(data: str | Path) -> dict[str, Any]:
     """
     folder = user_path(data).absolute()
     try:
-        about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about: dict[str, Any] = read_json(folder / ABOUT)
         names = [_name(shard) for shard, _ in _shards(about)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"cannot read {folder / ABOUT}: {error}; expected a folder of record_oracle's") from None
@@ -261,7 +262,7 @@ def _open_folder(folder: Path, about: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if file.exists():
-            known = json.loads(file.read_text(encoding="utf-8"))
+            known = read_json(file)
             for key, value in about.items():
                 there, here = (_identity(known.get(key)), _identity(value))
                 if there != here:

@@ -13,7 +13,7 @@ import numpy as np
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
-from heist_encoders.json_text import plain
+from heist_encoders.json_text import plain, read_json
 from heist_encoders.rllib.options import PPOOptions
 from heist_encoders.rllib.run_options import BC, PPORunOptions
 from heist_encoders.rllib.taught import record_in
@@ -139,7 +139,7 @@ def _measure(result: PPOResult, folder: Path, options: PPORunOptions, taught: st
 
     about = {"trained_steps": result.env_steps, "num_levels": options.final_levels}
     try:
-        known: dict[str, Any] = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+        known: dict[str, Any] = read_json(folder / EVALUATION)
     except (OSError, ValueError):
         known = {}
     if known and all(known.get(key) == value for key, value in about.items()):

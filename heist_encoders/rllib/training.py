@@ -18,6 +18,7 @@ import gymnasium as gym
 from heist_encoders.config import Config
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
 from heist_encoders.rllib.taught import record_in
 from heist_encoders.training.hardware import keep_memory
@@ -151,7 +152,7 @@ def checkpoint_of(path: Path) -> Path:
 def environment_of(checkpoint: Path) -> dict[str, Any]:
     """What ``train_ppo`` wrote beside a checkpoint: env, env_config, iteration, env_steps, seconds; {} if nothing."""
     try:
-        data: dict[str, Any] = json.loads((checkpoint / ENVIRONMENT).read_text(encoding="utf-8"))
+        data: dict[str, Any] = read_json(checkpoint / ENVIRONMENT)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -176,7 +177,7 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
     file = out / RUN
     if file.exists():
         try:
-            known = json.loads(file.read_text(encoding="utf-8"))
+            known = read_json(file)
         except (OSError, ValueError) as error:
             raise ConfigError(f"cannot read {file}: {error}; choose another folder") from None
         if not resume:

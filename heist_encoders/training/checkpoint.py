@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import sha256_of, whole_file, write_atomically
+from heist_encoders.json_text import read_json
 
 STATE = "checkpoint.json"
 LOCK = ".lock"
@@ -132,7 +133,7 @@ class Checkpoint:
     def _read_state(self) -> dict[str, Any]:
         path = self.folder / STATE
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = read_json(path)
             if state["format_version"] != FORMAT_VERSION or not isinstance(state["files"], dict):
                 raise ValueError("unknown format")
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import write_atomically
-from heist_encoders.json_text import JsonObject, plain
+from heist_encoders.json_text import JsonObject, plain, read_json
 from heist_encoders.paths import user_path
 from heist_encoders.tuning.options import METRICS
 from heist_encoders.tuning.sampling import flattened
@@ -205,7 +205,7 @@ def _number(value: object) -> float:
 
 def _read_json(path: Path) -> JsonObject:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

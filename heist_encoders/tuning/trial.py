@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heist_encoders.json_text import JsonObject
+from heist_encoders.json_text import JsonObject, read_json
 from heist_encoders.training.config import TrainConfig
 from heist_encoders.tuning.options import METRICS, Objective
 from heist_encoders.tuning.results import ARTIFACT, TRAINING
@@ -212,7 +212,7 @@ def adopt(work: Path, config: TrainConfig, dataset: FrameSource) -> None:
     from heist_encoders.training.checkpoint import STATE
 
     file = work / STATE
-    state = json.loads(file.read_text(encoding="utf-8"))
+    state = read_json(file)
     old = state["identity"]["config"]
     new = {key: value for key, value in config.to_dict().items() if key in old}
     changeable = ("learning_rate", "weight_decay", "batch_size", "loss", "schedule")

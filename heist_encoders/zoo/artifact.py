@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from heist_encoders.config import Config
 from heist_encoders.deprecation import warn_of_old_name
 from heist_encoders.errors import ArtifactError, HeistEncodersError
 from heist_encoders.files import sha256_of
-from heist_encoders.json_text import JsonObject, plain, to_json
+from heist_encoders.json_text import JsonObject, plain, read_json, to_json
 from heist_encoders.paths import user_path
 from heist_encoders.zoo.card import LICENSE, make_card
 from heist_encoders.zoo.files import whole_folder
@@ -401,8 +400,8 @@ def _open(path: Path, *, check: bool) -> Artifact:
     if check:
         verify(path)
     try:
-        metrics = json.loads((path / METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        metrics = read_json(path / METRICS)
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot read {path / METRICS}: {error}; save the artifact again") from None
     return Artifact(
         path=path.resolve(),
@@ -455,8 +454,8 @@ def read_config(
             _refuse_pickle(other)
         raise ArtifactError(f"{path} is no {kind}: {CONFIG} is missing; expected a folder that {writer} wrote")
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = read_json(file)
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{file} is truncated or altered: {error}; copy or save the {kind} again") from None
     found = data.get("format_version") if isinstance(data, dict) else None
     if found != version:

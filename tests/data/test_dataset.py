@@ -254,9 +254,12 @@ def test_mistakes_are_one_line(small_dataset: Dataset, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
     with pytest.raises(DatasetError, match=r"is not a dataset: it has no manifest.json"):
         open_dataset(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(DatasetError, match="not a dataset's manifest"):
-        open_dataset(tmp_path)
+    odd_shard = {"train-000000.parquet": {"rows": 9, "sha256": "", "content": 3}}
+    odd = json.dumps({"format_version": 1, "spec": {"size": 10}, "shards": odd_shard})
+    for text in ("{}", "[" * 100_000, odd):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(DatasetError, match="not a dataset's manifest"):
+            open_dataset(tmp_path)
     for bad, message in (
         ({"szie": 3}, "unknown key 'szie'; did you mean 'size'"),
         ({"size": "3"}, "size = '3'"),
