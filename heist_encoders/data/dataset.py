@@ -160,7 +160,7 @@ class Dataset:
     def cache(self) -> Path:
         """Folder of the decoded frames on this machine."""
         folder = self._storage.path
-        if folder is not None and os.access(folder, os.W_OK):
+        if folder is not None and os.access(folder, os.W_OK) and not (folder / _DECODED).is_symlink():
             return folder / _DECODED
         from heist_encoders.paths import home
 
@@ -203,7 +203,8 @@ class Dataset:
 
                 def decode(chunk: Chunk) -> None:
                     at = begin + (chunk.start - chunks[0].start) * FRAME_BYTES
-                    for frames in frame_parts(read_shard(self._storage, chunk, [FRAME])):
+                    shard = self._manifest.shards[chunk.file]
+                    for frames in frame_parts(read_shard(self._storage, chunk, [FRAME], shard.sha256)):
                         left = frames.reshape(-1).data
                         while left:
                             written = os.pwrite(number, left, at)

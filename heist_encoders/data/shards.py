@@ -40,15 +40,24 @@ def make_shard(spec: DatasetSpec, chunk: Chunk, storage: Storage) -> tuple[Shard
     return Shard(chunk.rows, hashlib.sha256(data).hexdigest(), content), rows
 
 
-def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None) -> pa.Table:
+def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None, sha256: str | None = None) -> pa.Table:
     """Read a shard, or some of its columns.
+
+    Args:
+        storage: where it lies.
+        chunk: of which it is the shard.
+        columns: of the table; None: all.
+        sha256: that its bytes must have, hex; compared where all of them are read, which is where frames are.
 
     Raises:
         DatasetError: if it is missing or damaged.
     """
     try:
         if columns is None or FRAME in columns:
-            table = pq.read_table(pa.BufferReader(storage.read(chunk.file)), columns=columns, use_threads=False)
+            data = storage.read(chunk.file)
+            if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+                raise pa.ArrowInvalid("other bytes than those that were written")
+            table = pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
         else:  # labels are a small part of the file
             with storage.open(chunk.file) as file:
                 table = pq.read_table(file, columns=columns, use_threads=False)

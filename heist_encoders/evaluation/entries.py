@@ -13,6 +13,7 @@ from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.evaluate import EXAMPLES, LOSSES, METRICS, output_folder
 from heist_encoders.evaluation.examples import Examples
 from heist_encoders.evaluation.figures import Metrics
+from heist_encoders.evaluation.files import read_npz
 from heist_encoders.evaluation.frames import Frames
 from heist_encoders.json_text import JsonObject, read_json
 from heist_encoders.paths import user_path
@@ -116,12 +117,9 @@ def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:
 
 
 def _read_losses(path: Path) -> list[JsonObject]:
-    import numpy as np
-
     if not path.is_file():
         return []
-    with np.load(path, allow_pickle=False) as data:
-        columns = {name: data[name].tolist() for name in data.files}
+    columns = {name: values.tolist() for name, values in read_npz(path).items()}
     length = min((len(values) for values in columns.values()), default=0)
     return [{name: values[i] for name, values in columns.items()} for i in range(length)]
 

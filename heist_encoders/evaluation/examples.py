@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heist_encoders.data.source import FrameSource
-from heist_encoders.evaluation.files import temporary_sibling
+from heist_encoders.errors import ArtifactError
+from heist_encoders.evaluation.files import read_npz, temporary_sibling
 from heist_encoders.evaluation.frames import Frames, Indices
 from heist_encoders.tasks.registry import task_of
 
@@ -57,9 +59,14 @@ class Examples:
 
     @classmethod
     def load(cls, path: Path) -> Examples:
-        """Read what ``save`` wrote."""
-        with np.load(path, allow_pickle=False) as data:
-            return cls(**{name: data[name] for name in data.files})
+        """Read what ``save`` wrote. Raises ArtifactError if it is damaged."""
+        arrays = read_npz(path)
+        names = [field.name for field in dataclasses.fields(cls)]
+        if set(arrays) != set(names):
+            raise ArtifactError(
+                f"{path} holds {sorted(arrays)!s:.200}, expected {names}; run heist-encoders evaluate again"
+            )
+        return cls(**arrays)
 
 
 def choose_examples(dataset: FrameSource, rows: Indices | None = None) -> tuple[Indices, npt.NDArray[np.int8]]:

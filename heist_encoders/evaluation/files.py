@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from heist_encoders.errors import ConfigError
+import numpy as np
+from numpy.typing import NDArray
+
+from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.files import whole_file
+
+_MOST_BYTES = 512_000_000
 
 
 @contextlib.contextmanager
@@ -31,3 +39,21 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with temporary_sibling(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file that an evaluation wrote.
+
+    Raises:
+        ArtifactError: if it is damaged, or would take more than 512 MB of memory.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MOST_BYTES:
+            raise ValueError(f"it holds {size:,} bytes, expected at most {_MOST_BYTES:,}")
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is damaged ({reason}); run heist-encoders evaluate again") from None

@@ -190,9 +190,8 @@ def load_policy(
         (2,)
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
-    from heist_encoders.autoencoders.threads import one_thread
+    from heist_encoders.zoo.weights import load_weights
 
     path = find_policy(name_or_path, distribution_mode)
     config = _read(path)
@@ -204,9 +203,9 @@ def load_policy(
         )
     try:
         metrics = read_json(path / METRICS)
-        with one_thread():
-            head = HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions])
-            head.load_state_dict(load_file(path / WEIGHTS))
+        head = load_weights(
+            lambda: HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions]), path / WEIGHTS
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {reason}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ class Checkpoint:
         return state, self._tensors(state, "best")
 
     def _tensors(self, state: dict[str, Any], kind: str) -> dict[str, Tensor]:
-        name = next((name for name in state["files"] if name.startswith(f"{kind}-")), f"{kind}-?.safetensors")
+        named = (name for name in state["files"] if re.fullmatch(rf"{kind}-\d+\.safetensors", name))
+        name = next(named, f"{kind}-?.safetensors")
         path = self.folder / name
         try:
             if sha256_of(path) != state["files"].get(name):

@@ -122,12 +122,12 @@ class Artifact:
     @property
     def mean(self) -> NDArray[np.float32]:
         """float32 of ``encoding_shape``: mean encoding of the train split."""
-        return _statistics(self.path, self.sha256)[0]
+        return _statistics(self.path, self.sha256, self.encoding_shape)[0]
 
     @property
     def std(self) -> NDArray[np.float32]:
         """float32 of ``encoding_shape``: standard deviation of the encodings, 1 where they do not vary."""
-        return _statistics(self.path, self.sha256)[1]
+        return _statistics(self.path, self.sha256, self.encoding_shape)[1]
 
     @property
     def reference(self) -> dict[str, str]:
@@ -142,23 +142,21 @@ class Artifact:
             UnknownNameError: if its architecture is not registered in this process.
         """
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
 
         from heist_encoders.autoencoders.registry import create_autoencoder
         from heist_encoders.autoencoders.threads import one_thread
+        from heist_encoders.zoo.weights import load_weights
 
-        with one_thread():  # weights that are overwritten anyway must not start threads that a fork would miss
-            try:
-                model = create_autoencoder(self.architecture, self.params)
-                state = load_file(self.path / WEIGHTS, device="cpu")
-                for key in (MEAN_KEY, STD_KEY):
-                    state.pop(key, None)
-                model.load_state_dict(state)
-            except (RuntimeError, SafetensorError) as error:
-                reason = " ".join(str(error).split())
-                raise ArtifactError(
-                    f"the weights in {self.path} are not those of a {self.architecture}: {reason}"
-                ) from None
+        try:
+            model = load_weights(
+                lambda: create_autoencoder(self.architecture, self.params), self.path / WEIGHTS, (MEAN_KEY, STD_KEY)
+            )
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise ArtifactError(
+                f"the weights in {self.path} are not those of a {self.architecture}: {reason}"
+            ) from None
+        with one_thread():
             if tuple(model.encoding_shape) != self.encoding_shape:
                 raise ArtifactError(
                     f"{self.path}: {self.architecture} gives encodings of shape {tuple(model.encoding_shape)}, but "
@@ -168,7 +166,7 @@ class Artifact:
 
 
 @functools.lru_cache(maxsize=64)
-def _statistics(path: Path, sha256: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _statistics(path: Path, sha256: str, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -179,6 +177,11 @@ def _statistics(path: Path, sha256: str) -> tuple[NDArray[np.float32], NDArray[n
             f"{path / WEIGHTS} holds no mean and standard deviation of the encodings ({error}); "
             "save it again with save_artifact"
         ) from None
+    if mean.shape != shape or std.shape != shape or not np.isfinite([mean, std]).all() or not (std > 0).all():
+        raise ArtifactError(
+            f"{path / WEIGHTS}: mean {mean.shape} and standard deviation {std.shape} of the encodings, expected finite "
+            f"numbers of shape {shape}, the deviations above 0; save it again with save_artifact"
+        )
     mean.flags.writeable = std.flags.writeable = False
     return mean, std
 
@@ -335,10 +338,16 @@ def copy_artifact(
 
 
 def _copy_extras(source: Path, target: Path) -> None:
-    """Keep pictures and the like that lie beside the four files."""
+    """Keep pictures and the like that lie beside the four files; links, which may lead anywhere, are left out."""
+
+    def links(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if (Path(folder) / name).is_symlink()]
+
     for path in source.iterdir():
+        if path.is_symlink():
+            continue
         if path.is_dir():
-            shutil.copytree(path, target / path.name)
+            shutil.copytree(path, target / path.name, ignore=links)
         elif path.name not in (CONFIG, WEIGHTS, METRICS, CARD):
             shutil.copyfile(path, target / path.name)
 

@@ -196,6 +196,8 @@ def test_verify_finds_and_repair_mends_exactly_that_shard(damage: str, tmp_path:
         shard.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
     (problem,) = verify(tmp_path / "d")
     assert problem.startswith("test-000000.parquet: ")
+    with pytest.raises(DatasetError, match=r"shard test-000000.parquet is (missing|damaged); repair it"):
+        open_dataset(tmp_path / "d").frames("test")
     mended, made = repair(tmp_path / "d")
     assert made == ["test-000000.parquet"]
     assert mended.hash == data.hash
@@ -312,3 +314,11 @@ def test_what_travels_is_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(view) == len(frames)
     assert torch.equal(view[3][0], torch.from_numpy(frames[3].copy()))
     assert (drawn.frames("test") == data.frames("test")).all()
+
+
+def test_decoded_frames_do_not_go_where_a_link_leads(tmp_path: Path) -> None:
+    generate_local(DatasetSpec(size=64, seed=4), tmp_path / "d")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "d" / ".decoded").symlink_to(tmp_path / "elsewhere")
+    assert len(open_dataset(tmp_path / "d").frames("test")) > 0
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.examples import EACH, WITHOUT, Examples, choose_examples
 from heist_encoders.tasks.heist.elements import ELEMENTS
 
@@ -45,3 +48,18 @@ def test_examples_come_back_as_they_were(small_dataset: Any, tmp_path: Path) -> 
     assert np.array_equal(loaded.maps, maps[0])
     assert np.array_equal(loaded.read_maps, maps[1])
     assert np.array_equal(loaded.of(0), np.flatnonzero(element == 0))
+
+
+def test_damaged_examples_are_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "examples.npz"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("frames.npy", bytes(600_000_000))  # 600 KB on disk
+    with pytest.raises(ArtifactError, match="expected at most 512,000,000"):
+        Examples.load(file)
+    np.savez(file, rows=np.zeros(3))
+    with pytest.raises(ArtifactError, match=r"holds \['rows'\], expected"):
+        Examples.load(file)
+    for content in (b"", b"PK", file.read_bytes()[:-30]):
+        file.write_bytes(content)
+        with pytest.raises(ArtifactError, match="is damaged"):
+            Examples.load(file)

@@ -58,6 +58,16 @@ def test_a_broken_state_is_noticed(tmp_path: Path, content: str) -> None:
         Checkpoint(tmp_path).load()
 
 
+def test_a_state_names_no_file_outside_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "here" / "last-").mkdir(parents=True)
+    checkpoint, path = saved(tmp_path / "here"), tmp_path / "here" / "last-00000.safetensors"
+    path.rename(tmp_path / path.name)
+    state = tmp_path / "here" / "checkpoint.json"
+    state.write_text(state.read_text().replace(path.name, f"last-/../../{path.name}"))
+    with pytest.raises(ArtifactError, match="to train anew"):
+        checkpoint.load()
+
+
 def test_a_kill_before_the_commit_leaves_the_epoch_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import heist_encoders.training.checkpoint as module
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from heist_encoders.autoencoders import autoencoder_names, create_autoencoder
 from heist_encoders.autoencoders.frames import to_input
 from heist_encoders.errors import ArtifactError
+from heist_encoders.files import sha256_of
 from heist_encoders.zoo import load_artifact, save_artifact, update_metrics, verify
 from heist_encoders.zoo.artifact import Artifact, encoding_statistics
 from tests.zoo.making import Played, make_artifact, played_frames
@@ -239,6 +242,37 @@ def test_weights_of_another_size_are_refused(copy: Path) -> None:
     with pytest.raises(ArtifactError, match="not those of a vae_paper") as error:
         load_artifact(copy).load_model()
     assert "\n" not in str(error.value)
+
+
+def test_sizes_that_the_weights_do_not_have_take_no_memory(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    huge = {"channels": [1024] * 4, "latent_size": 4096}  # some GB of weights
+    (copy / "config.json").write_text(json.dumps({**config, "family": "vae_paper", "params": huge}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ArtifactError, match="not those of a vae_paper"):
+        load_artifact(copy).load_model()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KB
+
+
+@pytest.mark.parametrize(("key", "value"), [("encoding.std", 0.0), ("encoding.mean", float("nan"))])
+def test_statistics_that_would_spoil_encodings_are_refused(copy: Path, key: str, value: float) -> None:
+    state = load_file(copy / "model.safetensors")
+    save_file({**state, key: torch.full_like(state[key], value)}, copy / "model.safetensors")
+    config = json.loads((copy / "config.json").read_text())
+    config["files"]["model.safetensors"] = sha256_of(copy / "model.safetensors")
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ArtifactError, match="expected finite numbers of shape"):
+        _ = load_artifact(copy).mean
+
+
+def test_links_beside_an_artifact_are_not_followed(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("mine")
+    (copy / "pictures").mkdir()
+    for link in (copy / "a", copy / "pictures" / "b"):
+        link.symlink_to(tmp_path / "secret")
+    artifact = update_metrics(load_artifact(copy), {})
+    assert [path.name for path in artifact.path.rglob("*") if path.name in ("a", "b", "key")] == []
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.pkl", "model.ckpt"])
