@@ -50,8 +50,10 @@ def main() -> None:
         axis.margins(x=0.2)
         axis.set(xlabel=NAMES[x], ylabel=NAMES[y], title="rank correlation: " + ", ".join(said))
         axis.grid(alpha=0.3)
+        axis.locator_params(nbins=6)
         print(f"{NAMES[x]} and {NAMES[y]}: {', '.join(said)}")
-    axes[0].legend(frameon=False)
+    if len({row["mode"] for row in rows}) > 1:
+        axes[0].legend(frameon=False, loc="lower left")
     figure.savefig(PICTURE, dpi=110)
 
 
