@@ -25,7 +25,8 @@ Progress = Callable[[float, float, str], None]
 
 _IN_FLIGHT = 2
 """Chunks a worker has at hand: the one it makes and the next. More would only fill memory."""
-_MANIFEST_EVERY_S = 1.0
+_MANIFEST_EVERY_S, _MANIFEST_SHARE = 1.0, 0.05
+"""How often the manifest is written, and in which share of the time at most: a billion frames are a million entries."""
 _LAST_SHARDS_S = 5.0
 """How long a failed or interrupted run waits for the shards that are being made."""
 
@@ -92,14 +93,14 @@ def generate(
             manifest = prepare(spec, storage)  # not before there is somebody to make the shards
             count = max(1, min(workers or cpus, len(todo)))
             location = storage.uri if storage.path is None else str(storage.path)
-            entered = time.monotonic()
+            due = time.monotonic() + _MANIFEST_EVERY_S
             display = _Display(spec, sum(s.rows for s in manifest.shards.values()), count, progress)
             try:
                 for chunk, shard, strata in _shards(spec, location, todo, count):
                     manifest.shards[chunk.file] = shard
-                    if time.monotonic() - entered > _MANIFEST_EVERY_S:
+                    if (begun := time.monotonic()) > due:
                         write_manifest(storage, manifest)
-                        entered = time.monotonic()
+                        due = begun + max(_MANIFEST_EVERY_S, (time.monotonic() - begun) / _MANIFEST_SHARE)
                     display.add(chunk.rows, strata)
             finally:  # of workers that were lost or stopped in the middle of a shard
                 storage.remove_temporaries()
