@@ -121,6 +121,11 @@ def test_the_cluster_fits_rays_own_schema() -> None:
         jsonschema.validate({**recipe, "max_workres": 3}, schema)
 
 
+def test_workers_on_aws_have_a_role_for_the_bucket() -> None:
+    """Ray itself gives one to the head only."""
+    assert read("ray-cluster.yaml")["available_node_types"]["worker"]["node_config"]["IamInstanceProfile"]["Arn"]
+
+
 def test_the_ray_job_fits_its_schema() -> None:
     recipe = read("rayjob.yaml")
     jsonschema.validate(recipe, RAY_JOB)
