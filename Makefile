@@ -2,7 +2,7 @@
 # make test   all tests           make check   ruff, mypy --strict, the import contract and all tests
 # make cluster-test   jobs on a Ray cluster whose processes are killed, some 8 minutes, into docs/cluster_test.md
 # make wheel-test     the wheel in a bare environment: do all ids open?   make lock   renews requirements/tests-py311.txt
-# make audit  known vulnerabilities of what is installed (asks the index of advisories over the network)
+# make audit  known vulnerabilities of requirements/tests-py311.txt (asks the index of advisories over the network)
 # make docs   the documentation site, into build/docs
 # Each sets up .venv first, once. Another Python: make PY=python3.12 ...   (3.10, 3.11 or 3.12)
 
@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH ?= torch==2.13.0
 ARGS ?=
-# A file of pinned versions that the set-up keeps to, such as requirements/tests-py311.txt
+# A file of pinned versions that the first set-up keeps to, such as requirements/tests-py311.txt
 CONSTRAINTS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 # Processes that run test files side by side; each takes some 2 GB.
@@ -43,8 +43,9 @@ lock: setup
 	} > requirements/tests-py311.txt
 
 audit: setup
-	$(PIP) 'pip-audit>=2.7'
-	$(BIN)/pip-audit --skip-editable
+	$(BIN)/python -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7'
+	build/audit/bin/pip-audit --requirement requirements/tests-py311.txt --no-deps --disable-pip
 
 check: lint types imports test
 
