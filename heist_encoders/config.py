@@ -13,12 +13,13 @@ import pydantic
 import yaml
 from typing_extensions import Self
 
-from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError, nearest, unknown_name
+from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError, nearest, one_line, unknown_name
 from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 
 _MOST_VALUES = 100_000
 """In a YAML file, each as often as aliases repeat it."""
+_MOST_BITS = 64
 
 
 class _Loader(yaml.SafeLoader):
@@ -52,7 +53,14 @@ class _Loader(yaml.SafeLoader):
                 )
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value: int = super().construct_yaml_int(node)
+        if value.bit_length() > _MOST_BITS:  # what Python can't write again, if it was written in base 16
+            raise yaml.constructor.ConstructorError(None, None, f"a number of more than {_MOST_BITS} bits")
+        return value
 
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
@@ -75,8 +83,8 @@ def read_yaml(path: str | Path) -> JsonObject:
         raise ConfigError(f"cannot read {path}: {error}; expected a YAML text file") from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply; expected a mapping of option: value") from None
-    except (yaml.YAMLError, ValueError, LookupError) as error:  # PyYAML lets errors of Python's types through
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())[:300]}") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:  # of PyYAML
+        raise ConfigError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds {type(data).__name__}, expected a mapping of option: value")
     return data
@@ -229,11 +237,11 @@ def _explain(cls: type[pydantic.BaseModel], error: pydantic.ValidationError, whe
             if field is None or not isinstance(field.annotation, type):
                 break
             owner = field.annotation
-        return f"{prefix}unknown key {'.'.join(location)!r}; {nearest(location[-1], owner.model_fields)}"
+        return f"{prefix}unknown key {'.'.join(location)!r:.200}; {nearest(location[-1], owner.model_fields)}"
     if detail["type"] == "missing":
         return f"{prefix}missing key {'.'.join(location)!r}"
     message = detail["msg"].removeprefix("Value error, ")
     if not location:  # of values that do not go together; the message names them
         return f"{prefix}{message}"
-    name = ".".join(location)
-    return f"{prefix}{name} = {detail['input']!r}: {message[:1].lower()}{message[1:]}"
+    name = one_line(".".join(location))
+    return f"{prefix}{name} = {detail['input']!r:.300}: {message[:1].lower()}{message[1:]}"

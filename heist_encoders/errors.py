@@ -42,6 +42,12 @@ class HeistEncodersWarning(UserWarning):
     """Something that a user should know before trusting a result. The command line prints it as one line."""
 
 
+def one_line(text: object) -> str:
+    """What a file or another library's error about it says: at most 300 characters, all printable."""
+    short = " ".join(str(text).split())[:300]
+    return "".join(character if character.isprintable() else "?" for character in short)
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """A phrase that offers the known names closest to ``name``: ``did you mean 'a' or 'b'?``, else all of them."""
     known = sorted(known)
@@ -53,4 +59,4 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a ``name`` that is not among the ``known`` names of a ``kind`` of thing."""
-    return UnknownNameError(f"unknown {kind} {name!r}; {nearest(name, known)}")
+    return UnknownNameError(f"unknown {kind} {name!r:.200}; {nearest(name, known)}")

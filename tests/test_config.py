@@ -10,7 +10,8 @@ import pytest
 from pydantic import Field
 
 from heist_encoders.config import Config, one_of, read_yaml
-from heist_encoders.errors import ConfigError, UnknownNameError
+from heist_encoders.data.manifest import DatasetSpec
+from heist_encoders.errors import ConfigError, HeistEncodersError, UnknownNameError
 from heist_encoders.json_text import read_json
 from heist_encoders.training.config import TrainConfig
 
@@ -129,6 +130,8 @@ def test_a_key_that_is_given_twice_is_refused(text: str, told: str, tmp_path: Pa
             "more than",
         ),
         ("a: !!python/object/apply:os.system [id]", "not valid YAML"),
+        ("a: !!timestamp x", "not valid YAML"),
+        ("a: 0x" + "f" * 9_000, "more than 64 bits"),
     ],
 )
 def test_hostile_yaml_is_one_line(text: str, reason: str, tmp_path: Path) -> None:
@@ -148,3 +151,11 @@ def test_hostile_json_is_a_value_error(tmp_path: Path) -> None:
         big.truncate(65_000_000)
     with pytest.raises(ValueError, match="expected at most 64,000,000"):
         read_json(file)
+
+
+@pytest.mark.parametrize("data", [{"seed": list(range(9_000))}, {"x" * 9_000: 1}, {"balance": "\x1b[2J" * 900}])
+def test_what_was_given_is_quoted_in_short(data: dict[str, object]) -> None:
+    with pytest.raises(HeistEncodersError) as caught:
+        DatasetSpec.from_dict(data)
+    assert len(str(caught.value)) < 1_000
+    assert str(caught.value).isprintable()

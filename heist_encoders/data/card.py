@@ -46,7 +46,7 @@ def _contact_sheet(dataset: Dataset, storage: Storage) -> bytes:
     from PIL import Image, ImageDraw
 
     chunk = dataset.spec.chunks()[0]
-    table = read_shard(storage, chunk)
+    table = read_shard(storage, dataset.spec.game, chunk)
     frames = frames_of(table.select([FRAME]))
     groups = _rows_by_stratum(task_of(dataset.spec.game), table.drop_columns([FRAME]).to_pandas())
     cell, label = 64 * _SCALE + 4, 110

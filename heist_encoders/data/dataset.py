@@ -104,8 +104,9 @@ class Dataset:
         if _check(split) not in self._labels:
             import pandas as pd
 
-            kinds = columns(self.spec.game)
-            parts = [read_shard(self._storage, chunk, list(kinds)).to_pandas() for chunk in self._chunks(split)]
+            game = self.spec.game
+            kinds = columns(game)
+            parts = [read_shard(self._storage, game, chunk, list(kinds)).to_pandas() for chunk in self._chunks(split)]
             empty = pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
             self._labels[split] = pd.concat(parts, ignore_index=True) if parts else empty
         return self._labels[split]
@@ -147,11 +148,11 @@ class Dataset:
         label columns. ``.iter_torch_batches(batch_size=128)`` gives ``frame`` as uint8 (128, 64, 64, 3) tensors."""
         import ray
 
-        chunks = self._chunks(split)
-        numbers = ray.data.range(len(chunks), override_num_blocks=max(len(chunks), 1))
+        shards = [(chunk, self._manifest.shards[chunk.file].sha256) for chunk in self._chunks(split)]
+        numbers = ray.data.range(len(shards), override_num_blocks=max(len(shards), 1))
         return numbers.map_batches(
             cast(Any, _read_shards),
-            fn_kwargs={"uri": self.path, "chunks": chunks},
+            fn_kwargs={"uri": self.path, "game": self.spec.game, "shards": shards},
             batch_format="pyarrow",
             batch_size=None,
         )
@@ -204,7 +205,7 @@ class Dataset:
                 def decode(chunk: Chunk) -> None:
                     at = begin + (chunk.start - chunks[0].start) * FRAME_BYTES
                     shard = self._manifest.shards[chunk.file]
-                    for frames in frame_parts(read_shard(self._storage, chunk, [FRAME], shard.sha256)):
+                    for frames in frame_parts(read_shard(self._storage, self.spec.game, chunk, [FRAME], shard.sha256)):
                         left = frames.reshape(-1).data
                         while left:
                             written = os.pwrite(number, left, at)
@@ -222,10 +223,12 @@ class Dataset:
                 temporary.unlink()
 
 
-def _read_shards(numbers: pa.Table, uri: str, chunks: list[Chunk]) -> pa.Table:
+def _read_shards(numbers: pa.Table, uri: str, game: str, shards: list[tuple[Chunk, str]]) -> pa.Table:
     """A block of Ray Data: the rows of the shards with these numbers."""
     storage = Storage(uri)
-    return pa.concat_tables([with_tensors(read_shard(storage, chunks[i])) for i in numbers["id"].to_pylist()])
+    wanted = [shards[i] for i in numbers["id"].to_pylist()]
+    tables = [read_shard(storage, game, chunk, sha256=sha256) for chunk, sha256 in wanted]
+    return pa.concat_tables([with_tensors(table) for table in tables])
 
 
 def _check(split: str) -> str:
@@ -251,7 +254,7 @@ def open_dataset(path_or_uri: str | Path) -> Dataset:
     storage = Storage(path_or_uri)
     manifest = read_manifest(storage)
     if not manifest.complete:
-        done, total = len(manifest.shards), len(manifest.spec.chunks())
+        done, total = len(manifest.shards), manifest.spec.num_chunks
         raise DatasetError(
             f"{storage.location} is unfinished ({done} of {total} shards); run the same 'heist-encoders generate' again"
         )

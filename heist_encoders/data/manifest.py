@@ -62,8 +62,11 @@ class DatasetSpec(Config):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _default_policy(cls, values: object) -> object:
-        if isinstance(values, dict) and values.get("game") in GAMES and "policy" not in values:
-            policy = task_of(values["game"]).default_policy
+        if not isinstance(values, dict) or "policy" in values:
+            return values
+        game = values.get("game")
+        if isinstance(game, str) and game in GAMES:
+            policy = task_of(game).default_policy
             return values if policy == cls.model_fields["policy"].default else {**values, "policy": policy}
         return values
 
@@ -87,6 +90,11 @@ class DatasetSpec(Config):
         """Frames of a split (``train`` or ``test``)."""
         test = round(self.size * self.test_fraction)
         return test if split == "test" else self.size - test
+
+    @property
+    def num_chunks(self) -> int:
+        """How many ``chunks`` there are, without making them."""
+        return sum(-(-self.rows(split) // CHUNK_FRAMES) for split in SPLITS)
 
     def chunks(self) -> list[Chunk]:
         """All chunks, train first."""
@@ -157,7 +165,9 @@ class Manifest:
     @property
     def complete(self) -> bool:
         """True once every chunk has its shard."""
-        return all(chunk.file in self.shards for chunk in self.spec.chunks())
+        return len(self.shards) >= self.spec.num_chunks and all(
+            chunk.file in self.shards for chunk in self.spec.chunks()
+        )
 
     @property
     def hash(self) -> str:
@@ -167,7 +177,7 @@ class Manifest:
             DatasetError: if shards are missing.
         """
         if not self.complete:
-            done, all_chunks = len(self.shards), len(self.spec.chunks())
+            done, all_chunks = len(self.shards), self.spec.num_chunks
             raise DatasetError(f"{done} of {all_chunks} shards are done; generate again to finish the dataset")
         digest = hashlib.sha256(self.spec.canonical().encode())
         for chunk in self.spec.chunks():
@@ -206,5 +216,5 @@ class Manifest:
                 f"{where} is not a dataset's manifest; expected the manifest.json that 'heist-encoders generate' writes"
             ) from None
         if version != FORMAT_VERSION:
-            raise DatasetError(f"{where} has format version {version}; this package reads {FORMAT_VERSION}")
+            raise DatasetError(f"{where} has format version {version!r:.40}; this package reads {FORMAT_VERSION}")
         return cls(DatasetSpec.from_dict(spec, where=where), shards)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from heist_encoders.data.manifest import Chunk, DatasetSpec, Manifest, Shard
 from heist_encoders.data.sampler import Rows, draw_chunk
-from heist_encoders.data.schema import FRAME, content_hash, to_table
+from heist_encoders.data.schema import FRAME, arrow_schema, content_hash, to_table
 from heist_encoders.data.storage import Storage
 from heist_encoders.errors import DatasetError
 
@@ -40,11 +40,14 @@ def make_shard(spec: DatasetSpec, chunk: Chunk, storage: Storage) -> tuple[Shard
     return Shard(chunk.rows, hashlib.sha256(data).hexdigest(), content), rows
 
 
-def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None, sha256: str | None = None) -> pa.Table:
+def read_shard(
+    storage: Storage, game: str, chunk: Chunk, columns: list[str] | None = None, sha256: str | None = None
+) -> pa.Table:
     """Read a shard, or some of its columns.
 
     Args:
         storage: where it lies.
+        game: of the dataset.
         chunk: of which it is the shard.
         columns: of the table; None: all.
         sha256: that its bytes must have, hex; compared where all of them are read, which is where frames are.
@@ -52,26 +55,36 @@ def read_shard(storage: Storage, chunk: Chunk, columns: list[str] | None = None,
     Raises:
         DatasetError: if it is missing or damaged.
     """
+    schema = arrow_schema(game)
+    columns = columns or schema.names
     try:
-        if columns is None or FRAME in columns:
+        if FRAME in columns:
             data = storage.read(chunk.file)
             if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
                 raise pa.ArrowInvalid("other bytes than those that were written")
-            table = pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
+            return _read(pa.BufferReader(data), chunk, schema, columns)
         else:  # labels are a small part of the file
             with storage.open(chunk.file) as file:
-                table = pq.read_table(file, columns=columns, use_threads=False)
-    except (OSError, pa.ArrowInvalid) as error:
+                return _read(file, chunk, schema, columns)
+    except (OSError, pa.ArrowException) as error:
         missing = isinstance(error, FileNotFoundError)
         raise DatasetError(
             f"{storage.location}: shard {chunk.file} is {'missing' if missing else 'damaged'}; "
             f"repair it with 'heist-encoders repair {storage.location}'"
         ) from None
-    if table.num_rows != chunk.rows:
-        raise DatasetError(
-            f"{storage.location}: shard {chunk.file} has {table.num_rows} rows, expected {chunk.rows}; "
-            f"repair it with 'heist-encoders repair {storage.location}'"
-        )
+
+
+def _read(source: pa.NativeFile, chunk: Chunk, schema: pa.Schema, columns: list[str]) -> pa.Table:
+    """Some columns of a Parquet file. Raises ArrowInvalid, mostly before it is decoded, if it is not ``chunk``'s."""
+    with pq.ParquetFile(source) as file:
+        found, rows = file.schema_arrow, file.metadata.num_rows
+        if rows != chunk.rows or any(
+            found.get_field_index(name) < 0 or found.field(name).type != schema.field(name).type for name in columns
+        ):
+            raise pa.ArrowInvalid(f"{rows} rows of other columns")
+        table = file.read(columns, use_threads=False)
+    if table.num_rows != rows or any(column.null_count for column in table.columns):
+        raise pa.ArrowInvalid("other values than it says")
     return table
 
 

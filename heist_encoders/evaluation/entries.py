@@ -119,7 +119,10 @@ def _place(source: str | Path | Artifact) -> tuple[Path, Artifact | None]:
 def _read_losses(path: Path) -> list[JsonObject]:
     if not path.is_file():
         return []
-    columns = {name: values.tolist() for name, values in read_npz(path).items()}
+    arrays = read_npz(path)
+    if any(values.ndim != 1 or values.dtype.kind not in "fiu" for values in arrays.values()):
+        raise ArtifactError(f"{path} holds more than numbers of epochs; run heist-encoders evaluate again")
+    columns = {name: values.tolist() for name, values in arrays.items()}
     length = min((len(values) for values in columns.values()), default=0)
     return [{name: values[i] for name, values in columns.items()} for i in range(length)]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heist_encoders.constants import FRAME_SHAPE
 from heist_encoders.data.source import FrameSource
 from heist_encoders.errors import ArtifactError
 from heist_encoders.evaluation.files import read_npz, temporary_sibling
@@ -62,11 +63,21 @@ class Examples:
         """Read what ``save`` wrote. Raises ArtifactError if it is damaged."""
         arrays = read_npz(path)
         names = [field.name for field in dataclasses.fields(cls)]
-        if set(arrays) != set(names):
-            raise ArtifactError(
-                f"{path} holds {sorted(arrays)!s:.200}, expected {names}; run heist-encoders evaluate again"
-            )
+        if set(arrays) != set(names) or not cls(**arrays)._fits():
+            held = {name: arrays[name].shape for name in sorted(arrays)}
+            raise ArtifactError(f"{path} holds {held!s:.300}, expected {names}; run heist-encoders evaluate again")
         return cls(**arrays)
+
+    def _fits(self) -> bool:
+        """Whether the arrays are as the class says."""
+        count, side = self.rows.size, self.maps.shape[-1:]
+        return (
+            self.rows.shape == self.element.shape == (count,)
+            and self.frames.shape == self.reconstructions.shape == (count, *FRAME_SHAPE)
+            and self.maps.shape == self.read_maps.shape == (count, *side, *side)
+            and self.frames.dtype == self.reconstructions.dtype == self.maps.dtype == self.read_maps.dtype == np.uint8
+            and self.rows.dtype.kind == self.element.dtype.kind == "i"
+        )
 
 
 def choose_examples(dataset: FrameSource, rows: Indices | None = None) -> tuple[Indices, npt.NDArray[np.int8]]:

@@ -14,14 +14,14 @@ import pydantic
 
 from heist_encoders.config import Config
 from heist_encoders.constants import DISTRIBUTION_MODES
-from heist_encoders.errors import ArtifactError, HeistEncodersError, unknown_name
+from heist_encoders.errors import ArtifactError, HeistEncodersError, one_line, unknown_name
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import JsonObject, plain, read_json, to_json
 from heist_encoders.paths import home, is_uri, user_path
 from heist_encoders.policies.card import make_card
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy
 from heist_encoders.policies.policy import ACTIONS, Policy
-from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, Artifact, check_files, read_config
+from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, Artifact, Sha256, check_files, read_config
 from heist_encoders.zoo.card import LICENSE
 from heist_encoders.zoo.files import whole_folder
 from heist_encoders.zoo.lookup import find_artifact
@@ -40,7 +40,7 @@ class EncoderReference(Config):
     """Which encoder a policy needs: its name in the zoo and the SHA-256 of its weights."""
 
     name: Annotated[str, pydantic.AfterValidator(check_label)]
-    sha256: str
+    sha256: Sha256
 
 
 class PolicyConfig(Config):
@@ -57,7 +57,7 @@ class PolicyConfig(Config):
     use_backgrounds: bool
     normalize: bool
     training: JsonObject
-    files: dict[str, str]
+    files: dict[str, Sha256]
 
 
 def save_policy(
@@ -207,8 +207,7 @@ def load_policy(
             lambda: HeadPolicy(config.encoding_shape, config.head, num_actions=ACTIONS[config.actions]), path / WEIGHTS
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {reason}") from None
+        raise ArtifactError(f"{path} does not hold the policy that {CONFIG} describes: {one_line(error)}") from None
     if not isinstance(metrics, Mapping):
         raise ArtifactError(f"{path / METRICS} holds {type(metrics).__name__}, expected figures by name")
     return Policy(

@@ -32,7 +32,7 @@ class HeadConfig(Config):
 
     kind: Literal["planner", "mlp"] = "planner"
     planner: PlannerConfig = Field(default_factory=PlannerConfig)
-    hiddens: list[Annotated[int, Field(ge=1, le=65_536)]] = Field(default=[256, 256], min_length=1)
+    hiddens: list[Annotated[int, Field(ge=1, le=65_536)]] = Field(default=[256, 256], min_length=1, max_length=64)
     lstm: int = Field(default=0, ge=0, le=65_536)
 
 

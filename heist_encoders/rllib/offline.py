@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 from heist_encoders.constants import NUM_MOVES
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.stream import stream
-from heist_encoders.errors import ConfigError, unknown_name
+from heist_encoders.errors import ConfigError, one_line, unknown_name
 from heist_encoders.files import write_atomically
 from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
@@ -44,6 +45,7 @@ ABOUT: Final = "offline.json"
 """Beside the shards: what was recorded."""
 EPISODES_A_SHARD: Final = 64
 ALGORITHMS: Final = ("bc", "marwil")
+_ABOUT: Final = {"kind", "number", "encoder", "distribution_mode", "normalize", "seed"}
 _READ_ROWS = 4096
 """Rows that become episodes together; at most one episode is cut between two such batches."""
 
@@ -141,16 +143,21 @@ def offline_about(data: str | Path) -> dict[str, Any]:
     folder = user_path(data).absolute()
     try:
         about: dict[str, Any] = read_json(folder / ABOUT)
-        names = [_name(shard) for shard, _ in _shards(about)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not isinstance(about, dict) or about.keys() != _ABOUT or type(about["number"]) is not int:
+            raise ValueError(f"it has not the entries {sorted(_ABOUT)}")
+    except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {folder / ABOUT}: {error}; expected a folder of record_oracle's") from None
-    missing = [name for name in names if not (folder / name).exists()]
-    if missing:
-        raise ConfigError(f"{folder} lacks {len(missing)} shards; record it again with the same options to go on")
+    count = -(-about["number"] // _shard_size(about))
+    there = {int(path.stem) for path in folder.glob("*.parquet") if re.fullmatch("[0-9]{6,9}", path.stem)}
+    missing = count - sum(number < count for number in there)
+    if missing > 0:
+        raise ConfigError(f"{folder} lacks {missing} shards; record it again with the same options to go on")
     try:
-        rows = sum(pq.read_metadata(folder / name).num_rows for name in names)
+        rows = sum(pq.read_metadata(folder / _name(number)).num_rows for number in range(count))
     except (OSError, pa.ArrowException) as error:
-        raise ConfigError(f"cannot read the shards in {folder}: {error}; record it again in a new folder") from None
+        raise ConfigError(
+            f"cannot read the shards in {folder}: {one_line(error)}; record it again in a new folder"
+        ) from None
     return {**about, "rows": rows}
 
 
@@ -288,9 +295,13 @@ def _name(shard: int) -> str:
     return f"{shard:06d}.parquet"
 
 
+def _shard_size(about: Mapping[str, Any]) -> int:
+    return CHUNK_FRAMES if about["kind"] == "frames" else EPISODES_A_SHARD
+
+
 def _shards(about: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     """Number and frames (or episodes) of each shard."""
-    size = CHUNK_FRAMES if about["kind"] == "frames" else EPISODES_A_SHARD
+    size = _shard_size(about)
     for shard, start in enumerate(range(0, about["number"], size)):
         yield shard, min(size, about["number"] - start)
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from heist_encoders.errors import ArtifactError, ConfigError
+from heist_encoders.errors import ArtifactError, ConfigError, one_line
 from heist_encoders.files import sha256_of, whole_file, write_atomically
 from heist_encoders.json_text import read_json
 
@@ -124,7 +124,7 @@ class Checkpoint:
         except OSError as error:
             raise ArtifactError(f"{path}: {error.strerror}; delete {self.folder} to train anew") from None
         except SafetensorError as error:
-            raise ArtifactError(f"{path}: {error}; delete {self.folder} to train anew") from None
+            raise ArtifactError(f"{path}: {one_line(error)}; delete {self.folder} to train anew") from None
         return tensors
 
     def discard(self) -> None:

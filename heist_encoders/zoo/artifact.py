@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from heist_encoders.config import Config
 from heist_encoders.deprecation import warn_of_old_name
-from heist_encoders.errors import ArtifactError, HeistEncodersError
+from heist_encoders.errors import ArtifactError, HeistEncodersError, one_line
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import JsonObject, plain, read_json, to_json
 from heist_encoders.paths import user_path
@@ -41,6 +41,7 @@ WEIGHTS, METRICS, CARD = "model.safetensors", "metrics.json", "README.md"
 MEAN_KEY, STD_KEY = "encoding.mean", "encoding.std"
 STATISTICS_FRAMES = 20_000
 _STATISTICS_BATCH = 64
+Sha256 = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
 PICKLES: Final = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
 
@@ -58,7 +59,7 @@ class ArtifactConfig(Config):
     dataset_hash: str | None
     training: JsonObject
     provenance: JsonObject
-    files: dict[str, str]
+    files: dict[str, Sha256]
 
     def content(self) -> JsonObject:
         """It without ``files``."""
@@ -152,9 +153,8 @@ class Artifact:
                 lambda: create_autoencoder(self.architecture, self.params), self.path / WEIGHTS, (MEAN_KEY, STD_KEY)
             )
         except (OSError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())
             raise ArtifactError(
-                f"the weights in {self.path} are not those of a {self.architecture}: {reason}"
+                f"the weights in {self.path} are not those of a {self.architecture}: {one_line(error)}"
             ) from None
         with one_thread():
             if tuple(model.encoding_shape) != self.encoding_shape:
@@ -172,9 +172,9 @@ def _statistics(path: Path, sha256: str, shape: tuple[int, ...]) -> tuple[NDArra
     try:
         with safe_open(path / WEIGHTS, framework="np") as file:
             mean, std = file.get_tensor(MEAN_KEY), file.get_tensor(STD_KEY)
-    except SafetensorError as error:
+    except (OSError, SafetensorError, TypeError) as error:
         raise ArtifactError(
-            f"{path / WEIGHTS} holds no mean and standard deviation of the encodings ({error}); "
+            f"{path / WEIGHTS} holds no mean and standard deviation of the encodings ({one_line(error)}); "
             "save it again with save_artifact"
         ) from None
     if mean.shape != shape or std.shape != shape or not np.isfinite([mean, std]).all() or not (std > 0).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,11 @@ def test_errors(tmp_path: Path) -> None:
         record_oracle(ENCODER, tmp_path / "new", frames=1, mode="easy", workers=0)
     with pytest.raises(ConfigError, match=f"{ABOUT}"):
         offline_about(tmp_path)
+    about = dict.fromkeys(("kind", "encoder", "distribution_mode", "normalize", "seed"), 0)
+    for number, message in ((10**15, "lacks 15625000000000 shards"), ("many", "has not the entries")):
+        (tmp_path / ABOUT).write_text(json.dumps({**about, "number": number}))
+        with pytest.raises(ConfigError, match=message):
+            offline_about(tmp_path)
     with pytest.raises(UnknownNameError, match="did you mean 'bc'"):
         offline_config(tmp_path, "bcc")
     (tmp_path / "file").touch()
