@@ -73,7 +73,7 @@ class DatasetSpec(Config):
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if self.game not in GAMES:
-            raise ValueError(f"unknown game {self.game!r}; {nearest(self.game, GAMES)}")
+            raise ValueError(f"unknown game {self.game!r:.200}; {nearest(self.game, GAMES)}")
         task = task_of(self.game)
         wrong = []
         if self.balance not in task.strategies:

@@ -1,4 +1,4 @@
-"""Hostile files, 10,300 of them, each opened as a user would: one line or a valid load, and nothing else happens.
+"""Hostile files, 10,900 of them, each opened as a user would: one line or a valid load, and nothing else happens.
 
 The cases follow from a seed. What fails is opened again alone with ``python -m tests.hostile.run SEED KIND=1
 --only=NUMBER``.

@@ -144,6 +144,7 @@ def test_errors(tmp_path: Path) -> None:
         (tmp_path / ABOUT).write_text(json.dumps({**about, "number": number}))
         with pytest.raises(ConfigError, match=message):
             offline_about(tmp_path)
+    (tmp_path / ABOUT).unlink()
     with pytest.raises(UnknownNameError, match="did you mean 'bc'"):
         offline_config(tmp_path, "bcc")
     (tmp_path / "file").touch()
