@@ -7,7 +7,6 @@ Shows: class D: a planning head on a frozen packaged encoder learned the oracle'
 Run:   python experiments/packaged_policies.py --clone --device cuda --workers 4      (minutes a mode; what is there
                                                                                        in --work is not cloned again)
        python experiments/packaged_policies.py                                        (DAgger, half an hour a mode)
-       python experiments/packaged_policies.py --mode memory --again --steps 262144   (and more of it)
        python experiments/packaged_policies.py --mode easy --frames 50000 --out runs/policies
 What came out is on the policies' cards: heist_encoders/policies/packaged/best/<mode>/README.md.
 """
@@ -58,7 +57,6 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=FRAMES, help="labelled frames of behaviour cloning")
     parser.add_argument("--steps", type=int, help="steps of DAgger; default: by mode")
     parser.add_argument("--levels", type=int, default=1_000)
-    parser.add_argument("--again", action="store_true", help="DAgger once more, from the policies in --out")
     parser.add_argument("--clone", action="store_true", help="end after behaviour cloning")
     parser.add_argument("--device", default="cpu", help="of behaviour cloning")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw frames, threads that learn")
@@ -74,11 +72,10 @@ def main() -> None:
                 shown[0] = done
                 print(f"{mode}: {part} {done:,} of {total:,}", flush=True)
 
-        done = options.out / options.name / mode
-        policy = load_policy(done) if options.again else cloned(mode, options, progress)
+        policy = cloned(mode, options, progress)
         if not options.clone:
             policy = taught(policy, mode, options, progress)
-            save_policy(policy, done, replace=True)
+            save_policy(policy, options.out / options.name / mode, replace=True)
 
 
 def taught(policy: Policy, mode: str, options: argparse.Namespace, progress: Progress) -> Policy:
@@ -90,25 +87,21 @@ def taught(policy: Policy, mode: str, options: argparse.Namespace, progress: Pro
         print(f"{mode}: {who}: {found}", flush=True)
         return found
 
-    if options.again:
-        known = policy.metrics
-    else:
-        known = {"behaviour_cloning_alone": play("behaviour cloning", policy), "random": play("random", "random")}
+    alone, by_chance = play("behaviour cloning", policy), play("random", "random")
     steps = STEPS[mode] if options.steps is None else options.steps
     if not steps:
-        policy.metrics = {"evaluation": known.pop("behaviour_cloning_alone"), **known}
+        policy.metrics = {"evaluation": alone, "random": by_chance}
         return policy
     settings = dict(MEMORY.get(mode, {}))
-    units = int(settings.pop("units", 0))
-    if units and not policy.recurrent:
-        policy = with_memory(policy, units)
-    if options.again:  # other levels, and no longer the oracle's way
-        settings |= {"seed": 1, "oracle_share": 0.0}
+    if units := settings.pop("units", 0):
+        policy = with_memory(policy, int(units))
     policy = dagger(
         policy, steps=steps, workers=options.workers, **settings,
         progress=lambda done, total, *_: progress("DAgger", done, total),
     )  # fmt: skip
-    policy.metrics = {**known, "evaluation": play("DAgger", policy)}
+    policy.metrics = {
+        "evaluation": play("DAgger", policy), "behaviour_cloning_alone": alone, "random": by_chance
+    }  # fmt: skip
     return policy
 
 
