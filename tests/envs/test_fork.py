@@ -23,7 +23,7 @@ envs = gymnasium.make_vec(
     vector_kwargs={{"context": "fork"}},
 )
 observations, _ = envs.reset(seed=1)
-assert observations.shape == (2, 64) and observations.std() > 0
+assert observations.shape == (2, 256) and observations.std() > 0
 envs.step(envs.action_space.sample())
 envs.close()
 print("done")
@@ -39,7 +39,7 @@ if {encodes}:
 def encode(seed):
     return encoder.encode(numpy.full((4, 64, 64, 3), seed, numpy.uint8)).shape, torch.get_num_threads()
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    assert pool.map(encode, range(4)) == [((4, 64), 1)] * 4
+    assert pool.map(encode, range(4)) == [((4, 256), 1)] * 4
 assert torch.get_num_threads() == 2
 print("done")
 """
