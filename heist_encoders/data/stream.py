@@ -109,7 +109,7 @@ class FrameStream:
         spec: what to draw. Its train frames (``size`` less the test fraction) make an epoch, unless the training's
             ``epoch_samples`` says otherwise.
         dataset: whose test split to evaluate on; None draws the spec's own.
-        workers: processes that draw, about 18,000 frames/s each, 8,000 with semantic maps. Never changes the frames.
+        workers: processes that draw, about 18,000 frames/s each, 10,000 with semantic maps. Never changes the frames.
 
     Attributes:
         hash: of the spec and the dataset, SHA-256 (hex).

@@ -207,11 +207,11 @@ def dagger(
     finally:
         trainee.close()
     own = rounds * games * chunk
-    before, method = policy.training.get("demonstration_frames", 0), policy.training.get("method") or ""
+    before = policy.training.get("demonstration_frames", 0)
     learner.training = {
         **policy.training,
         "class": "D",
-        "method": method if method.endswith("DAgger") else " and ".join(filter(None, (method, "DAgger"))),
+        "method": " and ".join([part for part in (policy.training.get("method"), "DAgger") if part]),
         "demonstration_frames": before + own,
         "dagger": {
             "steps": own, "games": games, "chunk": chunk, "max_steps": max_steps, "oracle_share": oracle_share,
