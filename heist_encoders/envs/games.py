@@ -17,14 +17,15 @@ from heist_encoders.arrays import Integers
 from heist_encoders.constants import FRAME_SHAPE, GAMES, NOOP
 from heist_encoders.engine import RESET, Engine
 from heist_encoders.envs.options import EnvOptions
-from heist_encoders.tasks.starts import Placed
+from heist_encoders.envs.starts import start_states_of
+from heist_encoders.tasks.starts import Placed, StartStates
 
 
 class Step(NamedTuple):
     """What happened in one step. Fresh arrays.
 
     Attributes:
-        rewards: float32 (N,); 0 where a level was opened.
+        rewards: float32 (N,), with the options' shaping; 0 where a level was opened.
         terminated: bool (N,): the level was completed, or in other games than Heist the agent died.
         truncated: bool (N,): the game's time limit was reached, or that of the options.
         changed: bool (N,): the frame differs from the one before, or a level was opened.
@@ -61,6 +62,9 @@ class Games:
         self._limit = options.starts.time_limit or self.time_limit
         self._steps = np.zeros(num, dtype=np.int64)  # since the episode began here
         self._engine_steps = np.zeros(num, dtype=np.int64)  # since the level was opened
+        shaped = options.starts.shaping > 0
+        self._states: StartStates | None = start_states_of("shaping", options.game) if shaped else None
+        self._distances = np.zeros(num, dtype=np.int64)  # to the goal, of the games that are in an episode
         self.frames = np.zeros((num, *FRAME_SHAPE), dtype=np.uint8)
         self.level_seeds = np.full(num, -1, dtype=np.int64)
         self.level_completes = np.zeros(num, dtype=np.bool_)
@@ -91,6 +95,7 @@ class Games:
         states = {index: self.engine.get_state(index) for index in others if self.level_seeds[index] >= 0}
         done, completes = self.done.copy(), self.level_completes.copy()
         steps, engine_steps = self._steps.copy(), self._engine_steps.copy()
+        distances = self._distances.copy()
         seeds, frames = self.level_seeds.copy(), self.frames
         step = self.step(np.full(self.num, NOOP), levels, placed)
         for index, state in states.items():
@@ -100,6 +105,7 @@ class Games:
             (self.level_completes, completes),
             (self._steps, steps),
             (self._engine_steps, engine_steps),
+            (self._distances, distances),
             (self.level_seeds, seeds),
             (self.frames, frames),
             (step.changed, np.zeros_like(step.changed)),
@@ -149,12 +155,35 @@ class Games:
             self._engine_steps[index] = start.steps
         self.level_seeds[opened] = seen.level_seeds[opened]
         self.frames, self.level_completes, self.done = frames, completed, ended | cut
+        rewards = np.where(opened, np.float32(0), seen.rewards)
+        if self._states is not None:
+            rewards = rewards + self._shaping(self._states, opened, completed, ended, changed)
         return Step(
-            rewards=np.where(opened, np.float32(0), seen.rewards),
+            rewards=rewards,
             terminated=ended & ~truncated,
             truncated=truncated | cut,
             changed=changed,
         )
+
+    def _shaping(
+        self,
+        states: StartStates,
+        opened: NDArray[np.bool_],
+        completed: NDArray[np.bool_],
+        ended: NDArray[np.bool_],
+        changed: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """float32 (N,), the reward for coming nearer; 0 where the game's time limit ended the episode."""
+        now = self._distances.copy()
+        now[completed] = 0
+        moved = np.flatnonzero(changed & ~ended)
+        seeds, blobs = self.level_seeds[moved].tolist(), [self.engine.get_state(game) for game in moved.tolist()]
+        options = self.options
+        found = states.distances(options.distribution_mode, options.use_backgrounds, seeds, blobs)
+        now[moved] = np.where(found >= 0, found, now[moved])
+        nearer = np.where(opened, 0, self._distances - now)
+        self._distances = now
+        return (options.starts.shaping * nearer).astype(np.float32)
 
     def get_state(self, index: int) -> bytes:
         """The whole situation of a game. Raises ResetNeeded before its first level and after an episode's end."""

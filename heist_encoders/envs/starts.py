@@ -1,4 +1,4 @@
-"""Where episodes of training begin: the options, and the curriculum that moves starts back from the exit."""
+"""What is done to episodes of training: the options, and the curriculum that moves starts back from the exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from heist_encoders.tasks.starts import START_DISTRIBUTIONS, StartStates
 
 
 class StartOptions(Config):
-    """Where episodes of training begin, and when they are cut. Evaluation ignores them."""
+    """Where episodes of training begin, when they are cut, and what is rewarded on the way. Evaluation ignores them."""
 
     start_share: float = Field(default=0.0, ge=0, le=1)
     """share of episodes, 0 to 1, that begin at a drawn start instead of the level's own"""
@@ -38,6 +38,10 @@ class StartOptions(Config):
 
     time_limit: int | None = Field(default=None, ge=1)
     """steps after which an episode is truncated, at most the game's own limit; None: the game's own"""
+
+    shaping: float = Field(default=0.0, ge=0)
+    """reward for each cell by which a step shortens the way to the goal, and the same with a minus for a longer way:
+    potential-based (Ng, Harada, Russell 1999) with discount 1, so that it moves no optimum of undiscounted play"""
 
     @model_validator(mode="after")
     def _check_drawn(self) -> Self:
@@ -66,8 +70,9 @@ def check_starts(options: StartOptions, game: str) -> None:
     Raises:
         ConfigError: for starts drawn in a game whose states are not understood, or a limit beyond the game's own.
     """
-    if options.start_share:
-        start_states_of("start_share", game)
+    for name in ("start_share", "shaping"):
+        if getattr(options, name):
+            start_states_of(name, game)
     limit = GAMES[game].time_limit
     if options.time_limit is not None and options.time_limit > limit:
         raise ConfigError(

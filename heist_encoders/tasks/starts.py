@@ -93,6 +93,22 @@ class StartStates(ABC):
         """The levels of seeds, ready for ``pick`` from a distribution."""
 
     @abstractmethod
+    def distances(
+        self, distribution_mode: str, use_backgrounds: bool, seeds: Sequence[int], states: Sequence[bytes]
+    ) -> NDArray[np.int64]:
+        """Steps from cell to cell of a shortest path from where games stand to the goal.
+
+        Args:
+            distribution_mode: of the levels.
+            use_backgrounds: of the levels.
+            seeds: the level of each, N of them.
+            states: N of them, of ``Engine.get_state``.
+
+        Returns:
+            int64 (N,); -1 where it is unknown.
+        """
+
+    @abstractmethod
     def situation(
         self,
         distribution_mode: str,

@@ -339,6 +339,61 @@ def test_time_limit_holds_in_other_games() -> None:
     assert [env.step(4)[3] for _ in range(3)] == [False, False, True]
 
 
+@pytest.mark.parametrize("mode", ["easy", "memory"])
+def test_shaping_pays_for_the_way_and_only_for_that(mode: str) -> None:
+    env, oracle = make_env(None, distribution_mode=mode, shaping=0.25), Oracle()
+    for level in (3, 4):
+        env.reset(options={"level_seed": level})
+        length = int(make_bank(mode, False, [level]).path_lengths[0, 0][_cell(env.get_state())])
+        rewards, done = [], False
+        while not done:
+            _, reward, *ends, _ = env.step(oracle.action(env.get_state()))
+            rewards.append(reward)
+            done = any(ends)
+        assert sum(rewards) == pytest.approx(10 + 0.25 * length)
+        assert sum(reward != 0 for reward in rewards) > length / 2  # dense, not all at the end
+        # Going round in a circle pays nothing.
+        env.reset(options={"level_seed": level})
+        before, state = _cell(env.get_state()), env.get_state()
+        paid, random = 0.0, np.random.default_rng(level)
+        for _ in range(200):
+            _, reward, *ends, _ = env.step(random.integers(0, 9))
+            if any(ends):
+                break
+            paid += reward
+            if _cell(env.get_state()) == before and parse_state(env.get_state()).progress == parse_state(state).progress:
+                assert paid == pytest.approx(0, abs=1e-5)
+
+
+def _cell(state: bytes) -> tuple[int, int]:
+    x, y = parse_state(state).agent[:2]
+    return int(y), int(x)
+
+
+def test_shaped_vectors_are_shaped_singles() -> None:
+    options: dict[str, Any] = {"shaping": 0.5, "start_share": 0.5, "time_limit": 30, "distribution_mode": "easy"}
+    vector = make_vector_env(None, num_envs=4, **options)
+    sync = SyncVectorEnv([lambda: make_env(None, **options)] * 4, autoreset_mode=AutoresetMode.NEXT_STEP)
+    random, oracle = np.random.default_rng(1), Oracle()
+    vector.reset(seed=3)
+    sync.reset(seed=3)
+    seen = np.zeros(4)
+    for _ in range(120):
+        actions = random.integers(0, 9, 4)
+        actions[0] = oracle.action(vector.engine.get_state(0))
+        left, right = vector.step(actions), sync.step(actions)
+        np.testing.assert_array_equal(left[1], right[1])
+        seen += np.abs(left[1])
+    assert (seen > 0).all()
+    before = [vector.engine.get_state(i) for i in range(4)]
+    vector.reset(options={"reset_mask": np.array([True, False, False, False])})
+    assert vector.engine.get_state(1) == before[1]
+    # A game that was left alone pays for its next step alone.
+    distance = vector._games._distances.copy()
+    rewards = vector.step(np.full(4, 4))[1]
+    np.testing.assert_allclose(rewards, 0.5 * (distance - vector._games._distances))
+
+
 def test_starts_and_masks_in_a_vector() -> None:
     env = make_vector_env(None, num_envs=3, distribution_mode="easy")
     env.reset(seed=0)
@@ -373,6 +428,8 @@ def test_starts_and_masks_in_a_vector() -> None:
         ({"time_limit": 501, "game": "maze", "distribution_mode": "easy"}, "expected 1..500"),
         ({"start_shares": 1.0}, "did you mean 'start_share'"),
         ({"start_share": 1.0, "curriculum_threshold": 0}, "curriculum_threshold"),
+        ({"shaping": -1.0}, "shaping = -1"),
+        ({"shaping": 0.1, "game": "chaser", "distribution_mode": "easy"}, "shaping with game = 'chaser'"),
         ({"start_share": 1.0, "game": "chaser", "distribution_mode": "easy"}, "start_share with game = 'chaser'"),
     ],
 )

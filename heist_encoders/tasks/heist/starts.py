@@ -9,15 +9,39 @@ from numpy.typing import NDArray
 
 from heist_encoders.tasks.heist.elements import STRATA
 from heist_encoders.tasks.heist.placing import check_start, from_saved, make_bank, place, stances
+from heist_encoders.tasks.heist.state import parse_state
 from heist_encoders.tasks.heist.stratified import StratumFinder
 from heist_encoders.tasks.starts import Placed, Situation, StartLevels, StartStates
+
+_KEPT_LEVELS = 2_048
+"""Levels whose path lengths are kept: some 20 MB in memory mode."""
 
 
 class HeistStartStates(StartStates):
     """Progress counts keys picked up and doors opened; the goal is the exit."""
 
+    def __init__(self) -> None:
+        self._lengths: dict[tuple[str, int], NDArray[np.int16]] = {}
+
     def levels(self, distribution_mode: str, use_backgrounds: bool, seeds: list[int], distribution: str) -> StartLevels:
         return _Levels(distribution_mode, use_backgrounds, seeds, distribution)
+
+    def distances(
+        self, distribution_mode: str, use_backgrounds: bool, seeds: Sequence[int], states: Sequence[bytes]
+    ) -> NDArray[np.int64]:
+        wanted = sorted({seed for seed in seeds if (distribution_mode, seed) not in self._lengths})
+        if wanted:
+            if len(self._lengths) + len(wanted) > _KEPT_LEVELS:
+                self._lengths.clear()
+                wanted = sorted(set(seeds))
+            bank = make_bank(distribution_mode, use_backgrounds, wanted)
+            self._lengths |= {(distribution_mode, seed): bank.path_lengths[row] for row, seed in enumerate(wanted)}
+        found = np.full(len(seeds), -1, np.int64)
+        for index, (seed, blob) in enumerate(zip(seeds, states, strict=True)):
+            state, lengths = parse_state(blob), self._lengths[distribution_mode, seed]
+            if state.progress < len(lengths):
+                found[index] = lengths[state.progress, int(state.agent[1]), int(state.agent[0])]
+        return found
 
     def situation(
         self,
