@@ -344,7 +344,7 @@ def test_shaping_pays_for_the_way_and_only_for_that(mode: str) -> None:
     env, oracle = make_env(None, distribution_mode=mode, shaping=0.25), Oracle()
     for level in (3, 4):
         env.reset(options={"level_seed": level})
-        length = int(make_bank(mode, False, [level]).path_lengths[0, 0][_cell(env.get_state())])
+        length = int(make_bank(mode, False, [level]).path_lengths[0][_situation(env.get_state())])
         rewards, done = [], False
         while not done:
             _, reward, *ends, _ = env.step(oracle.action(env.get_state()))
@@ -354,20 +354,20 @@ def test_shaping_pays_for_the_way_and_only_for_that(mode: str) -> None:
         assert sum(reward != 0 for reward in rewards) > length / 2  # dense, not all at the end
         # Going round in a circle pays nothing.
         env.reset(options={"level_seed": level})
-        before, state = _cell(env.get_state()), env.get_state()
+        before = _situation(env.get_state())
         paid, random = 0.0, np.random.default_rng(level)
         for _ in range(200):
             _, reward, *ends, _ = env.step(random.integers(0, 9))
             if any(ends):
                 break
             paid += reward
-            if _cell(env.get_state()) == before and parse_state(env.get_state()).progress == parse_state(state).progress:
+            if _situation(env.get_state()) == before:
                 assert paid == pytest.approx(0, abs=1e-5)
 
 
-def _cell(state: bytes) -> tuple[int, int]:
-    x, y = parse_state(state).agent[:2]
-    return int(y), int(x)
+def _situation(blob: bytes) -> tuple[int, int, int]:
+    state = parse_state(blob)
+    return state.progress, int(state.agent[1]), int(state.agent[0])
 
 
 def test_shaped_vectors_are_shaped_singles() -> None:
