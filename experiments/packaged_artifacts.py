@@ -64,8 +64,8 @@ TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
 """(architecture, mode) -> settings over COMMON and the architecture's own."""
 
 
-REFERENCES = ("grid", "easy")
-"""The artifact beside which the untrained encoder and raw pixels are evaluated."""
+REFERENCES = (("grid", "easy"), ("grid", "memory"))
+"""The artifacts beside which the untrained encoder and raw pixels are evaluated."""
 
 
 def commit() -> str:
@@ -107,13 +107,13 @@ def package(architecture: str, mode: str, options: argparse.Namespace) -> None:
 def measure(artifact: Artifact, data: Dataset, work: Path, plan_samples: int, seeds: int) -> None:
     """Evaluate a packaged artifact; the figures go onto its card."""
     folder = work / "evaluation" / f"{artifact.name}-{artifact.distribution_mode}"
-    references = (artifact.architecture, artifact.distribution_mode) == REFERENCES
+    references = (artifact.architecture, artifact.distribution_mode) in REFERENCES
     metrics = evaluate(
         artifact, data, out=folder, seeds=seeds, plan_samples=plan_samples, pictures=False, references=references
     )
     update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
     probes = metrics["probes"]
-    figures = ", ".join(f"{name} {probes[name]}" for name in ("miou", "plan_accuracy", "presence_f1"))
+    figures = ", ".join(f"{name} {probes[name]}" for name in ("miou", "plan_accuracy", "map_presence_f1"))
     print(f"{artifact.name} {artifact.distribution_mode}: {figures}", flush=True)
 
 

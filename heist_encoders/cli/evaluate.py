@@ -84,7 +84,10 @@ def evaluate(
     if json:
         output.print_json({"artifact": found.name, "path": found.path, "dataset": dataset.hash, "metrics": metrics})
         return
-    names = ("miou", "plan_accuracy", "presence_f1", "position_error_px", "mse", "object_mse", "psnr", "ssim")
+    names = (
+        "miou", "plan_accuracy", "map_presence_f1", "presence_f1", "position_error_px", "mse", "object_mse", "psnr",
+        "ssim",
+    )  # fmt: skip
     spread = (metrics.get("probes") or {}).get("std") or {}
     rows = [(name, find_figure(metrics, name), spread.get(name)) for name in names]
     heads = ("figure", "value", f"std over {seeds} seeds")

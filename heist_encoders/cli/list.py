@@ -46,7 +46,7 @@ def list_artifacts(
                 row["latent_dimension"],
                 row["miou"],
                 row["plan_accuracy"],
-                row["presence_f1"],
+                row["map_presence_f1"],
                 row["sha256"][:12],
             )
             for row in rows
@@ -72,6 +72,7 @@ def _row(artifact: Artifact) -> JsonObject:
         "env_id": env_id_of(artifact.name),
         "miou": find_figure(artifact.metrics, "miou"),
         "plan_accuracy": find_figure(artifact.metrics, "plan_accuracy"),
+        "map_presence_f1": find_figure(artifact.metrics, "map_presence_f1"),
         "presence_f1": find_figure(artifact.metrics, "presence_f1"),
         "sha256": artifact.sha256,
         "dataset_hash": artifact.dataset_hash,

@@ -23,7 +23,7 @@ from heist_encoders.policies.planner import fit_planner, plan_accuracy, plan_log
 from heist_encoders.ray_session import cpu_count
 from heist_encoders.semantic import coarsen
 from heist_encoders.tasks.registry import task_of
-from heist_encoders.tasks.targets import Answers, ProbeTarget, Rows
+from heist_encoders.tasks.targets import Answers, ProbeTarget, Rows, Scores
 from heist_encoders.training.hardware import torch_threads
 
 TRAIN_LIMIT = 20_000
@@ -54,7 +54,7 @@ class ProbeResult:
         plan_accuracy: share of frames in which a planning head names a move of the oracle's, after ``plan_samples``
             labelled frames; None if it was not measured.
         figures: of every target of the task (``ProbeTarget.figures``), by the MLP probe; by the linear one with
-            ``linear_`` in front.
+            ``linear_`` in front; of what the probe's semantic map says, with ``map_`` in front (``map_presence_f1``).
         by_thing: element -> figure -> value.
         std: standard deviation over the seeds of each figure; empty for one seed.
         train_samples: frames of the train split that the probes learned from.
@@ -194,7 +194,7 @@ def probe(
         rows = sample_rows(len(frames), limit)
         encodings.append(encode_split(encoder, dataset, split, rows, batch_size=batch_size))
         data.append(probe_data(dataset, split, rows))
-    if wanted is not None and "miou" not in wanted:
+    if wanted is not None and not any(name == "miou" or name.startswith("map_") for name in wanted):
         data = [part._replace(maps=None) for part in data]
     result = probe_encodings(
         encodings[0],
@@ -202,6 +202,7 @@ def probe(
         encodings[1],
         data[1],
         targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
+        read_off=[t for t in targets_of(dataset) if wanted is not None and not _gives(t, wanted)],
         classes=task_of(dataset.spec.game).classes,
         seed=seed,
         seeds=seeds,
@@ -229,6 +230,7 @@ def probe_encodings(
     test: ProbeData,
     *,
     targets: Iterable[ProbeTarget],
+    read_off: Iterable[ProbeTarget] = (),
     classes: tuple[str, ...] = (),
     seed: int = 0,
     seeds: int = 1,
@@ -236,8 +238,11 @@ def probe_encodings(
     fast: bool = False,
     device: str = "cpu",
 ) -> ProbeResult:
-    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with their labels and maps."""
-    started, targets = time.perf_counter(), tuple(targets)
+    """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with their labels and maps.
+
+    Targets in ``read_off`` get no probe of their own, but the figures that follow from the semantic map.
+    """
+    started, targets, more = time.perf_counter(), tuple(targets), tuple(read_off)
     rows, rows_test = as_rows(x_train), as_rows(x_test)
     z_train = z_test = torch.zeros(0)
     if targets:
@@ -252,7 +257,11 @@ def probe_encodings(
             reading = read_maps(
                 x_train, train.maps, x_test, test.maps, classes, seed=number, settings=settings, device=device
             )
-        return *_probe_targets(targets, z_train, train.answers, z_test, test.answers, number, fast), reading
+        figures, by_thing = _probe_targets(targets, z_train, train.answers, z_test, test.answers, number, fast)
+        for target in (*targets, *more):
+            if reading and (outputs := target.read_off(reading.predictions, classes)) is not None:
+                _add(target.score(outputs, test.answers[target.name]), "map_", figures, by_thing)
+        return figures, by_thing, reading
 
     numbers = range(seed, seed + max(1, seeds))
     # One thread of torch a seed, several seeds at once: faster than several threads a seed, for the products are small,
@@ -307,11 +316,15 @@ def _probe_targets(
             settings = replace(settings, batch_size=128)
         for target in targets:
             outputs = _outputs(target, x, train[target.name], x_test, hidden, seed, settings)
-            scores = target.score(outputs, test[target.name])
-            figures |= {f"{prefix}{name}": value for name, value in scores.figures.items()}
-            for thing, values in scores.by_thing.items():
-                by_thing.setdefault(thing, {}).update({f"{prefix}{name}": value for name, value in values.items()})
+            _add(target.score(outputs, test[target.name]), prefix, figures, by_thing)
     return figures, by_thing
+
+
+def _add(scores: Scores, prefix: str, figures: dict[str, float], by_thing: Rows) -> None:
+    """Put scores into a probe's figures, under their names with a prefix."""
+    figures |= {f"{prefix}{name}": value for name, value in scores.figures.items()}
+    for thing, values in scores.by_thing.items():
+        by_thing.setdefault(thing, {}).update({f"{prefix}{name}": value for name, value in values.items()})
 
 
 def _outputs(

@@ -58,6 +58,10 @@ def majority(dataset: FrameSource, *, limit: int = 5_000) -> JsonObject:
         counts = np.stack([(train.maps == number).sum(0) for number in range(len(classes))])
         usual = np.broadcast_to(counts.argmax(0).astype(np.uint8), test.maps.shape)
         figures["miou"], figures["iou"] = intersection_over_union(usual, test.maps, classes)
+        for target in targets_of(dataset):
+            if (outputs := target.read_off(usual, classes)) is not None:
+                scores = target.score(outputs, test.answers[target.name])
+                figures |= {f"map_{name}": value for name, value in scores.figures.items()}
     return plain({**figures, "by_thing": by_thing}, 6)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
 TRIALS_PER_ARCHITECTURE = 2
-PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "presence_f1")
+PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "map_presence_f1")
 """What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
 SEEDS = 2
 """Seeds of the probes in an evaluation: they run side by side, and their standard deviation says how sure a lead is."""
@@ -199,7 +199,7 @@ def measure(job: Job, made: JsonObject, *, start: float = 0.0) -> JsonObject:
         "miou": probes.get("miou"),
         "std": (probes.get("std") or {}).get("miou"),
         "plan_accuracy": probes.get("plan_accuracy"),
-        "presence_f1": probes.get("presence_f1"),
+        "map_presence_f1": probes.get("map_presence_f1"),
     }
 
 
@@ -215,7 +215,7 @@ def evaluation_intact(job: Job, result: JsonObject) -> bool:
 def evaluation_outcome(result: JsonObject) -> str:
     """A line about what can be read from an encoder's encodings."""
     spread = f" ± {result['std']:.3f}" if result.get("std") is not None else ""
-    return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}, presence F1 {result['presence_f1']:.3f}"
+    return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}, presence F1 {result['map_presence_f1']:.3f}"
 
 
 def best_winner(job: Job) -> JsonObject:

@@ -54,7 +54,7 @@ class ProbeTarget(ABC):
         loss: ``binary`` (cross-entropy of each output), ``distribution`` (cross-entropy over the outputs), or
             ``absolute`` (mean absolute error).
         figures: name of each figure -> what a table calls it. The first one is the target's main figure. Those of the
-            linear probe have ``linear_`` in front.
+            linear probe have ``linear_`` in front, those of what the semantic map says ``map_``.
     """
 
     name: str
@@ -73,9 +73,16 @@ class ProbeTarget(ABC):
     def guess(self, train: Answers) -> Floats:
         """Outputs float32 (K,) of somebody who sees no frame: what is most frequent in the training frames."""
 
+    def read_off(self, maps: NDArray[np.uint8], classes: Sequence[str]) -> Floats | None:
+        """Outputs float32 (N, K) that follow from semantic maps uint8 (N, H, W) of classes; None if none do."""
+        return None
+
 
 class Presence(ProbeTarget):
-    """Whether each element is in view: yes from half of its painted box on, no if nothing is, unknown between."""
+    """Whether each element is in view: yes from half of its painted box on, no if nothing is, unknown between.
+
+    A map says yes to the elements that it shows anywhere.
+    """
 
     name, loss = "presence", "binary"
     figures: Mapping[str, str] = {"presence_f1": "presence F1"}
@@ -105,6 +112,12 @@ class Presence(ProbeTarget):
     def guess(self, train: Answers) -> Floats:
         share = (train.values * train.known).sum(0) / np.maximum(train.known.sum(0), 1)
         return _floats(share - 0.5)
+
+    def read_off(self, maps: NDArray[np.uint8], classes: Sequence[str]) -> Floats | None:
+        if not set(self.elements) <= set(classes):
+            return None
+        shown = [(maps == classes.index(element)).any(axis=(1, 2)) for element in self.elements]
+        return _floats(np.stack(shown, axis=1) - 0.5)
 
 
 class Position(ProbeTarget):

@@ -104,7 +104,7 @@ def test_train_evaluate_promote_list_report(
     assert "promoted-cli" in cli("promote", out / "artifact", "--name", "promoted-cli").error
     cli.ok("promote", out / "artifact", "--name", "promoted-cli", "--overwrite")
     rows = {row["name"]: row for row in cli.ok("list", "--json").json["artifacts"]}
-    for name in ("miou", "presence_f1"):
+    for name in ("miou", "map_presence_f1", "presence_f1"):
         assert rows["promoted-cli"][name] == pytest.approx(found["metrics"]["probes"][name])
     assert rows["promoted-cli"]["plan_accuracy"] is None
     assert rows["promoted-cli"]["latent_dimension"] == 32

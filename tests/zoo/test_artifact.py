@@ -49,6 +49,7 @@ def test_card_tells_what_can_be_read(tmp_path: Path) -> None:
         "iou": {"floor": 0.98765, "exit": None},
         "plan_accuracy": 0.75,
         "plan_samples": 100_000,
+        "map_presence_f1": 0.75,
         "presence_f1": 0.5,
         "seeds": 3,
         "std": {"miou": 0.0123},
@@ -58,7 +59,8 @@ def test_card_tells_what_can_be_read(tmp_path: Path) -> None:
     for line in (
         "- mIoU of the semantic map: 0.6543 ± 0.012",
         "- plan accuracy after 100,000 labelled frames: 0.75",
-        "- presence F1: 0.5",
+        "- presence F1 read off that map: 0.75",
+        "- presence F1 of an MLP probe, for comparison: 0.5",
         "- ±: standard deviation over 3 seeds of the probe",
         "| floor | 0.9877 |",
         "| exit | - |",

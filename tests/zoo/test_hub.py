@@ -24,7 +24,7 @@ from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.hub_server import Hub
 from tests.zoo.making import make_artifact, played_frames
 
-PROBES = {"probes": {"miou": 0.75, "plan_accuracy": 0.5, "presence_f1": 0.9, "iou": {"floor": 1.0}}}
+PROBES = {"probes": {"miou": 0.75, "plan_accuracy": 0.5, "map_presence_f1": 0.9, "iou": {"floor": 1.0}}}
 OWN = ["README.md", "config.json", "metrics.json", "model.safetensors"]
 
 
