@@ -1,0 +1,108 @@
+"""Why does a planning head use less of a flat encoding? Plan accuracy against latent dimension and length of training.
+
+Shows: `conv_maxpool` (the flat architecture with the highest mIoU) with several latent dimensions, trained on several
+       numbers of frames of one stream, and `grid` beside it: mIoU of the semantic map, plan accuracy of the planning
+       head after a fixed number of labelled frames, and for the first of the latent dimensions how the plan accuracy
+       goes on with more labelled frames. Easy mode, levels that no training saw.
+Run:   python experiments/flat_limits.py --work runs/flat-limits         (an hour and a half on one core; resumes)
+       Prints the tables and writes them to docs/encoders.md. A row that is finished is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from heist_encoders.data.local import generate_local
+from heist_encoders.data.manifest import DatasetSpec
+from heist_encoders.data.stream import FrameStream
+from heist_encoders.evaluation.probing import probe
+from heist_encoders.files import write_atomically
+from heist_encoders.training.train import train
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "encoders.md"
+START, END = "<!-- flat -->", "<!-- end of flat -->"
+FLAT: dict[str, Any] = {
+    "autoencoder": "conv_maxpool", "params": {"channels": (32, 16), "bottleneck_activation": "none"},
+    "loss": {"weighting": "rarity", "semantic_map": 0.3}, "batch_size": 64, "schedule": "cosine", "threads": 1,
+}  # fmt: skip
+GRID: dict[str, Any] = {
+    "autoencoder": "grid", "loss": {"weighting": "rarity"}, "batch_size": 64, "schedule": "cosine", "threads": 1,
+}  # fmt: skip
+SIZES, FRAMES = (64, 256, 1_024), (32_000, 128_000)
+PLAN_SAMPLES, MORE_PLAN_SAMPLES = 100_000, 300_000
+
+
+def rows() -> list[dict[str, Any]]:
+    """What is trained, and how many labelled frames the planning head is shown; the cheapest first."""
+    found = [
+        {"architecture": name, "latent_size": size, "frames": frames, "labelled": PLAN_SAMPLES}
+        for frames in FRAMES
+        for name, size in (*(("conv_maxpool", size) for size in SIZES), ("grid", None))
+    ]
+    return [*found, {**found[len(SIZES) + 2], "labelled": MORE_PLAN_SAMPLES}]
+
+
+def measure(row: dict[str, Any], data: Any, work: Path) -> dict[str, Any]:
+    """Train one encoder and probe it; keeps the figures in a file."""
+    encoder = f"{row['architecture']}-{row['latent_size'] or 'cells'}-{row['frames']}"
+    file = work / "results" / f"{encoder}-{row['labelled']}.json"
+    if file.exists():
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+    started = time.monotonic()
+    config = dict(GRID if row["latent_size"] is None else FLAT)
+    if row["latent_size"] is not None:
+        config["params"] = {**config["params"], "latent_size": row["latent_size"]}
+    config |= {"max_samples": row["frames"], "epoch_samples": row["frames"] // 4}
+    result = train(config, FrameStream(data.spec, data), out=work / "train" / encoder)
+    wanted = ("miou",) if row["labelled"] == PLAN_SAMPLES else ()
+    read = probe(result.model, data, wanted=wanted, plan_samples=row["labelled"], train_limit=20_000)
+    found = {
+        **row, "latent_dimension": read.latent_dimension, "miou": read.miou, "plan_accuracy": read.plan_accuracy,
+        "seconds": round(time.monotonic() - started),
+    }  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(found, indent=1))
+    return found
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    head = ("architecture", "latent dimension", "training frames", "labelled frames", "mIoU", "plan accuracy")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for row in sorted(found, key=lambda r: (r["architecture"], r["labelled"], r["frames"], r["latent_dimension"])):
+        miou = "–" if row["miou"] is None else f"{row['miou']:.2f}"
+        numbers = [f"{row[name]:,}" for name in ("latent_dimension", "frames", "labelled")]
+        cells = [row["architecture"], *numbers, miou, f"{row['plan_accuracy']:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("runs/flat-limits"))
+    parser.add_argument("--no-docs", action="store_true", help="only print the table")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    # The planning head sees each frame once; a tenth of the levels is left for the test.
+    spec = DatasetSpec(distribution_mode="easy", size=112_000, seed=1, test_fraction=0.1)
+    data = generate_local(spec, options.work / "data")
+    found = []
+    for row in rows():
+        found.append(measure(row, data, options.work))
+        print(table(found[-1:]).splitlines()[-1], flush=True)
+    text = table(found)
+    print(text)
+    if not options.no_docs:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+        write_atomically(PAGE, f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main()
