@@ -2,8 +2,8 @@
 
 Shows: class D: a planning head on a frozen packaged encoder learned the oracle's moves from balanced labelled frames of
        the training levels (behaviour cloning), then in the situations of its own play (DAgger); no reward. In memory
-       mode an LSTM is put between before DAgger. Each step is evaluated with sampled actions on evaluation levels,
-       whole episodes from true starts, one each.
+       mode an LSTM is put between before DAgger, and actions are drawn at a lower temperature. Each step is evaluated
+       with sampled actions on evaluation levels, whole episodes from true starts, one each.
 Run:   python experiments/packaged_policies.py --clone --device cuda --workers 4      (minutes a mode; what is there
                                                                                        in --work is not cloned again)
        python experiments/packaged_policies.py                                        (DAgger, half an hour a mode)
@@ -26,6 +26,7 @@ from heist_encoders.policies.clone import Progress, clone
 from heist_encoders.policies.dagger import dagger, with_memory
 from heist_encoders.policies.evaluate import play_levels
 from heist_encoders.policies.policy import Policy
+from heist_encoders.policies.sharpen import best_temperature, sharpened
 
 PACKAGED = Path(heist_encoders.__file__).parent / "policies" / "packaged"
 FRAMES, BATCH = 1_500_000, 256
@@ -34,6 +35,8 @@ STEPS = {"easy": 0, "memory": 524_288, "hard": 262_144}
 """Of DAgger; in easy mode behaviour cloning is enough."""
 MEMORY = {"memory": {"units": 128, "chunk": 32, "oracle_share": 0.5}}
 """Modes in which the policy has an LSTM."""
+SHARPENED = ("memory",)
+"""Modes in which actions are drawn at the temperature that solves most of 256 training levels."""
 MODES = ("easy", "memory", "hard")
 
 
@@ -99,6 +102,10 @@ def taught(policy: Policy, mode: str, options: argparse.Namespace, progress: Pro
         policy, steps=steps, workers=options.workers, **settings,
         progress=lambda done, total, *_: progress("DAgger", done, total),
     )  # fmt: skip
+    if mode in SHARPENED:
+        temperature, rates = best_temperature(policy, mode, range(256))
+        print(f"{mode}: success rate by temperature, 256 training levels: {rates}", flush=True)
+        policy = sharpened(policy, temperature)
     policy.metrics = {
         "evaluation": play("DAgger", policy), "behaviour_cloning_alone": alone, "random": by_chance
     }  # fmt: skip

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, UnknownNameError
+from heist_encoders.policies import sharpen
 from heist_encoders.policies.evaluate import play_levels
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
 from heist_encoders.policies.planner import PlannerConfig, PlannerPolicy
 from heist_encoders.policies.play import StepInput
 from heist_encoders.policies.policy import Policy, PolicyRunner, choose
+from heist_encoders.policies.sharpen import best_temperature, sharpened
 from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.making import played_frames
 
@@ -42,6 +46,28 @@ def test_draws_follow_the_distribution() -> None:
     logits = np.tile(np.log(probabilities), (20_000, 1)).astype(np.float32)
     drawn = np.bincount(choose(logits, np.random.default_rng(0)), minlength=3) / 20_000
     np.testing.assert_allclose(drawn, probabilities, atol=0.015)
+
+
+@pytest.mark.parametrize("lstm", [0, 8])
+def test_sharpened(artifact: Artifact, lstm: int) -> None:
+    policy = make_policy(artifact, lstm=lstm, training={"class": "D"})
+    frames = played_frames(6)
+    sharp = sharpened(policy, 0.5)
+    np.testing.assert_allclose(sharp.logits(frames), 2 * policy.logits(frames), rtol=1e-4, atol=1e-5)
+    assert sharpened(sharp, 0.5).training == {"class": "D", "temperature": 0.25}
+    assert policy.training == {"class": "D"}
+    with pytest.raises(ConfigError, match="temperature = 0: expected a number above 0"):
+        sharpened(policy, 0)
+
+
+def test_the_best_temperature_is_that_of_most_solved_levels(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {1.0: 0.25, 0.5: 0.75, 0.1: 0.5}
+    monkeypatch.setattr(
+        sharpen, "play_levels", lambda policy, *_: SimpleNamespace(success_rate=rates[policy.training["temperature"]])
+    )
+    assert best_temperature(make_policy(artifact), "memory", [1, 2], list(rates)) == (0.5, rates)
 
 
 def test_without_normalisation_the_head_sees_raw_encodings(artifact: Artifact) -> None:
