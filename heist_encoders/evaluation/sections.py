@@ -123,7 +123,6 @@ def ranking(
     rows += [{"name": name, "architecture": name, "color": None, "metrics": r, "probes": r} for name, r in references]
     targets = task_of(entries[0].game).probe_targets()
     titles = {name: title for target in targets for name, title in target.figures.items()}
-    titles |= {f"map_{name}": f"{title}, read off the map" for name, title in titles.items()}
     return {
         "rows": rows,
         "latency": _LATENCY,
