@@ -43,7 +43,7 @@ def true_states(mode: str, count: int, start: int = 0) -> tuple[NDArray[np.float
     batches = stream(DatasetSpec(distribution_mode=mode, seed=2), batch_size=CHUNK_FRAMES, start=start)
     for _ in range(-(-count // CHUNK_FRAMES)):
         labels = next(batches).labels
-        states.append(true_state(labels, mode).astype(np.float16))
+        states.append(true_state(labels, mode, places=False).astype(np.float16))
         moves.append(move_distribution(labels["oracle_moves"].astype(np.int64)))
     return np.concatenate(states)[:count], np.concatenate(moves)[:count]
 

@@ -75,6 +75,18 @@ def few_rows(spec: Any, number: int) -> Any:
     return SimpleNamespace(frames=frames, labels={"oracle_moves": 1 << rng.integers(0, 9, 96)})
 
 
+def test_sources_show_what_their_models_take(curves: Any) -> None:
+    from heist_encoders.data.drawing import stream_chunk
+    from heist_encoders.data.manifest import DatasetSpec
+
+    rows = stream_chunk(DatasetSpec(distribution_mode="easy", seed=1), 0)
+    rows = rows._replace(frames=rows.frames[:4], labels={name: column[:4] for name, column in rows.labels.items()})
+    for source in (curves.sources.TrueState(), curves.sources.Pixels()):
+        seen = source.of_rows(rows)
+        assert seen.shape == (4, *source.shape)
+        assert source.model()(torch.from_numpy(seen).float())[0].shape == (4, 9)
+
+
 class Toy:
     """A source that shows four numbers."""
 

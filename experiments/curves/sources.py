@@ -41,7 +41,7 @@ class Encodings:
 
 
 class TrueState:
-    """The game's state, cell by cell."""
+    """The game's state, cell by cell, without the places of things in their cells, on which no move depends."""
 
     def __init__(self, mode: str = "easy") -> None:
         self._task, self._mode = task_of("heist"), mode
@@ -55,7 +55,7 @@ class TrueState:
         return self._state(self._task.label(seen.engine, [int(game) for game in seen.games], seen.rewards))
 
     def _state(self, labels: Any) -> NDArray[np.float32]:
-        state = self._task.true_state(labels, self._mode)
+        state = self._task.true_state(labels, self._mode, places=False)
         assert state is not None
         return state
 
