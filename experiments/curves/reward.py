@@ -91,14 +91,14 @@ def config_of(run: Run) -> Any:
     from heist_encoders.rllib.ppo import ppo_config
 
     settings = dict(run.settings)
-    planner = settings.pop("planner", None)
+    planner, training = settings.pop("planner", None), settings.pop("training", {})
     if run.source == PIXELS:
         from ray import tune
 
         tune.register_env(UNIT_PIXELS, unit_pixels)
         config = ppo_config("grid", distribution_mode="easy", seed=run.seed, head="mlp", **settings)
         return config.environment(UNIT_PIXELS, env_config={"distribution_mode": "easy", "actions": "moves"})
-    config = ppo_config(run.encoder, distribution_mode="easy", seed=run.seed, **settings)
+    config = ppo_config(run.encoder, distribution_mode="easy", seed=run.seed, **settings).training(**training)
     if planner:
         model: dict[str, Any] = config.model_config  # type: ignore[assignment]
         config.rl_module(

@@ -14,9 +14,16 @@ from heist_encoders.zoo.artifact import Artifact
 
 STATE, PIXELS = "true state", "raw pixels"
 """Sources of observations that are no encoder's."""
-CURRICULUM = {"start_share": 1.0, "start_distribution": "curriculum", "time_limit": 60}
+CURRICULUM = {"start_share": 1.0, "start_distribution": "curriculum", "curriculum_bound": 3, "time_limit": 40}
 SMALL = {"channels": 16, "iterations": 12}
 """The planning head of PPO: playing and learning take two thirds of what the default sizes take."""
+TRAINING = {
+    "gamma": 0.95, "lambda_": 0.9, "vf_loss_coeff": 0.02, "minibatch_size": 128, "lr": 1e-3, "grad_clip": 1.0,
+    "entropy_coeff": 0.003, "use_kl_loss": False, "clip_param": 0.2,
+}  # fmt: skip
+"""PPO's settings. With those of ``ppo_config`` (minibatches of 2,048, discount .999, value loss .5, KL penalty) 47% of
+the episodes that begin at most 4 steps from the exit arrived after 164,000 steps of the curriculum; with these, which
+began at 3 steps, the bound had passed 5 by then."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Run:
         source: what is observed: the name of an encoder, ``true state`` or ``raw pixels``.
         amount: labelled frames (``clone``) or environment steps (``ppo``) at which it ends.
         minutes: of learning in processor time that it has at ``--scale 1``; 0: until ``amount``.
-        settings: of ``ppo_config``, or of the head.
+        settings: of ``ppo_config``, with ``training`` for RLlib's, or of the head.
         seed: of all that is drawn.
         encoder: the artifact of ``source``; None for sources that are no encoder.
         headline: whether its success by number of keys has its own curves.
@@ -87,7 +94,7 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | 
     """
     grid = encoders["grid"]
     by_labels = "B" if uses_labels(grid) else "A"
-    ppo: dict[str, Any] = {"head": "planner", "planner": SMALL}
+    ppo: dict[str, Any] = {"head": "planner", "planner": SMALL, "training": TRAINING}
     cloned = {"method": "clone", "amount": frames}
     return [
         Run("random moves", "–", "random", "nothing"),
