@@ -103,7 +103,7 @@ def taught(policy: Policy, mode: str, options: argparse.Namespace, progress: Pro
         progress=lambda done, total, *_: progress("DAgger", done, total),
     )  # fmt: skip
     if mode in SHARPENED:
-        temperature, rates = best_temperature(policy, mode, range(256))
+        temperature, rates = best_temperature(policy, mode, range(5_000, 5_256))
         print(f"{mode}: success rate by temperature, 256 training levels: {rates}", flush=True)
         policy = sharpened(policy, temperature)
     policy.metrics = {

@@ -37,7 +37,7 @@ def sharpened(policy: Policy, temperature: float) -> Policy:
 
 
 def best_temperature(
-    policy: Policy, mode: str, levels: Sequence[int], temperatures: Sequence[float] = (1.0, 0.75, 0.6, 0.35)
+    policy: Policy, mode: str, levels: Sequence[int], temperatures: Sequence[float] = (1.0, 0.75, 0.6, 0.35, 0.2)
 ) -> tuple[float, dict[float, float]]:
     """The temperature at which a policy solves most levels, and the success rate at each.
 
