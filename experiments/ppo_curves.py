@@ -14,6 +14,7 @@ Run:   python experiments/ppo_curves.py --work runs/curves            (hours on 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def go_on(run: Run, store: Store, options: argparse.Namespace) -> None:
         reward.learn(run, store, seconds=60 * run.minutes * options.scale, **levels)
     elif run.method == "clone":
         source = {STATE: TrueState, PIXELS: Pixels}.get(run.source, lambda: Encodings(run.encoder))()
-        cloning.learn(source, store, blocks=run.amount // cloning.FRAMES, seed=run.seed, **levels)
+        only = run.settings.get("levels")
+        cloning.learn(source, store, blocks=run.amount // cloning.FRAMES, seed=run.seed, train_levels=only, **levels)
     elif run.method == "policy":
         store.put(run.amount, load_policy("best", distribution_mode="easy").metrics[run.settings["figures"]])
     else:
@@ -79,7 +81,11 @@ def main() -> None:
     except HeistEncodersError:  # its encoder was trained anew since
         best = None
     encoders = packaged_encoders(PACKAGED, "easy")
-    runs = all_runs(encoders, untrained_grid(options.work / "untrained-grid"), best, options.frames)
+    untrained = dataclasses.replace(
+        untrained_grid(options.work / "untrained-grid"),
+        metrics={"probes": encoders["grid"].metrics.get("references", {}).get("untrained", {})},
+    )
+    runs = all_runs(encoders, untrained, best, options.frames)
     wanted = [run for run in runs if not options.only or any(name in run.name for name in options.only)]
     if not wanted:
         parser.error(

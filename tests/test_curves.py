@@ -87,6 +87,14 @@ def test_sources_show_what_their_models_take(curves: Any) -> None:
         assert source.model()(torch.from_numpy(seen).float())[0].shape == (4, 9)
 
 
+def test_frames_of_a_few_levels(curves: Any) -> None:
+    from heist_encoders.data.manifest import DatasetSpec
+
+    rows = curves.cloning.chunk_of(DatasetSpec(distribution_mode="easy", seed=1), 3, 20)
+    assert len(rows.frames) == 1_008
+    assert set(np.unique(rows.labels["level_seed"])) <= set(range(20))
+
+
 class Toy:
     """A source that shows four numbers."""
 

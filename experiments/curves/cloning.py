@@ -12,8 +12,9 @@ from torch import nn
 from curves.sources import HeadPlayer
 from curves.store import Store, player
 from heist_encoders.data.drawing import stream_chunk
-from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
+from heist_encoders.data.manifest import CHUNK_FRAMES, Chunk, DatasetSpec
 from heist_encoders.data.sampler import Rows
+from heist_encoders.data.strategies import STRATEGIES
 from heist_encoders.files import whole_file
 from heist_encoders.policies.planner import plan_loss, schedule
 from heist_encoders.tasks.targets import move_distribution
@@ -29,7 +30,14 @@ STATE = "state.pt"
 
 
 def learn(
-    source: Any, store: Store, *, blocks: int, seed: int = 0, levels: int = 1_000, point_levels: int = 100
+    source: Any,
+    store: Store,
+    *,
+    blocks: int,
+    seed: int = 0,
+    train_levels: int | None = None,
+    levels: int = 1_000,
+    point_levels: int = 100,
 ) -> None:
     """Learn the oracle's moves from so many blocks of frames, and play at some points; goes on where it was.
 
@@ -38,6 +46,7 @@ def learn(
         store: of the run.
         blocks: to learn from in all; the learning rate falls to 0 in half a cosine.
         seed: of the frames, the weights and the order.
+        train_levels: the frames are of the first so many training levels; None: of all.
         levels: evaluation levels at the end.
         point_levels: and at the points before.
     """
@@ -55,7 +64,7 @@ def learn(
     while done < blocks:
         started = time.process_time()
         with keep_memory(), denormals_as_zero():
-            learn_block(source, model, optimizer, done, blocks, seed)
+            learn_block(source, model, optimizer, done, blocks, seed, train_levels)
         done, seconds = done + 1, seconds + time.process_time() - started
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done, "seconds": seconds}
         store.folder.mkdir(parents=True, exist_ok=True)
@@ -66,14 +75,28 @@ def learn(
     store.measure(done * FRAMES, seconds, levels, player(HeadPlayer(source, model.eval(), seed)))
 
 
+def chunk_of(spec: DatasetSpec, number: int, train_levels: int | None) -> Rows:
+    """A chunk of the stream, or one like it of the first training levels alone."""
+    if train_levels is None:
+        return stream_chunk(spec, number)
+    chunk = Chunk(number, "train", number, number * CHUNK_FRAMES, CHUNK_FRAMES)
+    return STRATEGIES[spec.balance](spec, chunk, range(train_levels), np.random.default_rng([spec.seed, number]))
+
+
 def learn_block(
-    source: Any, model: nn.Module, optimizer: torch.optim.Optimizer, number: int, blocks: int, seed: int
+    source: Any,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    number: int,
+    blocks: int,
+    seed: int,
+    train_levels: int | None = None,
 ) -> float:
     """One block, each of its frames once, in batches of 32; the mean loss."""
     spec = DatasetSpec(distribution_mode="easy", seed=seed)
     seen, moves = [], []
     for chunk in range(number * BLOCK, (number + 1) * BLOCK):
-        rows: Rows = stream_chunk(spec, chunk)
+        rows = chunk_of(spec, chunk, train_levels)
         seen.append(source.of_rows(rows))
         moves.append(move_distribution(rows.labels["oracle_moves"].astype(np.int64)))
     x, y = np.concatenate(seen), torch.from_numpy(np.concatenate(moves))

@@ -37,7 +37,7 @@ class Run:
         source: what is observed: the name of an encoder, ``true state`` or ``raw pixels``.
         amount: labelled frames (``clone``) or environment steps (``ppo``) at which it ends.
         minutes: of learning in processor time that it has at ``--scale 1``; 0: until ``amount``.
-        settings: of ``ppo_config``, with ``training`` for RLlib's, or of the head.
+        settings: of ``ppo_config``, with ``training`` for RLlib's; of ``clone``: ``levels``, how many it learns from.
         seed: of all that is drawn.
         encoder: the artifact of ``source``; None for sources that are no encoder.
         headline: whether its success by number of keys has its own curves.
@@ -99,6 +99,7 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | 
     return [
         Run("random moves", "–", "random", "nothing"),
         Run("BC, grid", "D", source="grid", encoder=grid, headline=True, **cloned),
+        Run("BC, grid, 200 training levels", "D", source="grid", encoder=grid, settings={"levels": 200}, **cloned),
         Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
         Run("BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, headline=True, **cloned),
         *(packaged_policy(best) if best else []),

@@ -135,7 +135,7 @@ def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
     """Whether probes predict how well a policy plays: the encoders' figures, and Spearman's rank correlations."""
     of_encoder: dict[str, dict[str, float | None]] = {}
     for run in runs:
-        if run.encoder is None or run.method not in ("clone", "ppo") or "curriculum" in run.name:
+        if run.encoder is None or run.method not in ("clone", "ppo") or {"levels", "start_share"} & run.settings.keys():
             continue
         probes = run.encoder.metrics.get("probes", {})
         row = of_encoder.setdefault(run.source, {name: probes.get(name) for name in MEASURES})
