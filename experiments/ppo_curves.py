@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("runs/curves"))
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only runs whose name has one of these in it")
-    parser.add_argument("--frames", type=int, default=60_480, help="labelled frames of behaviour cloning")
+    parser.add_argument("--frames", type=int, default=241_920, help="labelled frames of behaviour cloning")
     parser.add_argument("--scale", type=float, default=1.0, help="multiple of each PPO run's time")
     parser.add_argument("--minutes", type=float, help="begin no further run after so many minutes")
     parser.add_argument("--levels", type=int, default=1_000, help="evaluation levels at the end of a run")
