@@ -21,7 +21,7 @@ from heist_encoders.files import whole_file, write_atomically
 PUBLISHED = {1: 2.90, 2.5: 3.3, 5: 3.49, 10: 4.33, 15: 5.30, 20: 6.34, 25: 7.13, 50: 9.33}
 """Millions of steps -> published mean return of PPO, IMPALA network on pixels, easy mode, unlimited levels."""
 START, END = "<!-- curves -->", "<!-- end of curves -->"
-MEASURES = {"miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1"}
+MEASURES = {"miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1 by an MLP"}
 KEYS = ("0", "1", "2", "3")
 ORDER = "DCBA–"
 STYLES = {"D": "-", "C": "-", "B": "-.", "A": "-.", "–": ":"}
