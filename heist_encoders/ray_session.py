@@ -78,7 +78,7 @@ def _reach(address: str) -> None:
 
 @functools.cache
 def actor_class(cls: type) -> Any:
-    """``ray.remote(cls)``, once in a process: Ray keeps each class that it makes for that, up to 1,024 of them."""
+    """``ray.remote(cls)``, once in a process: Ray keeps the class that it makes for that, and its signatures."""
     import ray
 
     return ray.remote(cls)
