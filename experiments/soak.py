@@ -1,8 +1,8 @@
 """Does anything grow? Generation, an encoding environment and PPO, again and again in one process and one Ray.
 
-Shows: memory (Pss and Rss of the driver and all that it started), the driver's own memory, open files, threads,
-       processes and the object store's content, sampled every few seconds; for each the slope over the rounds with a
-       95% interval, by least squares and by Theil and Sen.
+Shows: memory of the driver and all that it started, the driver's own memory and what of it is in use, open files,
+       threads, processes and the object store's content, sampled every few seconds; for each the slope over the rounds'
+       least values (what is left when the work is done) with a 95% interval, by least squares and by Theil and Sen.
 Run:   python experiments/soak.py --minutes 20     (writes docs/soak.md and docs/soak.png; exit status 1 if it grows)
 
 What leaks, leaks when something is made and thrown away: environments, encoders, algorithms, workers, datasets. So a
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
 import dataclasses
 import os
 import shutil
@@ -35,9 +36,11 @@ FEWEST = 8
 """Rounds."""
 FACTOR = 24
 METRICS = {
-    "pss": ("memory of all processes (Pss)", "MB"),
+    "anonymous": ("memory of all processes (anonymous)", "MB"),
     "rss": ("memory of all processes (Rss)", "MB"),
     "driver": ("memory of the driver (Rss)", "MB"),
+    "driver_malloc": ("in use in the driver, from malloc", "MB"),
+    "driver_blocks": ("in use in the driver, from Python's allocator", "thousand blocks"),
     "handles": ("open files of all processes but the next", ""),
     "log_monitor": ("open files of Ray's log monitor", ""),
     "driver_handles": ("open files of the driver", ""),
@@ -47,6 +50,8 @@ METRICS = {
     "objects": ("object store in use", "MB"),
     "files": ("files in the temporary folder", ""),
 }
+ARENAS = "MALLOC_ARENA_MAX"
+"""Without it glibc fills one of its many arenas after the other, for more rounds than are left out as warming up."""
 BOUNDED = ("log_monitor",)
 """What Ray itself fills up to a limit: its log monitor keeps files of ended workers open until there are 200."""
 
@@ -101,10 +106,13 @@ def slope(values: list[float]) -> Slope:
 
 
 def by_round(rounds: list[int], values: list[float], warm_up: float = WARM_UP) -> list[float]:
-    """The mean of each whole round's samples, without the first rounds and the last, which may be cut."""
+    """The least of each whole round's samples, without the first rounds and the last, which may be cut.
+
+    A mean would also tell how long a round's stages took, which on a shared machine differs.
+    """
     numbers = sorted(set(rounds))[:-1]
     numbers = numbers[int(len(numbers) * warm_up) :]
-    return [float(np.mean([v for r, v in zip(rounds, values, strict=True) if r == number])) for number in numbers]
+    return [min(v for r, v in zip(rounds, values, strict=True) if r == number) for number in numbers]
 
 
 # The samples
@@ -140,9 +148,11 @@ class Sampler(Watch):
         total, own = memory(pids), memory([os.getpid()])
         monitors = [pid for pid in pids if "log_monitor.py" in title(pid)]
         return {
-            "pss": total["Pss"],
+            "anonymous": total["Anonymous"],
             "rss": total["Rss"],
             "driver": own["Rss"],
+            "driver_malloc": _allocated(),
+            "driver_blocks": sys.getallocatedblocks() / 1000,
             "handles": sum(_handles(pid) for pid in pids if pid not in monitors),
             "log_monitor": sum(_handles(pid) for pid in monitors),
             "driver_handles": _handles(os.getpid()),
@@ -153,6 +163,26 @@ class Sampler(Watch):
             # Without the logs that Ray keeps of each process until it is shut down.
             "files": sum(len(files) for at, _, files in os.walk(self._temporary) if "/ray/session_" not in at),
         }
+
+
+class _Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of glibc's <malloc.h>: ten sizes, of which two count here."""
+
+    _fields_ = (
+        ("others", ctypes.c_size_t * 4),
+        ("hblkhd", ctypes.c_size_t),
+        ("old", ctypes.c_size_t * 2),
+        ("uordblks", ctypes.c_size_t),
+        ("free", ctypes.c_size_t * 2),
+    )
+
+
+def _allocated() -> float:
+    """MB that this process has from malloc and has not freed, in all arenas and in mappings of their own."""
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = _Mallinfo
+    found = mallinfo()
+    return (found.uordblks + found.hblkhd) / 1e6
 
 
 def _handles(pid: int) -> int:
@@ -229,10 +259,10 @@ PAGE = """# Hours under load
 `python experiments/soak.py --minutes {minutes}` makes and throws away, again and again in one process with one Ray: a
 dataset of 3,000 frames, a vector of 32 and a single encoding environment, and a PPO run with an env runner that is
 trained, saved, stopped and resumed. Rounds are small: these {minutes} minutes have as many ({rounds}) as {hours} hours
-with rounds {factor} times as long.
+with rounds {factor} times as long. `MALLOC_ARENA_MAX` was {arenas}, see below.
 
-Slopes are over the means of {used} rounds, the first fifth left out. What grows has both intervals above zero,
-and grows by 1% or more over the run.
+Slopes are over {used} rounds, the first fifth left out; a round counts with its least value, which is what
+the work left behind. What grows has both intervals above zero, and grows by 1% or more over the run.
 Ray's log monitor keeps the log files of ended workers open, 200 at most.
 
 {table}
@@ -242,6 +272,9 @@ Ray's log monitor keeps the log files of ended workers open, 200 at most.
 The machine was shared with other work, so that the length of rounds varies. {machine}.
 """
 
+BY_HAND = "\n## What grows"
+"""What the page has from here on stays as it is."""
+
 
 def plot(rows: list[dict[str, float]], out: Path) -> None:
     import matplotlib
@@ -249,7 +282,7 @@ def plot(rows: list[dict[str, float]], out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = ("pss", "driver", "handles", "threads", "processes", "objects")
+    shown = ("anonymous", "driver", "driver_malloc", "handles", "threads", "objects")
     minutes = [row["seconds"] / 60 for row in rows]
     rounds = [int(row["round"]) for row in rows]
     numbers = sorted(set(rounds))[:-1]
@@ -260,7 +293,7 @@ def plot(rows: list[dict[str, float]], out: Path) -> None:
         values = [row[name] for row in rows]
         axis.plot(minutes, values, color="#BBBBBB", linewidth=0.8, label=f"samples, every {EVERY:g} s")
         means = by_round(rounds, values)
-        axis.plot(middles, means, ".", color="#0072B2", label="mean of a round")
+        axis.plot(middles, means, ".", color="#0072B2", label="least of a round")
         line = np.polyfit(middles, means, 1)
         axis.plot(middles, np.polyval(line, middles), color="#D55E00", label="least squares")
         what, unit = METRICS[name]
@@ -300,6 +333,7 @@ def page(slopes: dict[str, Slope], rows: list[dict[str, float]], rounds: int, mi
         rounds=rounds,
         used=first.rounds,
         table=table(head, lines),
+        arenas=os.environ[ARENAS],
         machine=machine(),
     )
 
@@ -310,6 +344,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of soak.md and soak.png")
     parser.add_argument("--samples", type=Path, help="a CSV file for all samples; they are not kept by default")
     options = parser.parse_args()
+    if ARENAS not in os.environ:  # glibc looks as a process starts
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, ARENAS: "2"})
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("RAY_worker_niceness", "0")
     from heist_encoders.ray_session import start_ray
@@ -343,7 +379,9 @@ def main() -> int:
     rounds = [int(row["round"]) for row in rows]
     slopes = {name: slope(by_round(rounds, [row[name] for row in rows])) for name in METRICS}
     text = page(slopes, rows, done, options.minutes)
-    (options.out / "soak.md").write_text(text)
+    file = options.out / "soak.md"
+    written = file.read_text().partition(BY_HAND) if file.exists() else ("", "", "")
+    file.write_text(text + "".join(written[1:]))
     plot(rows, options.out / "soak.png")
     print(text)
     return 1 if any(found.grows for name, found in slopes.items() if name not in BOUNDED) else 0

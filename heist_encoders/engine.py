@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import sys
@@ -143,6 +144,9 @@ class Engine:
             render_mode="rgb_array" if render else None,
         )
         env = self._env
+        if "dlopen" not in vars(env._ffi):
+            # gym3 opens the library for each engine, and cffi keeps all that it ever opened: 10 kB an engine.
+            env._ffi.dlopen = functools.cache(env._ffi.dlopen)
         # Looked up now, because cffi takes a lock at the first look-up: a forgotten engine that is garbage-collected
         # while another one is being made would wait for that lock forever.
         _ = env._c_lib.libenv_close

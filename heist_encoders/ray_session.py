@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from heist_encoders.errors import ResourceError
 
@@ -73,6 +74,14 @@ def _reach(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and "/" not in host and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN).close()
+
+
+@functools.cache
+def actor_class(cls: type) -> Any:
+    """``ray.remote(cls)``, once in a process: Ray keeps the class that it makes for that, and its signatures."""
+    import ray
+
+    return ray.remote(cls)
 
 
 @contextlib.contextmanager

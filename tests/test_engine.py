@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import struct
@@ -76,6 +77,19 @@ def test_noop_right_after_reset_leaves_the_frame() -> None:
         before = engine.frames.copy()
         engine.act([NOOP] * 16)
         np.testing.assert_array_equal(engine.frames, before)
+
+
+def test_an_engine_leaves_nothing_behind() -> None:
+    def libraries() -> int:
+        gc.collect()
+        return sum(type(thing).__qualname__.endswith("FFILibrary") for thing in gc.get_objects())
+
+    for _ in range(2):
+        Engine(1).close()
+    before = libraries()
+    for _ in range(3):
+        Engine(1).close()
+    assert libraries() == before > 0
 
 
 def test_mistakes_are_one_line() -> None:

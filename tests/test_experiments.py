@@ -78,4 +78,4 @@ class TestGrowth:
     def test_rounds(self, soak: ModuleType) -> None:
         rounds = [0, 0, 1, 1, 2, 2, 3, 3, 4, 5]
         values = [9.0, 9.0, 1.0, 3.0, 2.0, 2.0, 5.0, 6.0, 7.0, 99.0]
-        assert soak.by_round(rounds, values, warm_up=0.2) == [2.0, 2.0, 5.5, 7.0]
+        assert soak.by_round(rounds, values, warm_up=0.2) == [1.0, 2.0, 5.0, 7.0]

@@ -16,7 +16,7 @@ from heist_encoders.data.shards import look, make_shard, prepare, write_manifest
 from heist_encoders.data.storage import Storage
 from heist_encoders.errors import ConfigError, DatasetError
 from heist_encoders.json_text import JsonObject
-from heist_encoders.ray_session import quiet_ray
+from heist_encoders.ray_session import actor_class, quiet_ray
 from heist_encoders.tasks.base import STRATUM
 from heist_encoders.tasks.registry import task_of
 
@@ -116,7 +116,8 @@ def _shards(
     """Yield (chunk, shard, counts by stratum) as workers finish them."""
     import ray
 
-    worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")
+    options: dict[str, Any] = {"num_cpus": 1, "max_restarts": -1, "max_task_retries": -1}
+    worker = actor_class(_Worker).options(scheduling_strategy="SPREAD", **options)
     workers: list[Any] = [worker.remote(spec.to_dict(), location) for _ in range(count)]
     waiting = iter(todo)
     running: dict[Any, Any] = {}

@@ -29,7 +29,7 @@ from heist_encoders.files import write_atomically
 from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
 from heist_encoders.policies.recording import oracle_episodes
-from heist_encoders.ray_session import quiet_ray
+from heist_encoders.ray_session import actor_class, quiet_ray
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.rllib.registration import env_name, register
@@ -310,11 +310,10 @@ def _recorded(
     about: dict[str, Any], shards: Sequence[tuple[int, int]], workers: int, backend: str
 ) -> Iterator[tuple[int, bytes]]:
     """The number and content of each shard, as they get done."""
-    import ray
     from ray.util import ActorPool
 
     options: dict[str, Any] = {"num_cpus": 1, "max_restarts": -1, "max_task_retries": -1}
-    worker: Any = ray.remote(Recorder).options(scheduling_strategy="SPREAD", **options)
+    worker = actor_class(Recorder).options(scheduling_strategy="SPREAD", **options)
     pool = ActorPool([worker.remote(about, backend) for _ in range(workers)])
     yield from pool.map_unordered(lambda actor, shard: actor.record.remote(*shard), list(shards))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from heist_encoders.errors import ArtifactError
+from heist_encoders.ray_session import actor_class
 from heist_encoders.zoo.artifact import CARD, CONFIG, METRICS, WEIGHTS, Artifact, keep_artifact
 from heist_encoders.zoo.lookup import PACKAGED, add_source, find_artifact
 
@@ -68,7 +69,7 @@ def share(encoder: str | Path | Artifact | Mapping[str, str]) -> None:
         # Hard: the actor lives as long as its maker anyway, and softly it may be put on a node that is lost before.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": ACTOR, "get_if_exists": True, "num_cpus": 0, "max_concurrency": 4}
-        store = ray.remote(ArtifactStore).options(**options, scheduling_strategy=here).remote()
+        store = actor_class(ArtifactStore).options(**options, scheduling_strategy=here).remote()
         _held[:] = [store]
     if not ray.get(store.has.remote(artifact.sha256)):
         files = {name: (artifact.path / name).read_bytes() for name in (CARD, CONFIG, METRICS, WEIGHTS)}

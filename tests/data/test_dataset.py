@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -19,7 +20,7 @@ import torch
 
 from heist_encoders.constants import TEST_LEVELS, TRAIN_LEVELS
 from heist_encoders.data.dataset import Dataset, open_dataset
-from heist_encoders.data.generate import generate
+from heist_encoders.data.generate import _Worker, generate
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.sampler import draw_chunk
@@ -136,8 +137,6 @@ def test_other_games_have_their_labels(tmp_path: Path) -> None:
 
 
 def test_ray_workers_make_the_same_bytes(ray_local: None, small_dataset: Dataset, tmp_path: Path) -> None:
-    from heist_encoders.data.generate import generate
-
     calls: list[tuple[float, float, str]] = []
     data = generate(
         DatasetSpec(size=512, seed=7), tmp_path / "ray", workers=2, progress=lambda *call: calls.append(call)
@@ -146,6 +145,14 @@ def test_ray_workers_make_the_same_bytes(ray_local: None, small_dataset: Dataset
     assert calls[-1][:2] == (512, 512)
     with pytest.raises(ResourceError, match=r"64 CPUs asked for.* has 2"):
         generate(DatasetSpec(size=100), tmp_path / "more", workers=64)
+    kept = _actor_classes(_Worker)
+    generate(DatasetSpec(size=1), tmp_path / "one", workers=1)
+    assert _actor_classes(_Worker) == kept != 0  # Ray never forgets the class of an actor
+
+
+def _actor_classes(cls: type) -> int:
+    gc.collect()
+    return len(cls.__subclasses__())
 
 
 def test_resume_makes_only_what_is_missing(tmp_path: Path) -> None:
