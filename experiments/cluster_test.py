@@ -46,6 +46,8 @@ HEAD_OPTIONS = [
 ]
 KILLS = {"raylet": 2, "worker": 3, "driver": 1}
 """In each part."""
+FIRST, LAST = 0.02, 0.75
+"""Shares of a part's work between which the kills are: a sweep says nothing between three quarters and its end."""
 PATIENCE = 240.0
 """Seconds that a part may take without a kill or a step forward."""
 
@@ -55,6 +57,7 @@ SWEEP: dict[str, Any] = {
     "preset": "smoke",
     "num_samples": TRIALS,
     "scheduler": "none",  # what ASHA stops depends on who comes first
+    "max_failures": 2 * sum(KILLS.values()),  # all may hit the same trial
     "train": {
         "params": {"channels": [8, 4], "latent_size": 8},
         "max_epochs": EPOCHS,
@@ -92,15 +95,21 @@ class Kill:
 
 
 def schedule(seed: int, part: str, counts: dict[str, int]) -> list[Kill]:
-    """The kills of a part, in their order: a function of the arguments alone."""
+    """The kills of a part, in their order: a function of the arguments alone.
+
+    One in each of equal slices of the work: what was hit goes on in between. Kills in a row would hit a process that has
+    only just been started again.
+    """
     draw = random.Random(f"{seed} {part}")
-    kills = [
-        # A driver not before there is something to go on from.
-        Kill(draw.uniform(0.4 if kind == "driver" else 0.02, 0.9), draw.uniform(0.0, 1.5), kind, draw.random())
-        for kind, count in counts.items()
-        for _ in range(count)
+    kinds = [kind for kind, count in counts.items() if kind != "driver" for _ in range(count)]
+    draw.shuffle(kinds)
+    for _ in range(counts["driver"]):  # not before there is something to go on from
+        kinds.insert(draw.randint(math.ceil(len(kinds) / 2), len(kinds)), "driver")
+    size = (LAST - FIRST) / len(kinds)
+    return [
+        Kill(FIRST + (number + draw.uniform(0.2, 0.8)) * size, draw.uniform(0.0, 1.5), kind, draw.random())
+        for number, kind in enumerate(kinds)
     ]
-    return sorted(kills, key=lambda kill: kill.at)
 
 
 # Jobs: what a driver does, in a process of its own
@@ -442,7 +451,7 @@ def run(name: str, cluster: Cluster, root: Path, kills: list[Kill]) -> Part:
                     part.kills[kill.what] += 1
                     killed = kill.what == "driver"
                     say(f"{name}: {now - begin:5.1f} s, {done:4.0%} done: kill -9 of {kill.what} {victim} ({what})")
-        time.sleep(0.03)
+        time.sleep(0.1)
     part.seconds, part.left = time.monotonic() - begin, len(queue)
     say(f"{name}: {part}")
     return part

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from heist_encoders.tuning.resources import ResourcePlan
 
 CHECKPOINTS_KEPT = 3
-MAX_FAILURES = 2
-"""Times that a trial whose process died is started again, from its last checkpoint."""
 
 
 def sweep(
@@ -188,7 +186,7 @@ class _Sweep:
                 name=self.folder.name,
                 storage_path=str(self.folder.parent),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                failure_config=tune.FailureConfig(max_failures=self.space.sweep.max_failures),
                 checkpoint_config=tune.CheckpointConfig(
                     num_to_keep=CHECKPOINTS_KEPT, checkpoint_score_attribute="objective", checkpoint_score_order="max"
                 ),
