@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
-from heist_encoders.files import write_atomically
+from heist_encoders.files import LOCK, FolderLock, prepare_folder, write_atomically
 from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 from heist_encoders.ray_session import start_ray
@@ -78,7 +78,8 @@ def sweep(
         overrides: Fields of ``SweepOptions`` over ``options``: ``num_samples=4, seed=1``; None = as it is there.
 
     Raises:
-        ConfigError: bad option, ``out`` unusable or holding another sweep, a state that can't be restored.
+        ConfigError: bad option, ``out`` unusable or holding another sweep, another sweep writing there, a state that
+            can't be restored.
         ResourceError: if no trial can be placed, or all trials failed for lack of resources.
         UnknownNameError: for an unknown option, metric, scheduler, search algorithm or logger.
         MissingDependencyError: if ``search="optuna"`` and Optuna is missing or too old, or a package of ``log`` is
@@ -123,10 +124,15 @@ class _Sweep:
 
     def go(self, *, restore: bool, address: str | None) -> SweepResult:
         """Run to the end and write the results."""
+        searcher = None if restore else self._searcher()
+        prepare_folder(self.folder)
+        with FolderLock(self.folder):
+            return self._run(searcher, restore=restore, address=address)
+
+    def _run(self, searcher: Searcher | SearchAlgorithm | None, *, restore: bool, address: str | None) -> SweepResult:
         from heist_encoders.tuning import resources as placing
         from heist_encoders.tuning.events import SweepEvent, listen
 
-        searcher = None if restore else self._searcher()
         start_ray(address)
         options = self.space.sweep
         placed = placing.plan_resources(
@@ -273,9 +279,8 @@ class _Sweep:
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             for old in self.folder.iterdir():
-                if old.name != PLAN:
+                if old.name not in (PLAN, LOCK):
                     shutil.rmtree(old) if old.is_dir() else old.unlink()
             write_atomically(self.folder / PLAN, json.dumps(self.plan, indent=1) + "\n")
         except OSError as error:
