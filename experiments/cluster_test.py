@@ -48,6 +48,8 @@ KILLS = {"raylet": 2, "worker": 3, "driver": 1}
 """In each part."""
 FIRST, LAST = 0.02, 0.75
 """Shares of a part's work between which the kills are: a sweep says nothing between three quarters and its end."""
+NOBODY = 5.0
+"""Seconds after which a kill that finds no worker hits a raylet: RLlib's BC learns without any from what they read."""
 PATIENCE = 240.0
 """Seconds that a part may take without a kill or a step forward."""
 
@@ -67,7 +69,7 @@ SWEEP: dict[str, Any] = {
     "seed": 5,
 }
 PPO_STEPS, PPO_BATCH = 12_800, 256
-BC_FRAMES, BC_ROWS, BC_BATCH = 6_000, 150_000, 500
+BC_FRAMES, BC_ROWS, BC_BATCH = 6_000, 240_000, 500
 
 
 # The schedule of kills
@@ -444,13 +446,17 @@ def run(name: str, cluster: Cluster, root: Path, kills: list[Kill]) -> Part:
         if queue and not killed and done >= queue[0].at:
             due = now + queue[0].wait if due is None else due
             if now >= due:
-                victim = queue[0].choose(cluster.victims(queue[0].what, driver))
-                what = "" if victim is None else title(victim).split(" --")[0][:60]
+                what = queue[0].what
+                if what == "worker" and now >= due + NOBODY:
+                    what = "raylet"
+                victim = queue[0].choose(cluster.victims(what, driver))
+                words = "" if victim is None else title(victim).split(" --")[0][:60]
                 if victim is not None and _kill(victim):
-                    kill, due, moved = queue.popleft(), None, now
-                    part.kills[kill.what] += 1
-                    killed = kill.what == "driver"
-                    say(f"{name}: {now - begin:5.1f} s, {done:4.0%} done: kill -9 of {kill.what} {victim} ({what})")
+                    due, moved = None, now
+                    queue.popleft()
+                    part.kills[what] += 1
+                    killed = what == "driver"
+                    say(f"{name}: {now - begin:5.1f} s, {done:4.0%} done: kill -9 of {what} {victim} ({words})")
         time.sleep(0.1)
     part.seconds, part.left = time.monotonic() - begin, len(queue)
     say(f"{name}: {part}")
@@ -551,9 +557,9 @@ PAGE = """# A cluster under kills
 `make cluster-test` starts a Ray cluster of a head (no CPU) and two nodes (one CPU each), every one with a raylet of its
 own from `ray start`, {where}. Datasets and sweeps go to a folder that all nodes see; the runs of PPO and BC and
 their encoder lie in the driver's folder, and the encoder reaches the nodes by bytes. While each job runs, `kill -9`
-hits raylets, workers that hold an actor or do a task, and the driver, at random moments (seed {seed}). Nodes and
-drivers are started again by the same command. The head is not killed: without a Redis elsewhere, Ray's cluster ends
-with it.
+hits raylets, workers that hold an actor or do a task (a raylet where there is none for {nobody:.0f} s), and the driver,
+one in each of equal slices of the first three quarters of the work, at random moments (seed {seed}). Nodes and drivers
+are started again by the same command. The head is not killed: without a Redis elsewhere, Ray's cluster ends with it.
 
 {table}
 
@@ -597,6 +603,7 @@ def document(parts: list[Part], isolated: bool, seed: int) -> str:
     return PAGE.format(
         where=ISOLATED if isolated else NOT_ISOLATED,
         seed=seed,
+        nobody=NOBODY,
         table=table(head, rows),
         starts=sum(part.nodes for part in parts),
         hidden="hidden from" if all(part.hidden for part in parts) else "visible to",
