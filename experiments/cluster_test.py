@@ -48,7 +48,7 @@ KILLS = {"raylet": 2, "worker": 3, "driver": 1}
 """In each part."""
 FIRST, LAST = 0.02, 0.75
 """Shares of a part's work between which the kills are: a sweep says nothing between three quarters and its end."""
-NOBODY = 5.0
+NOBODY = 2.0
 """Seconds after which a kill that finds no worker hits a raylet: RLlib's BC learns without any from what they read."""
 PATIENCE = 240.0
 """Seconds that a part may take without a kill or a step forward."""
@@ -69,7 +69,7 @@ SWEEP: dict[str, Any] = {
     "seed": 5,
 }
 PPO_STEPS, PPO_BATCH = 12_800, 256
-BC_FRAMES, BC_ROWS, BC_BATCH = 6_000, 240_000, 500
+BC_FRAMES, BC_ROWS, BC_BATCH = 6_000, 400_000, 500
 
 
 # The schedule of kills

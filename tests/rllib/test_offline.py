@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.envs import make_env
@@ -133,6 +134,15 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ResourceError, match="no room left on the disk"):
         record_oracle(ENCODER, tmp_path / "data", frames=20, mode="easy", backend="torch")
     assert {path.name for path in (tmp_path / "data").iterdir()} == {LOCK, ABOUT}
+
+
+def test_what_ray_data_looks_for_in_threads_is_there() -> None:
+    """Where the import fails, one thread may take another's failed import for the module, and the job ends."""
+    from fsspec.implementations.http import HTTPFileSystem
+    from ray.data.datasource import path_util
+
+    assert path_util._is_http_filesystem(fs.PyFileSystem(fs.FSSpecHandler(HTTPFileSystem())))
+    assert not path_util._is_http_filesystem(fs.LocalFileSystem())
 
 
 def test_errors(tmp_path: Path) -> None:
