@@ -4,7 +4,7 @@ Shows: on a real Ray cluster (a head and two nodes, each with a raylet of its ow
        generation, a sweep, PPO and RLlib's BC run while `kill -9` hits raylets, their workers and the drivers at random
        moments of a seeded schedule. What was killed is started again. At the end: the hash of a dataset made in peace,
        the trials of a sweep made in peace, and training that went on from its checkpoints.
-Run:   make cluster-test     (some 10 minutes on 2 cores; writes docs/cluster_test.md; exit status 1 if a check failed)
+Run:   make cluster-test     (some 6 minutes on 2 cores; writes docs/cluster_test.md; exit status 1 if a check failed)
 
 The cluster lives in namespaces of its own (network: nothing but loopback; processes: none outlives the test; mounts:
 the nodes see neither the driver's folder nor each other's). It takes `unshare` and either root or user namespaces;
