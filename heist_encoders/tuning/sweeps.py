@@ -124,15 +124,10 @@ class _Sweep:
 
     def go(self, *, restore: bool, address: str | None) -> SweepResult:
         """Run to the end and write the results."""
-        searcher = None if restore else self._searcher()
-        prepare_folder(self.folder)
-        with FolderLock(self.folder):
-            return self._run(searcher, restore=restore, address=address)
-
-    def _run(self, searcher: Searcher | SearchAlgorithm | None, *, restore: bool, address: str | None) -> SweepResult:
         from heist_encoders.tuning import resources as placing
-        from heist_encoders.tuning.events import SweepEvent, listen
+        from heist_encoders.tuning.events import SweepEvent
 
+        searcher = None if restore else self._searcher()
         start_ray(address)
         options = self.space.sweep
         placed = placing.plan_resources(
@@ -141,21 +136,13 @@ class _Sweep:
         total = self.space.num_trials
         if self.progress is not None:
             self.progress(SweepEvent("plan", 0, total, max_epochs=self.space.max_epochs, message=str(placed)))
-        listen(str(self.folder), self.progress)
-        try:
-            with placing.quiet_tune(), placing.Interruption() as interruption:
-                tuner = self._restored(placed) if restore else self._new(placed, searcher)
-                grid = self._fit(tuner)
-                interrupted = interruption.happened
-        finally:
-            listen(str(self.folder), None)
-        trials = grid._experiment_analysis.trials
-        if interrupted or any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
-            raise KeyboardInterrupt
-        if trials and all(trial.status == "ERROR" for trial in trials):
-            raise self._all_failed(trials[0])
-        result = with_spread(load_result(self.folder, finished=True), self.dataset, self.space.objective)
-        result.save()
+        prepare_folder(self.folder)
+        with FolderLock(self.folder):
+            trials = self._tune(placed, searcher, restore=restore)
+            if trials and all(trial.status == "ERROR" for trial in trials):
+                raise self._all_failed(trials[0])
+            result = with_spread(load_result(self.folder, finished=True), self.dataset, self.space.objective)
+            result.save()
         if self.progress is not None:
             best = result.best
             self.progress(
@@ -164,6 +151,26 @@ class _Sweep:
                 )
             )
         return result
+
+    def _tune(
+        self, placed: ResourcePlan, searcher: Searcher | SearchAlgorithm | None, *, restore: bool
+    ) -> Sequence[Trial]:
+        """Run Tune to the end of all trials; they are given. Raises KeyboardInterrupt on Ctrl-C."""
+        from heist_encoders.tuning import resources as placing
+        from heist_encoders.tuning.events import listen
+
+        listen(str(self.folder), self.progress)
+        try:
+            with placing.quiet_tune(), placing.Interruption() as interruption:
+                tuner = self._restored(placed) if restore else self._new(placed, searcher)
+                grid = self._fit(tuner)
+                interrupted = interruption.happened
+        finally:
+            listen(str(self.folder), None)
+        trials: Sequence[Trial] = grid._experiment_analysis.trials
+        if interrupted or any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
+            raise KeyboardInterrupt
+        return trials
 
     def _new(self, placed: ResourcePlan, searcher: Searcher | SearchAlgorithm | None) -> tune.Tuner:
         from ray import tune

@@ -1,4 +1,4 @@
-"""The folder of a sweep: who may write there. Told before anything starts."""
+"""The folder of a sweep, as far as Tune: who may write there, how often trials are started again. Without Ray."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray import tune
 
 from heist_encoders.data.dataset import Dataset
 from heist_encoders.errors import ConfigError
 from heist_encoders.files import LOCK, FolderLock
-from heist_encoders.tuning import sweep, sweeps
+from heist_encoders.tuning import resources, sweep, sweeps
 
 
 class Started(Exception):
-    """Ray would be started now."""
+    """Tune would begin now."""
 
 
 @pytest.fixture(autouse=True)
-def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(address: str | None) -> None:
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often each sweep's trials may fail; a sweep ends where Tune would begin."""
+
+    def tuner(*_: Any, run_config: tune.RunConfig, **__: Any) -> None:
+        assert run_config.failure_config is not None
+        seen.append(run_config.failure_config.max_failures)
         raise Started
 
-    monkeypatch.setattr(sweeps, "start_ray", start)
+    seen: list[int] = []
+    monkeypatch.setattr(sweeps, "start_ray", lambda address: None)
+    monkeypatch.setattr(resources, "plan_resources", lambda *_: resources.ResourcePlan(1, 1, 1.0, 0.0, 1.0, 0.0, 1))
+    monkeypatch.setattr(tune, "Tuner", tuner)
+    return seen
 
 
 def go(dataset: Dataset, out: str | Path, **options: Any) -> None:
@@ -43,22 +52,8 @@ def test_a_folder_that_cannot_be_written(small_dataset: Dataset) -> None:
         go(small_dataset, "/proc/sweep")  # not even root may make folders there
 
 
-def test_how_often_a_trial_is_started_again(
-    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ray import tune
-
-    from heist_encoders.tuning import resources
-
-    def tuner(*_: Any, run_config: tune.RunConfig, **__: Any) -> None:
-        seen.append(run_config.failure_config.max_failures)
-        raise Started
-
-    seen: list[int] = []
-    monkeypatch.setattr(sweeps, "start_ray", lambda address: None)
-    monkeypatch.setattr(resources, "plan_resources", lambda *_: resources.ResourcePlan(1, 1, 1.0, 0.0, 1.0, 0.0, 1))
-    monkeypatch.setattr(tune, "Tuner", tuner)
-    for number, options in enumerate(({}, {"max_failures": 9})):
+def test_how_often_a_trial_is_started_again(small_dataset: Dataset, tmp_path: Path, failures: list[int]) -> None:
+    for options in ({}, {"max_failures": 9}):
         with pytest.raises(Started):
-            go(small_dataset, tmp_path / str(number), **options)
-    assert seen == [2, 9]
+            go(small_dataset, tmp_path / str(len(failures)), **options)
+    assert failures == [2, 9]
