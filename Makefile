@@ -1,6 +1,6 @@
 # make run    the whole chain on real Heist, under 12 minutes on 2 idle cores, into runs/default
 # make test   all tests           make check   ruff, mypy --strict, the import contract and all tests
-# make cluster-test   jobs on a Ray cluster whose processes are killed, some 8 minutes, into docs/cluster_test.md
+# make cluster-test   jobs on a Ray cluster whose processes are killed, some 6 minutes, into docs/cluster_test.md
 # make wheel-test     the wheel in a bare environment: do all ids open?   make lock   renews requirements/tests-py311.txt
 # make audit  known vulnerabilities of requirements/tests-py311.txt (asks the index of advisories over the network)
 # make docs   the documentation site, into build/docs

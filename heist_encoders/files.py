@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all. Light: the standard library alone."""
+"""Files that appear whole or not at all, and folders that one run at a time writes to. Light: no large library."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import uuid
@@ -10,8 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from heist_encoders.errors import ResourceError
+from typing_extensions import Self
 
+from heist_encoders.errors import ConfigError, ResourceError
+
+LOCK = ".lock"
+"""File in a folder by which a run holds it."""
 _BLOCK = 2**20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -82,3 +87,51 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file so that a kill at any moment leaves either the old one or the new one, whole; text as UTF-8."""
     with whole_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def prepare_folder(out: Path) -> None:
+    """Make the folder if there is none.
+
+    Raises:
+        ConfigError: if it is a file or can't be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"out = {out}: a file is in the way; choose a folder") from None
+    except OSError as error:
+        raise ConfigError(f"out = {out}: {error.strerror}; choose a folder you may write to") from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ConfigError(f"out = {out}: permission denied; choose a folder you may write to")
+
+
+class FolderLock:
+    """Holds a folder against other runs until ``release``, or until this process ends, however it does.
+
+    Usable in a ``with`` statement.
+
+    Raises:
+        ConfigError: if another run holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / LOCK).open("a")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ConfigError(
+                f"out = {folder}: another run is writing there; wait for its end or choose another folder"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+
+    def release(self) -> None:
+        """Let others in."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()

@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all, and disks that are full."""
+"""Files that appear whole or not at all, disks that are full, folders that are taken or read-only."""
 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ import pytest
 import heist_encoders.files
 import heist_encoders.zoo.files
 from heist_encoders.cli.main import user_error
-from heist_encoders.errors import ResourceError
+from heist_encoders.errors import ConfigError, ResourceError
 from heist_encoders.evaluation.files import write_text
 from heist_encoders.evaluation.video import write_video
-from heist_encoders.files import is_full_disk, write_atomically
+from heist_encoders.files import FolderLock, is_full_disk, prepare_folder, write_atomically
 from tests.zoo.making import make_artifact
 
 
@@ -66,3 +67,20 @@ def test_other_errors_are_not_a_full_disk() -> None:
     for error in (OSError(errno.EIO, "Input/output error"), OSError("odd"), ValueError("no"), KeyError("space")):
         assert not is_full_disk(error)
     assert user_error(OSError(errno.EIO, "Input/output error")) is None
+
+
+def test_a_folder_takes_one_run_at_a_time(tmp_path: Path) -> None:
+    with FolderLock(tmp_path), pytest.raises(ConfigError, match="another run is writing there"):
+        FolderLock(tmp_path)
+    FolderLock(tmp_path).release()
+
+
+def test_folders_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    # Not even root may make folders in /proc; what root may not write to otherwise is told by os.access alone.
+    for out, told in ((tmp_path / "file", "a file is in the way"), (Path("/proc/run"), "choose a folder you may")):
+        with pytest.raises(ConfigError, match=rf"^out = {out}: [^\n]*{told}"):
+            prepare_folder(out)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ConfigError, match=r"permission denied; choose a folder you may write to$"):
+        prepare_folder(tmp_path)

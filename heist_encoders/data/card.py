@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from heist_encoders.constants import VISIBLE
 from heist_encoders.data.schema import FRAME, frames_of
-from heist_encoders.data.shards import read_shard
 from heist_encoders.tasks.base import STRATUM, Task
 from heist_encoders.tasks.registry import task_of
 
@@ -30,7 +29,7 @@ def write_card(dataset: Dataset, storage: Storage) -> None:
     names = storage.names()
     if README in names and SHEET in names:
         return
-    storage.write(SHEET, _contact_sheet(dataset, storage))
+    storage.write(SHEET, _contact_sheet(dataset))
     storage.write(README, _text(dataset).encode())
 
 
@@ -41,12 +40,12 @@ def _rows_by_stratum(task: Task, labels: pd.DataFrame) -> list[tuple[str, NDArra
     return [(name, np.flatnonzero(np.isin(strata, group))) for name, group in task.strata_groups.items()]
 
 
-def _contact_sheet(dataset: Dataset, storage: Storage) -> bytes:
+def _contact_sheet(dataset: Dataset) -> bytes:
     """A PNG, one row of examples a stratum, from the first shard."""
     from PIL import Image, ImageDraw
 
     chunk = dataset.spec.chunks()[0]
-    table = read_shard(storage, dataset.spec.game, chunk)
+    table = dataset.shard(chunk)
     frames = frames_of(table.select([FRAME]))
     groups = _rows_by_stratum(task_of(dataset.spec.game), table.drop_columns([FRAME]).to_pandas())
     cell, label = 64 * _SCALE + 4, 110

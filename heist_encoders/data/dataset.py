@@ -104,9 +104,8 @@ class Dataset:
         if _check(split) not in self._labels:
             import pandas as pd
 
-            game = self.spec.game
-            kinds = columns(game)
-            parts = [read_shard(self._storage, game, chunk, list(kinds)).to_pandas() for chunk in self._chunks(split)]
+            kinds = columns(self.spec.game)
+            parts = [self.shard(chunk, list(kinds)).to_pandas() for chunk in self._chunks(split)]
             empty = pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
             self._labels[split] = pd.concat(parts, ignore_index=True) if parts else empty
         return self._labels[split]
@@ -136,6 +135,10 @@ class Dataset:
         if _check(split) not in self._maps:
             self._maps[split] = task_of(self.spec.game).semantic_maps(self.labels(split), self.spec.distribution_mode)
         return self._maps[split]
+
+    def shard(self, chunk: Chunk, names: list[str] | None = None) -> pa.Table:
+        """The rows of a chunk, all columns or these. Raises DatasetError if its shard is missing or damaged."""
+        return read_shard(self._storage, self.spec.game, chunk, self._manifest.shards[chunk.file].sha256, names)
 
     def torch(self, split: str) -> FramesDataset:
         """Map-style view: item ``i`` is ``(frame, row)``, a uint8 tensor (64, 64, 3) and its number in the split."""
@@ -204,8 +207,7 @@ class Dataset:
 
                 def decode(chunk: Chunk) -> None:
                     at = begin + (chunk.start - chunks[0].start) * FRAME_BYTES
-                    shard = self._manifest.shards[chunk.file]
-                    for frames in frame_parts(read_shard(self._storage, self.spec.game, chunk, [FRAME], shard.sha256)):
+                    for frames in frame_parts(self.shard(chunk, [FRAME])):
                         left = frames.reshape(-1).data
                         while left:
                             written = os.pwrite(number, left, at)
@@ -227,7 +229,7 @@ def _read_shards(numbers: pa.Table, uri: str, game: str, shards: list[tuple[Chun
     """A block of Ray Data: the rows of the shards with these numbers."""
     storage = Storage(uri)
     wanted = [shards[i] for i in numbers["id"].to_pylist()]
-    tables = [read_shard(storage, game, chunk, sha256=sha256) for chunk, sha256 in wanted]
+    tables = [read_shard(storage, game, chunk, sha256) for chunk, sha256 in wanted]
     return pa.concat_tables([with_tensors(table) for table in tables])
 
 

@@ -213,7 +213,8 @@ class Manifest:
             spec = content["spec"]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DatasetError(
-                f"{where} is not a dataset's manifest; expected the manifest.json that 'heist-encoders generate' writes"
+                f"{where} is not a dataset's manifest; expected the one that 'heist-encoders generate' writes; if it "
+                "was cut or altered, generate into a new folder"
             ) from None
         if version != FORMAT_VERSION:
             raise DatasetError(f"{where} has format version {version!r:.40}; this package reads {FORMAT_VERSION}")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from heist_encoders.data.manifest import Chunk, DatasetSpec, Manifest, Shard
+from heist_encoders.data.pages import check_pages
 from heist_encoders.data.sampler import Rows, draw_chunk
 from heist_encoders.data.schema import FRAME, arrow_schema, content_hash, to_table
 from heist_encoders.data.storage import Storage
@@ -40,32 +41,25 @@ def make_shard(spec: DatasetSpec, chunk: Chunk, storage: Storage) -> tuple[Shard
     return Shard(chunk.rows, hashlib.sha256(data).hexdigest(), content), rows
 
 
-def read_shard(
-    storage: Storage, game: str, chunk: Chunk, columns: list[str] | None = None, sha256: str | None = None
-) -> pa.Table:
+def read_shard(storage: Storage, game: str, chunk: Chunk, sha256: str, columns: list[str] | None = None) -> pa.Table:
     """Read a shard, or some of its columns.
 
     Args:
         storage: where it lies.
         game: of the dataset.
         chunk: of which it is the shard.
+        sha256: that its bytes must have, hex.
         columns: of the table; None: all.
-        sha256: that its bytes must have, hex; compared where all of them are read, which is where frames are.
 
     Raises:
         DatasetError: if it is missing or damaged.
     """
     schema = arrow_schema(game)
-    columns = columns or schema.names
     try:
-        if FRAME in columns:
-            data = storage.read(chunk.file)
-            if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-                raise pa.ArrowInvalid("other bytes than those that were written")
-            return _read(pa.BufferReader(data), chunk, schema, columns)
-        else:  # labels are a small part of the file
-            with storage.open(chunk.file) as file:
-                return _read(file, chunk, schema, columns)
+        data = storage.read(chunk.file)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise pa.ArrowInvalid("other bytes than those that were written")
+        return _read(data, chunk, schema, columns or schema.names)
     except (OSError, pa.ArrowException) as error:
         missing = isinstance(error, FileNotFoundError)
         raise DatasetError(
@@ -74,14 +68,17 @@ def read_shard(
         ) from None
 
 
-def _read(source: pa.NativeFile, chunk: Chunk, schema: pa.Schema, columns: list[str]) -> pa.Table:
+def _read(data: bytes, chunk: Chunk, schema: pa.Schema, columns: list[str]) -> pa.Table:
     """Some columns of a Parquet file. Raises ArrowInvalid, mostly before it is decoded, if it is not ``chunk``'s."""
-    with pq.ParquetFile(source) as file:
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
         found, rows = file.schema_arrow, file.metadata.num_rows
         if rows != chunk.rows or any(
             found.get_field_index(name) < 0 or found.field(name).type != schema.field(name).type for name in columns
         ):
             raise pa.ArrowInvalid(f"{rows} rows of other columns")
+        # Parquet has no integers of less than four bytes.
+        widths = {name: max(4, schema.field(name).type.bit_width // 8) for name in columns}
+        check_pages(memoryview(data), file.metadata, widths)
         table = file.read(columns, use_threads=False)
     if table.num_rows != rows or any(column.null_count for column in table.columns):
         raise pa.ArrowInvalid("other values than it says")

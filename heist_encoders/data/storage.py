@@ -7,16 +7,12 @@ import os
 import re
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pyarrow import fs
 
 from heist_encoders.errors import DatasetError
 from heist_encoders.files import sync
 from heist_encoders.paths import user_path
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _TEMPORARY = ".writing-"
 
@@ -82,10 +78,6 @@ class Storage:
         with self._fs.open_input_stream(self._at(name), compression=None) as file:
             data: bytes = file.read()
         return data
-
-    def open(self, name: str) -> pa.NativeFile:
-        """A file of which parts are read. Raises FileNotFoundError or another OSError."""
-        return self._fs.open_input_file(self._at(name))
 
     def write(self, name: str, data: bytes | memoryview) -> None:
         """Write a file under a temporary name, flush it, rename it, flush the folder.

@@ -19,6 +19,7 @@ from heist_encoders.policies.play import StepInput
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.registration import PIXELS, PREFIX, env_name
+from heist_encoders.rllib.training import damage_told
 from heist_encoders.zoo.lookup import list_artifacts
 
 _CUT_EVERY = 64
@@ -128,7 +129,7 @@ class RLlibPolicy:
             frames: as in ``from_algorithm``.
 
         Raises:
-            ArtifactError: if there is no checkpoint of a policy.
+            ArtifactError: if there is no checkpoint of a policy, or it was cut or altered.
             ConfigError: as ``from_algorithm``.
         """
         from ray.rllib.connectors.env_to_module import EnvToModulePipeline
@@ -143,10 +144,14 @@ class RLlibPolicy:
                 f"{path} is no checkpoint of an RLlib policy; expected a folder that Algorithm.save_to_path wrote"
             )
         encode = frame_encoder(env, env_config) if frames else None
+        with damage_told(path):
+            parts = (
+                RLModule.from_checkpoint(module),
+                EnvToModulePipeline.from_checkpoint(pipelines / "env_to_module_connector"),
+                ModuleToEnvPipeline.from_checkpoint(pipelines / "module_to_env_connector"),
+            )
         return cls(
-            RLModule.from_checkpoint(module),
-            EnvToModulePipeline.from_checkpoint(pipelines / "env_to_module_connector"),
-            ModuleToEnvPipeline.from_checkpoint(pipelines / "module_to_env_connector"),
+            *parts,
             encode=encode,
             history=history(encode, env_config),
             greedy=greedy,

@@ -58,7 +58,7 @@ def export_policy(
     Raises:
         ConfigError: for a policy that an artifact cannot hold: with frame stacking or the previous action in its
             observations, a fine-tuned encoder, or a module of another kind.
-        ArtifactError: if ``out`` is taken or cannot be written.
+        ArtifactError: if ``out`` is taken or cannot be written, or the checkpoint was cut or altered.
     """
     module, environment, options, known = _open(source)
     if options.get("frame_stack", 1) != 1 or options.get("previous_action_reward"):
@@ -97,13 +97,15 @@ def _open(source: Any) -> tuple[Any, str, dict[str, Any], dict[str, Any]]:
     if isinstance(source, str | Path):
         from ray.rllib.core.rl_module.rl_module import RLModule
 
-        from heist_encoders.rllib.training import checkpoint_of, environment_of
+        from heist_encoders.rllib.training import checkpoint_of, damage_told, environment_of
 
         path = checkpoint_of(user_path(source))
         known = environment_of(path)
         folder = path / "learner_group" / "learner" / "rl_module" / "default_policy"
+        with damage_told(path):
+            module = RLModule.from_checkpoint(folder.resolve())
         return (
-            RLModule.from_checkpoint(folder.resolve()),
+            module,
             str(known.get("env") or ""),
             dict(known.get("env_config", {})),
             {**known.get("training", {}), **{key: known[key] for key in ("env_steps",) if key in known}},

@@ -25,7 +25,7 @@ from heist_encoders.constants import NUM_MOVES
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.stream import stream
 from heist_encoders.errors import ConfigError, one_line, unknown_name
-from heist_encoders.files import write_atomically
+from heist_encoders.files import FolderLock, write_atomically
 from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
 from heist_encoders.policies.recording import oracle_episodes
@@ -92,7 +92,8 @@ def record_oracle(
 
     Raises:
         UnknownNameError, ArtifactError: for an encoder that does not exist (for this mode).
-        ConfigError: for numbers out of range, a game without an oracle, or a folder that holds other things.
+        ConfigError: for numbers out of range, a game without an oracle, or a folder that holds other things or that
+            another call is writing into.
         ResourceError: if the running Ray has fewer CPUs than ``workers``, or the disk is full.
     """
     if (frames is None) == (episodes is None) or min(
@@ -122,9 +123,9 @@ def record_oracle(
     if progress is not None:
         progress(done, len(shards))
     if missing:
-        for leftover in folder.glob(".*.parquet"):  # of a recording that was killed while it wrote
-            leftover.unlink()
-        with quiet_ray(workers, address) as cpus:
+        with FolderLock(folder), quiet_ray(workers, address) as cpus:
+            for leftover in folder.glob(".*.parquet"):  # of a recording that was killed while it wrote
+                leftover.unlink()
             share(artifact)
             for number, content in _recorded(about, missing, min(workers or cpus, len(missing)), backend):
                 write_atomically(folder / _name(number), content)

@@ -6,18 +6,17 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
 from heist_encoders.config import Config
-from heist_encoders.errors import ArtifactError, ConfigError
-from heist_encoders.files import write_atomically
+from heist_encoders.errors import ArtifactError, ConfigError, HeistEncodersError, one_line
+from heist_encoders.files import LOCK, FolderLock, full_disk_told, prepare_folder, write_atomically
 from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
 from heist_encoders.rllib.taught import record_in
@@ -87,15 +86,32 @@ def train_ppo(
         begun: called before anything is built, with the iteration, env_steps and seconds that it goes on from.
 
     Raises:
-        ConfigError: if ``out`` cannot be written or holds another run.
-        ResourceError: if Ray has fewer CPUs than the configuration asks for.
+        ConfigError: if ``out`` cannot be written, holds another run, or another run is writing there.
+        ArtifactError: if the checkpoint to go on from was cut or altered.
+        ResourceError: if Ray has fewer CPUs than the configuration asks for, or the disk is full.
     """
     out = user_path(out).absolute()
     if steps < 1:
         raise ConfigError(f"steps = {steps}: expected at least 1")
-    last = _open_run(out, _identity(config), resume)
-    if options is not None:
-        write_atomically(out / OPTIONS, options.to_yaml())
+    prepare_folder(out)
+    if not (out / RUN).exists():
+        refuse_other_files(out)
+    with FolderLock(out):
+        last = _open_run(out, _identity(config), resume)
+        if options is not None:
+            write_atomically(out / OPTIONS, options.to_yaml())
+        return _train(config, steps, out, last, callback, checkpoint_seconds, begun)
+
+
+def _train(
+    config: Any,
+    steps: int,
+    out: Path,
+    last: Path | None,
+    callback: Callable[[dict[str, Any]], bool | None] | None,
+    checkpoint_seconds: float,
+    begun: Callable[[dict[str, Any]], None] | None,
+) -> PPOResult:
     state: dict[str, Any] = environment_of(last) if last else {"iteration": 0, "env_steps": 0, "seconds": 0.0}
     history = _restore_history(out / PROGRESS, state["iteration"])
     if begun is not None:
@@ -119,7 +135,7 @@ def train_ppo(
             line = _line(result, iteration, env_steps, _steps_of(result, config), seconds, elapsed)
             env_steps = line["env_steps"]
             history.append(line)
-            with (out / PROGRESS).open("a", encoding="utf-8") as file:
+            with full_disk_told(out / PROGRESS), (out / PROGRESS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             stop = bool(callback and callback(line)) or env_steps >= steps
             if stop or time.perf_counter() - saved >= checkpoint_seconds:
@@ -167,13 +183,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
-    """Make or check the run's folder; return its last checkpoint."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError(13, "permission denied")
-    except OSError as error:
-        raise ConfigError(f"cannot write the folder {out}: {error.strerror}; choose another") from None
+    """Check the run in the folder, or begin it; return its last checkpoint."""
     file = out / RUN
     if file.exists():
         try:
@@ -189,7 +199,6 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
                     "choose another folder"
                 )
     else:
-        refuse_other_files(out)
         write_atomically(file, json.dumps(identity, indent=2) + "\n")
     found = _checkpoints(out / CHECKPOINTS)
     return found[-1] if found else None
@@ -197,7 +206,8 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
 
 def refuse_other_files(out: Path) -> None:
     """Raise ConfigError if something else lies where a run is to begin than the policy that it starts from."""
-    if out.is_dir() and any(not path.name.lstrip(".").startswith(START) for path in out.iterdir()):
+    ours = (LOCK, START, f".{START}")
+    if out.is_dir() and any(not path.name.startswith(ours) for path in out.iterdir()):
         raise ConfigError(f"{out} holds other files and no PPO run; choose a new or empty folder")
 
 
@@ -262,16 +272,17 @@ def _count(value: Any) -> int:
 
 def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
     """A checkpoint that is there whole or not at all; the oldest ones go."""
-    folder.mkdir(exist_ok=True)
-    for leftover in folder.glob(".*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
     final = folder / f"{about['iteration']:06d}"
     temporary = folder / f".{final.name}.tmp"
-    algorithm.save_to_path(str(temporary))
-    write_atomically(temporary / ENVIRONMENT, json.dumps(about, indent=2) + "\n")
-    if final.exists():
-        shutil.rmtree(final)
-    temporary.rename(final)
+    with full_disk_told(final):
+        folder.mkdir(exist_ok=True)
+        for leftover in folder.glob(".*.tmp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        algorithm.save_to_path(str(temporary))
+        write_atomically(temporary / ENVIRONMENT, json.dumps(about, indent=2) + "\n")
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
     for old in _checkpoints(folder)[:-_KEEP]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -279,12 +290,31 @@ def _save(algorithm: Any, folder: Path, about: dict[str, Any]) -> Path:
 
 def _restore(algorithm: Any, checkpoint: Path) -> None:
     """RLlib's own, but for algorithms without env runners: its method then fails at giving them the weights."""
-    if algorithm.env_runner_group is not None:
-        algorithm.restore_from_path(str(checkpoint))
-        return
     from ray.rllib.utils.checkpoints import Checkpointable
 
-    Checkpointable.restore_from_path(algorithm, str(checkpoint))
+    with damage_told(checkpoint):
+        if algorithm.env_runner_group is not None:
+            algorithm.restore_from_path(str(checkpoint))
+        else:
+            Checkpointable.restore_from_path(algorithm, str(checkpoint))
+
+
+@contextlib.contextmanager
+def damage_told(checkpoint: Path) -> Iterator[None]:
+    """Whatever RLlib raises in the block at reading a checkpoint raises ArtifactError, but for lost processes."""
+    from ray.exceptions import RayError, RayTaskError
+
+    try:
+        yield
+    except HeistEncodersError:
+        raise
+    except Exception as error:
+        if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+            raise
+        raise ArtifactError(
+            f"cannot read the checkpoint {checkpoint} ({type(error).__name__}: {one_line(error)}); if it was cut or "
+            "altered, delete it: the one before it, if there is one, takes its place"
+        ) from error
 
 
 def _environment(config: Any) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,53 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from heist_encoders.errors import ArtifactError, ConfigError, one_line
+from heist_encoders.errors import ArtifactError, one_line
 from heist_encoders.files import sha256_of, whole_file, write_atomically
 from heist_encoders.json_text import read_json
 
 STATE = "checkpoint.json"
-LOCK = ".lock"
 FORMAT_VERSION = 1
-
-
-def prepare_folder(out: Path) -> None:
-    """Make the folder if there is none.
-
-    Raises:
-        ConfigError: if it is a file or can't be written to.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ConfigError(f"out = {out}: a file is in the way; choose a folder") from None
-    except OSError as error:
-        raise ConfigError(f"out = {out}: {error.strerror}; choose a folder you may write to") from None
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise ConfigError(f"out = {out}: permission denied; choose a folder you may write to")
-
-
-class FolderLock:
-    """Holds a folder against other trainings until ``release``, or until this process ends, however it does.
-
-    Raises:
-        ConfigError: if another training holds it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = (folder / LOCK).open("a")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise ConfigError(
-                f"out = {folder}: another training is writing there; wait for its end or choose another folder"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-
-    def release(self) -> None:
-        """Let others in."""
-        self._file.close()
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.files import FolderLock, prepare_folder
 from heist_encoders.training.best import BestEpoch
-from heist_encoders.training.checkpoint import Checkpoint, FolderLock, prepare_folder
+from heist_encoders.training.checkpoint import Checkpoint
 from heist_encoders.training.logs import Logs
 from heist_encoders.training.report import EpochReport
 

@@ -142,5 +142,8 @@ class SweepOptions(Config):
     gpus_per_trial: float | None = Field(default=None, ge=0)
     """GPUs, also a fraction, of a trial; None: half a GPU if there is one"""
 
+    max_failures: int = Field(default=2, ge=0)
+    """times that a trial whose process or node died is started again, from its last checkpoint"""
+
     log: tuple[Annotated[str, one_of(LOGGERS, "logger")], ...] = Field(default=(), strict=False)
     """``wandb``, ``mlflow`` (extras of these names), besides TensorBoard; may be given twice"""

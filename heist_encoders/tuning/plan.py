@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError
+from heist_encoders.files import LOCK
 from heist_encoders.json_text import JsonObject
 from heist_encoders.tuning.results import FORMAT_VERSION, PLAN, SweepResult, load_result, read_plan
 from heist_encoders.tuning.sampling import readable
@@ -68,7 +69,7 @@ def existing_sweep(folder: Path, plan: JsonObject, resume: bool) -> SweepResult 
     """The sweep that lies in ``folder``, None if there is none. Raises ConfigError if it is not the one planned."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out = {folder}: a file is in the way; choose a folder")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or all(path.name == LOCK for path in folder.iterdir()):
         return None
     if not (folder / PLAN).is_file():
         raise ConfigError(f"out = {folder}: holds other files and no sweep; choose a new or empty folder")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heist_encoders.errors import ConfigError, HeistEncodersError, ResourceError
-from heist_encoders.files import write_atomically
+from heist_encoders.files import LOCK, FolderLock, prepare_folder, write_atomically
 from heist_encoders.json_text import JsonObject
 from heist_encoders.paths import user_path
 from heist_encoders.ray_session import start_ray
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from heist_encoders.tuning.resources import ResourcePlan
 
 CHECKPOINTS_KEPT = 3
-MAX_FAILURES = 2
-"""Times that a trial whose process died is started again, from its last checkpoint."""
 
 
 def sweep(
@@ -80,7 +78,8 @@ def sweep(
         overrides: Fields of ``SweepOptions`` over ``options``: ``num_samples=4, seed=1``; None = as it is there.
 
     Raises:
-        ConfigError: bad option, ``out`` unusable or holding another sweep, a state that can't be restored.
+        ConfigError: bad option, ``out`` unusable or holding another sweep, another sweep writing there, a state that
+            can't be restored.
         ResourceError: if no trial can be placed, or all trials failed for lack of resources.
         UnknownNameError: for an unknown option, metric, scheduler, search algorithm or logger.
         MissingDependencyError: if ``search="optuna"`` and Optuna is missing or too old, or a package of ``log`` is
@@ -126,7 +125,7 @@ class _Sweep:
     def go(self, *, restore: bool, address: str | None) -> SweepResult:
         """Run to the end and write the results."""
         from heist_encoders.tuning import resources as placing
-        from heist_encoders.tuning.events import SweepEvent, listen
+        from heist_encoders.tuning.events import SweepEvent
 
         searcher = None if restore else self._searcher()
         start_ray(address)
@@ -137,21 +136,13 @@ class _Sweep:
         total = self.space.num_trials
         if self.progress is not None:
             self.progress(SweepEvent("plan", 0, total, max_epochs=self.space.max_epochs, message=str(placed)))
-        listen(str(self.folder), self.progress)
-        try:
-            with placing.quiet_tune(), placing.Interruption() as interruption:
-                tuner = self._restored(placed) if restore else self._new(placed, searcher)
-                grid = self._fit(tuner)
-                interrupted = interruption.happened
-        finally:
-            listen(str(self.folder), None)
-        trials = grid._experiment_analysis.trials
-        if interrupted or any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
-            raise KeyboardInterrupt
-        if trials and all(trial.status == "ERROR" for trial in trials):
-            raise self._all_failed(trials[0])
-        result = with_spread(load_result(self.folder, finished=True), self.dataset, self.space.objective)
-        result.save()
+        prepare_folder(self.folder)
+        with FolderLock(self.folder):
+            trials = self._tune(placed, searcher, restore=restore)
+            if trials and all(trial.status == "ERROR" for trial in trials):
+                raise self._all_failed(trials[0])
+            result = with_spread(load_result(self.folder, finished=True), self.dataset, self.space.objective)
+            result.save()
         if self.progress is not None:
             best = result.best
             self.progress(
@@ -160,6 +151,26 @@ class _Sweep:
                 )
             )
         return result
+
+    def _tune(
+        self, placed: ResourcePlan, searcher: Searcher | SearchAlgorithm | None, *, restore: bool
+    ) -> Sequence[Trial]:
+        """Run Tune to the end of all trials; they are given. Raises KeyboardInterrupt on Ctrl-C."""
+        from heist_encoders.tuning import resources as placing
+        from heist_encoders.tuning.events import listen
+
+        listen(str(self.folder), self.progress)
+        try:
+            with placing.quiet_tune(), placing.Interruption() as interruption:
+                tuner = self._restored(placed) if restore else self._new(placed, searcher)
+                grid = self._fit(tuner)
+                interrupted = interruption.happened
+        finally:
+            listen(str(self.folder), None)
+        trials: Sequence[Trial] = grid._experiment_analysis.trials
+        if interrupted or any(trial.status not in ("TERMINATED", "ERROR") for trial in trials):
+            raise KeyboardInterrupt
+        return trials
 
     def _new(self, placed: ResourcePlan, searcher: Searcher | SearchAlgorithm | None) -> tune.Tuner:
         from ray import tune
@@ -188,7 +199,7 @@ class _Sweep:
                 name=self.folder.name,
                 storage_path=str(self.folder.parent),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                failure_config=tune.FailureConfig(max_failures=self.space.sweep.max_failures),
                 checkpoint_config=tune.CheckpointConfig(
                     num_to_keep=CHECKPOINTS_KEPT, checkpoint_score_attribute="objective", checkpoint_score_order="max"
                 ),
@@ -275,9 +286,8 @@ class _Sweep:
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             for old in self.folder.iterdir():
-                if old.name != PLAN:
+                if old.name not in (PLAN, LOCK):
                     shutil.rmtree(old) if old.is_dir() else old.unlink()
             write_atomically(self.folder / PLAN, json.dumps(self.plan, indent=1) + "\n")
         except OSError as error:

@@ -205,6 +205,8 @@ def test_verify_finds_and_repair_mends_exactly_that_shard(damage: str, tmp_path:
     assert problem.startswith("test-000000.parquet: ")
     with pytest.raises(DatasetError, match=r"shard test-000000.parquet is (missing|damaged); repair it"):
         open_dataset(tmp_path / "d").frames("test")
+    with pytest.raises(DatasetError, match="repair it"):  # also where what was altered is not what is read
+        open_dataset(tmp_path / "d").labels("test")
     mended, made = repair(tmp_path / "d")
     assert made == ["test-000000.parquet"]
     assert mended.hash == data.hash

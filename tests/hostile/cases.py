@@ -125,7 +125,8 @@ def shards(root: Path) -> Case:
         else:
             table = table.set_column(at, name, other)
         sink = io.BytesIO()
-        pq.write_table(table, sink, compression=random.choice(("none", "zstd", "snappy")))
+        packed = random.choice(("none", "zstd", "snappy"))
+        pq.write_table(table, sink, compression=packed, use_dictionary=random.random() < 0.2)
         return sink.getvalue()
 
     def bomb(table: pa.Table) -> bytes:

@@ -95,7 +95,7 @@ def test_training_resumes_and_is_evaluated(tiny: Callable[..., Any], tmp_path: P
 
 def test_folders_that_cannot_be_used(tiny: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for out, words in ((tmp_path / "file", "cannot write"), (tmp_path, "holds other files")):
+    for out, words in ((tmp_path / "file", "a file is in the way"), (tmp_path, "holds other files")):
         with pytest.raises(ConfigError, match=words):
             train_ppo(tiny(), steps=64, out=out)
     with pytest.raises(ConfigError, match="steps = 0"):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from ray.rllib.core.columns import Columns
 
-from heist_encoders.errors import ConfigError
+from heist_encoders.errors import ArtifactError, ConfigError
 from heist_encoders.policies.artifact import load_policy
 from heist_encoders.policies.policy import PolicyRunner
 from heist_encoders.rllib import RLlibPolicy
@@ -42,6 +42,23 @@ def test_plays_as_in_rllib(
     for name, value in from_checkpoint.head.state_dict().items():
         if not name.startswith("value."):  # the algorithm's local module only plays, so it has no value
             assert value.equal(again.head.state_dict()[name])
+
+
+@pytest.mark.parametrize("cut", ["module_state.pkl", "class_and_ctor_args.pkl"])
+def test_a_checkpoint_that_is_cut(cut: str, tmp_path: Path) -> None:
+    spec = head_module_spec((3, 4, 4), "mlp")
+    spec.observation_space = gym.spaces.Box(-np.inf, np.inf, (48,), np.float32)
+    spec.action_space = gym.spaces.Discrete(9)
+    module = tmp_path / "learner_group" / "learner" / "rl_module" / "default_policy"
+    spec.build().save_to_path(module)
+    (tmp_path / "env_runner").mkdir()
+    content = (module / cut).read_bytes()
+    (module / cut).write_bytes(content[: len(content) // 2])
+    told = rf"^cannot read the checkpoint {tmp_path} \([^\n]*if it was cut or altered, delete it[^\n]*$"
+    with pytest.raises(ArtifactError, match=told):
+        export_policy(tmp_path, tmp_path / "policy")
+    with pytest.raises(ArtifactError, match=told):
+        RLlibPolicy.from_checkpoint(tmp_path, env="heist-pixels", env_config={})
 
 
 @pytest.mark.parametrize("head", ["planner", "mlp"])

@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from heist_encoders.constants import TRAIN_LEVELS
 from heist_encoders.envs import make_env
 from heist_encoders.errors import ConfigError, ResourceError, UnknownNameError
+from heist_encoders.files import LOCK, FolderLock
 from heist_encoders.rllib import offline, offline_config, record_oracle
 from heist_encoders.rllib.offline import ABOUT, Recorder, offline_about
 from heist_encoders.rllib.taught import record_in
@@ -97,8 +99,10 @@ def test_a_recording_goes_on_and_marwil_gets_its_returns(tmp_path: Path, monkeyp
     (data / ".000001.0123.parquet").write_bytes(written[:100])  # what a kill leaves
     with pytest.raises(ConfigError, match="lacks 1 shards"):
         offline_config(data)
+    with FolderLock(data), pytest.raises(ConfigError, match="another run is writing there"):
+        record_oracle(ENCODER, data, **options)
     record_oracle(ENCODER, data, **options)
-    assert sorted(path.name for path in data.iterdir()) == ["000000.parquet", "000001.parquet", ABOUT]
+    assert sorted(path.name for path in data.iterdir()) == [LOCK, "000000.parquet", "000001.parquet", ABOUT]
     assert (data / "000001.parquet").read_bytes() == written
     with pytest.raises(ConfigError, match=r"number = 3, here 4; choose another folder"):
         record_oracle(ENCODER, data, **{**options, "episodes": 4})
@@ -129,7 +133,16 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ResourceError, match="no room left on the disk"):
         record_oracle(ENCODER, tmp_path / "data", frames=20, mode="easy", backend="torch")
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [ABOUT]
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {LOCK, ABOUT}
+
+
+def test_what_ray_data_looks_for_in_threads_is_there() -> None:
+    """Where the import fails, one thread may take another's failed import for the module, and the job ends."""
+    from fsspec.implementations.http import HTTPFileSystem
+    from ray.data.datasource import path_util
+
+    assert path_util._is_http_filesystem(fs.PyFileSystem(fs.FSSpecHandler(HTTPFileSystem())))
+    assert not path_util._is_http_filesystem(fs.LocalFileSystem())
 
 
 def test_errors(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from ray.rllib.algorithms.bc import BCConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.utils.checkpoints import Checkpointable
 
+from heist_encoders.errors import ArtifactError, ConfigError, ResourceError
+from heist_encoders.files import FolderLock
 from heist_encoders.rllib import train_ppo
 
 
@@ -22,18 +26,28 @@ class Counting:
         self.results = results
         self.restored: list[str] = []
         self.env_runner_group: Any = None  # as RLlib's offline algorithms have none
+        self.room = True
 
     def train(self) -> dict[str, Any]:
         return self.results.pop(0)
 
     def save_to_path(self, path: str) -> None:
         Path(path).mkdir()
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     def restore_from_path(self, path: str) -> None:
         self.env_runner_group.sync_weights()
 
     def stop(self) -> None:
         pass
+
+
+PLAYED = {"env_runners": {"num_env_steps_sampled": 64}}
+
+
+def pixels() -> PPOConfig:
+    return PPOConfig().environment("heist-pixels")
 
 
 @pytest.fixture
@@ -63,3 +77,47 @@ def test_iterations_without_any_env_runner_count_nothing(algorithm: Counting, tm
     result = train_ppo(PPOConfig().environment("heist-pixels"), steps=128, out=tmp_path / "ppo")
     assert [line["env_steps"] for line in result.history] == [64, 64, 64, 128]
     assert [line["episodes"] for line in result.history] == [1, 0, 0, 1]
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(algorithm: Counting, tmp_path: Path) -> None:
+    algorithm.results = [PLAYED] * 4
+    train_ppo(pixels(), steps=64, out=tmp_path / "ppo")
+    algorithm.room = False
+    with pytest.raises(ResourceError, match=r"^no room left on the disk to write \S+000002; make room there[^\n]*$"):
+        train_ppo(pixels(), steps=128, out=tmp_path / "ppo")
+    algorithm.room = True
+    result = train_ppo(pixels(), steps=192, out=tmp_path / "ppo")
+    assert algorithm.restored == ["000001", "000001"]
+    assert [line["iteration"] for line in result.history] == [1, 2, 3]
+    assert sorted(path.name for path in (tmp_path / "ppo" / "checkpoints").iterdir()) == ["000001", "000003"]
+
+
+def test_a_checkpoint_that_is_cut_is_told(algorithm: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And once it is deleted the one before takes its place."""
+
+    def cut(self: Counting, path: str) -> None:
+        self.restored.append(Path(path).name)
+        if path.endswith("2"):
+            raise EOFError("Ran out of input")
+
+    monkeypatch.setattr(Checkpointable, "restore_from_path", cut)
+    algorithm.results = [PLAYED] * 4
+    train_ppo(pixels(), steps=128, out=tmp_path / "ppo", checkpoint_seconds=0.0)
+    with pytest.raises(
+        ArtifactError, match=r"^cannot read the checkpoint \S+000002 \(EOFError: Ran out[^\n]* delete it"
+    ):
+        train_ppo(pixels(), steps=192, out=tmp_path / "ppo")
+    shutil.rmtree(tmp_path / "ppo" / "checkpoints" / "000002")
+    result = train_ppo(pixels(), steps=192, out=tmp_path / "ppo")
+    assert algorithm.restored == ["000002", "000001"]
+    assert [line["env_steps"] for line in result.history] == [64, 128, 192]
+
+
+def test_folders_that_are_taken(algorithm: Counting, tmp_path: Path) -> None:
+    algorithm.results = [PLAYED]
+    (tmp_path / "ppo").mkdir()
+    with FolderLock(tmp_path / "ppo"), pytest.raises(ConfigError, match="another run is writing there"):
+        train_ppo(pixels(), steps=64, out=tmp_path / "ppo")
+    assert train_ppo(pixels(), steps=64, out=tmp_path / "ppo").env_steps == 64
+    with pytest.raises(ConfigError, match="choose a folder you may write to"):
+        train_ppo(pixels(), steps=64, out="/proc/ppo")  # not even root may make folders there

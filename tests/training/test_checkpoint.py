@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from heist_encoders.errors import ArtifactError, ConfigError
-from heist_encoders.training.checkpoint import Checkpoint, FolderLock
+from heist_encoders.errors import ArtifactError, ResourceError
+from heist_encoders.training.checkpoint import Checkpoint
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
 
@@ -87,9 +88,27 @@ def test_a_kill_before_the_commit_leaves_the_epoch_before(tmp_path: Path, monkey
     assert torch.equal(loaded[1]["a"], TENSORS["a"])
 
 
-def test_a_folder_takes_one_training_at_a_time(tmp_path: Path) -> None:
-    lock = FolderLock(tmp_path)
-    with pytest.raises(ConfigError, match="another training is writing there"):
-        FolderLock(tmp_path)
-    lock.release()
-    FolderLock(tmp_path).release()
+@pytest.mark.parametrize("write", [1, 2, 3])
+def test_a_full_disk_leaves_the_epoch_before(write: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the last weights, the best ones or the state."""
+    import heist_encoders.files as module
+
+    checkpoint, real, writes = saved(tmp_path), module.sync, 0
+
+    def full(path: Path) -> None:
+        nonlocal writes
+        writes += path.is_file()
+        if writes == write:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path)
+
+    monkeypatch.setattr(module, "sync", full)
+    with pytest.raises(ResourceError, match=r"^no room left on the disk to write [^\n]*$"):
+        checkpoint.save({"epoch": 1}, last={"a": torch.ones(2)}, best={"a": torch.ones(2)}, best_epoch=1)
+    monkeypatch.undo()
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert (loaded[0]["epoch"], loaded[2]["a"]) == (0, 0)
+    assert not list(tmp_path.glob(".*"))
+    checkpoint.save({"epoch": 1}, last={"a": torch.ones(2)}, best={"a": torch.ones(2)}, best_epoch=1)
+    assert checkpoint.load_best()[0]["epoch"] == 1
