@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import math
 import shutil
@@ -100,7 +101,9 @@ def train_ppo(
         last = _open_run(out, _identity(config), resume)
         if options is not None:
             write_atomically(out / OPTIONS, options.to_yaml())
-        return _train(config, steps, out, last, callback, checkpoint_seconds, begun)
+        trained = _train(config, steps, out, last, callback, checkpoint_seconds, begun)
+    gc.collect()  # an algorithm is a ring of references, with a megabyte in it that Python would keep for long
+    return trained
 
 
 def _train(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import math
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,24 @@ def test_iterations_without_any_env_runner_count_nothing(algorithm: Counting, tm
     result = train_ppo(PPOConfig().environment("heist-pixels"), steps=128, out=tmp_path / "ppo")
     assert [line["env_steps"] for line in result.history] == [64, 64, 64, 128]
     assert [line["episodes"] for line in result.history] == [1, 0, 0, 1]
+
+
+def test_an_algorithm_is_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[Counting]] = []
+
+    def build(_: Any) -> Counting:
+        counting: Any = Counting([PLAYED])
+        counting.itself = counting
+        made.append(weakref.ref(counting))
+        return counting
+
+    monkeypatch.setattr(AlgorithmConfig, "build_algo", build)
+    gc.disable()
+    try:
+        train_ppo(pixels(), steps=64, out=tmp_path)
+    finally:
+        gc.enable()
+    assert made[0]() is None
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(algorithm: Counting, tmp_path: Path) -> None:
