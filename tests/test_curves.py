@@ -236,7 +236,7 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     assert rows["PPO, grid"][3:6] == ["1,000", "0", "1,000"]
     assert "Not run yet: " in text
     assert "plan accuracy and BC success +1.00 (n = 3)" in text
-    assert "presence F1 and BC success +0.50 (n = 3)" in text
+    assert "presence F1 by an MLP and BC success +0.50 (n = 3)" in text
     assert "BC success and PPO return not measured (n = 1, 3 are needed)" in text
     assert (docs / "curves.png").stat().st_size > 10_000
     page = (docs / "curves.md").read_text(encoding="utf-8")
