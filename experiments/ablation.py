@@ -67,7 +67,7 @@ def measure(architecture: str, loss: str, options: argparse.Namespace, data: Any
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
-    head = ("architecture", "loss", "mIoU", *GROUPS, "presence F1", "MSE")
+    head = ("architecture", "loss", "mIoU", *GROUPS, "presence F1 by an MLP", "MSE")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
         figures = [f"{row['miou']:.3f}", *(f"{row['groups'][group] or 0:.2f}" for group in GROUPS)]

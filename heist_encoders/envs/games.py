@@ -64,7 +64,7 @@ class Games:
         self._engine_steps = np.zeros(num, dtype=np.int64)  # since the level was opened
         shaped = options.starts.shaping > 0
         self._states: StartStates | None = start_states_of("shaping", options.game) if shaped else None
-        self._distances = np.zeros(num, dtype=np.int64)  # to the goal, of the games that are in an episode
+        self._distances = np.zeros(num, dtype=np.int64)  # to the goal; -1: unknown
         self.frames = np.zeros((num, *FRAME_SHAPE), dtype=np.uint8)
         self.level_seeds = np.full(num, -1, dtype=np.int64)
         self.level_completes = np.zeros(num, dtype=np.bool_)
@@ -173,15 +173,17 @@ class Games:
         ended: NDArray[np.bool_],
         changed: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        """float32 (N,), the reward for coming nearer; 0 where the game's time limit ended the episode."""
-        now = self._distances.copy()
+        """float32 (N,), the reward for coming nearer; 0 where the distance is unknown from the episode's start on, and
+        where the game's time limit ended it.
+        """
+        now = np.where(opened, -1, self._distances)
         now[completed] = 0
         moved = np.flatnonzero(changed & ~ended)
         seeds, blobs = self.level_seeds[moved].tolist(), [self.engine.get_state(game) for game in moved.tolist()]
         options = self.options
         found = states.distances(options.distribution_mode, options.use_backgrounds, seeds, blobs)
         now[moved] = np.where(found >= 0, found, now[moved])
-        nearer = np.where(opened, 0, self._distances - now)
+        nearer = np.where(opened | (self._distances < 0), 0, self._distances - now)
         self._distances = now
         return (options.starts.shaping * nearer).astype(np.float32)
 

@@ -202,7 +202,7 @@ def probe(
         encodings[1],
         data[1],
         targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
-        read_off=[t for t in targets_of(dataset) if wanted is not None and not _gives(t, wanted)],
+        read_off=targets_of(dataset),
         classes=task_of(dataset.spec.game).classes,
         seed=seed,
         seeds=seeds,
@@ -240,9 +240,9 @@ def probe_encodings(
 ) -> ProbeResult:
     """``probe`` for encodings that are already there: float (N, ...) and (M, ...) with their labels and maps.
 
-    Targets in ``read_off`` get no probe of their own, but the figures that follow from the semantic map.
+    ``targets`` get a linear and an MLP probe each, ``read_off`` the figures that follow from the semantic map.
     """
-    started, targets, more = time.perf_counter(), tuple(targets), tuple(read_off)
+    started, targets, read_off = time.perf_counter(), tuple(targets), tuple(read_off)
     rows, rows_test = as_rows(x_train), as_rows(x_test)
     z_train = z_test = torch.zeros(0)
     if targets:
@@ -258,9 +258,8 @@ def probe_encodings(
                 x_train, train.maps, x_test, test.maps, classes, seed=number, settings=settings, device=device
             )
         figures, by_thing = _probe_targets(targets, z_train, train.answers, z_test, test.answers, number, fast)
-        for target in (*targets, *more):
-            if reading and (outputs := target.read_off(reading.predictions, classes)) is not None:
-                _add(target.score(outputs, test.answers[target.name]), "map_", figures, by_thing)
+        if reading is not None:
+            add_read_off(read_off, reading.predictions, classes, test.answers, figures, by_thing)
         return figures, by_thing, reading
 
     numbers = range(seed, seed + max(1, seeds))
@@ -325,6 +324,20 @@ def _add(scores: Scores, prefix: str, figures: dict[str, float], by_thing: Rows)
     figures |= {f"{prefix}{name}": value for name, value in scores.figures.items()}
     for thing, values in scores.by_thing.items():
         by_thing.setdefault(thing, {}).update({f"{prefix}{name}": value for name, value in values.items()})
+
+
+def add_read_off(
+    targets: Iterable[ProbeTarget],
+    maps: Maps,
+    classes: tuple[str, ...],
+    answers: Mapping[str, Answers],
+    figures: dict[str, float],
+    by_thing: Rows,
+) -> None:
+    """Add what follows from semantic maps uint8 (M, H, W), with ``map_`` in front of the names."""
+    for target in targets:
+        if (outputs := target.read_off(maps, classes)) is not None:
+            _add(target.score(outputs, answers[target.name]), "map_", figures, by_thing)
 
 
 def _outputs(

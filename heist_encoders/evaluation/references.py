@@ -17,6 +17,7 @@ from heist_encoders.evaluation.frames import Frames
 from heist_encoders.evaluation.probing import (
     TRAIN_LIMIT,
     ProbeResult,
+    add_read_off,
     can_probe,
     probe,
     probe_data,
@@ -44,7 +45,8 @@ def majority(dataset: FrameSource, *, limit: int = 5_000) -> JsonObject:
         raise DatasetError(f"{dataset.spec.game} has no labels to probe for")
     train = probe_data(dataset, "train", sample_rows(len(dataset.frames("train")), limit))
     test = probe_data(dataset, "test", sample_rows(len(dataset.frames("test")), limit))
-    figures: dict[str, object] = {}
+    figures: dict[str, float] = {}
+    iou: dict[str, dict[str, float]] = {}
     by_thing: dict[str, dict[str, float]] = {}
     for target in targets_of(dataset):
         answers = test.answers[target.name]
@@ -57,12 +59,10 @@ def majority(dataset: FrameSource, *, limit: int = 5_000) -> JsonObject:
         classes = task_of(dataset.spec.game).classes
         counts = np.stack([(train.maps == number).sum(0) for number in range(len(classes))])
         usual = np.broadcast_to(counts.argmax(0).astype(np.uint8), test.maps.shape)
-        figures["miou"], figures["iou"] = intersection_over_union(usual, test.maps, classes)
-        for target in targets_of(dataset):
-            if (outputs := target.read_off(usual, classes)) is not None:
-                scores = target.score(outputs, test.answers[target.name])
-                figures |= {f"map_{name}": value for name, value in scores.figures.items()}
-    return plain({**figures, "by_thing": by_thing}, 6)
+        figures["miou"], iou["iou"] = intersection_over_union(usual, test.maps, classes)
+        add_read_off(targets_of(dataset), usual, classes, test.answers, figures, by_thing)
+    found: dict[str, object] = {**figures, **iou, "by_thing": by_thing}
+    return plain(found, 6)
 
 
 def raw_pixels(dataset: FrameSource, *, seed: int = 0, **options: Unpack[ProbeOptions]) -> ProbeResult:

@@ -215,7 +215,9 @@ def evaluation_intact(job: Job, result: JsonObject) -> bool:
 def evaluation_outcome(result: JsonObject) -> str:
     """A line about what can be read from an encoder's encodings."""
     spread = f" ± {result['std']:.3f}" if result.get("std") is not None else ""
-    return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}, presence F1 {result['map_presence_f1']:.3f}"
+    found = result.get("map_presence_f1")  # not in runs that an earlier version began
+    presence = "" if found is None else f", presence F1 {found:.3f}"
+    return f"  {result['name']}: mIoU {result['miou']:.3f}{spread}{presence}"
 
 
 def best_winner(job: Job) -> JsonObject:

@@ -102,7 +102,7 @@ def train_ppo(
         if options is not None:
             write_atomically(out / OPTIONS, options.to_yaml())
         trained = _train(config, steps, out, last, callback, checkpoint_seconds, begun)
-    gc.collect()  # an algorithm is a ring of references, with a megabyte in it that Python would keep for long
+    gc.collect()  # an algorithm is a ring of references, which Python would keep until its next full collection
     return trained
 
 

@@ -17,6 +17,7 @@ from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.tasks.heist.levels import LevelBank
 from heist_encoders.tasks.heist.placing import make_bank
 from heist_encoders.tasks.heist.solver import Oracle
+from heist_encoders.tasks.heist.starts import HeistStartStates
 from heist_encoders.tasks.heist.state import KEY, parse_state
 from heist_encoders.tasks.heist.stratified import Poses, touches
 
@@ -385,13 +386,22 @@ def test_shaped_vectors_are_shaped_singles() -> None:
         np.testing.assert_array_equal(left[1], right[1])
         seen += np.abs(left[1])
     assert (seen > 0).all()
-    before = [vector.engine.get_state(i) for i in range(4)]
-    vector.reset(options={"reset_mask": np.array([True, False, False, False])})
-    assert vector.engine.get_state(1) == before[1]
-    # A game that was left alone pays for its next step alone.
-    distance = vector._games._distances.copy()
-    rewards = vector.step(np.full(4, 4))[1]
-    np.testing.assert_allclose(rewards, 0.5 * (distance - vector._games._distances))
+    # Games that are left alone are paid as if the others had not been reset.
+    for _ in range(60):
+        vector.reset(options={"reset_mask": np.array([True, False, False, False])})
+        actions = random.integers(0, 9, 4)
+        actions[1] = oracle.action(vector.engine.get_state(1))
+        np.testing.assert_array_equal(vector.step(actions)[1][1:], sync.step(actions)[1][1:])
+
+
+def test_an_unknown_distance_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    env, oracle = make_env(None, distribution_mode="easy", shaping=1.0), Oracle()
+    env.reset(options={"level_seed": 3})
+    env.step(oracle.action(env.get_state()))
+    monkeypatch.setattr(HeistStartStates, "distances", lambda self, *_: np.full(1, -1))
+    env.reset(options={"level_seed": 4})
+    monkeypatch.undo()
+    assert env.step(oracle.action(env.get_state()))[1] == 0
 
 
 def test_starts_and_masks_in_a_vector() -> None:
