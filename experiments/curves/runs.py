@@ -24,6 +24,15 @@ TRAINING = {
 """PPO's settings. With those of ``ppo_config`` (minibatches of 2,048, discount .999, value loss .5, KL penalty) the
 curriculum stood at its first bound of 4 steps after 164,000 steps, and 47% of the last 100 episodes arrived (time limit
 60). With these it began at 3 steps and stood at 5, with 54%, after 148,000 (time limit 40). One run each."""
+SHAPED = {"start_share": 1.0, "start_distribution": "uniform", "time_limit": 40, "shaping": 10.0}
+SHAPED_TRAINING = {
+    **TRAINING, "gamma": 0.3, "lambda_": 0.95, "num_epochs": 2, "vf_loss_coeff": 0.002,
+    "lr": [[0, 1e-3], [2_000_000, 2e-4]],
+}  # fmt: skip
+"""With shaping a move is paid at once, so that little of the future has to be looked at; a cell is worth as much as the
+exit, or else the exit's 10 would be most of the advantages' variance."""
+SHAPED_STEPS = 400_000
+"""Steps after which PPO with shaping is compared over encoders."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +50,7 @@ class Run:
         seed: of all that is drawn.
         encoder: the artifact of ``source``; None for sources that are no encoder.
         headline: whether its success by number of keys has its own curves.
+        compared: whether its result says how good its encoder is: the table over encoders and the rank correlations.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Run:
     seed: int = 0
     encoder: Artifact | None = None
     headline: bool = False
+    compared: bool = False
 
     @property
     def folder(self) -> str:
@@ -94,30 +105,41 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | 
     """
     grid = encoders["grid"]
     by_labels = "B" if uses_labels(grid) else "A"
-    ppo: dict[str, Any] = {"head": "planner", "planner": SMALL, "training": TRAINING}
+    head: dict[str, Any] = {"head": "planner", "planner": SMALL}
+    ppo = {**head, "training": TRAINING}
+    shaped = {**head, "training": SHAPED_TRAINING, **SHAPED}
     cloned = {"method": "clone", "amount": frames}
+    others = [(name, encoder) for name, encoder in sorted(encoders.items()) if name != "grid"]
     return [
         Run("random moves", "–", "random", "nothing"),
-        Run("BC, grid", "D", source="grid", encoder=grid, headline=True, **cloned),
+        Run("BC, grid", "D", source="grid", encoder=grid, headline=True, compared=True, **cloned),
         Run("BC, grid, 200 training levels", "D", source="grid", encoder=grid, settings={"levels": 200}, **cloned),
         Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
-        Run("BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, headline=True, **cloned),
+        Run(
+            "BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, headline=True,
+            compared=True, **cloned,
+        ),
         *(packaged_policy(best) if best else []),
-        Run(
-            "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid, True
-        ),
-        Run("PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid, True),
+        Run("PPO with shaping, grid", "C", "ppo", "grid", 5_000_000, 40, shaped, 0, grid, headline=True),
+        Run("PPO with shaping, grid, seed 1", "C", "ppo", "grid", 5_000_000, 40, shaped, 1, grid, headline=True),
         *(
-            Run(f"BC, {name}", "D", source=name, encoder=encoder, **cloned)
-            for name, encoder in sorted(encoders.items())
-            if name != "grid"
+            Run(f"BC, {name}", "D", source=name, encoder=encoder, compared=True, **cloned)
+            for name, encoder in others
         ),
-        Run("BC, raw pixels (IMPALA)", "D", source=PIXELS, **cloned),
-        Run("PPO, raw pixels (RLlib's network)", "A", "ppo", PIXELS, 25_000_000, 7, {}, 0, None, True),
+        *(
+            Run(
+                f"PPO with shaping, {SHAPED_STEPS:,} steps, {name}", "C", "ppo", name, SHAPED_STEPS, 60, shaped, 2,
+                encoder, compared=True,
+            )
+            for name, encoder in [("grid", grid), ("grid, untrained", untrained), *others]
+        ),
         Run(
-            "PPO with a curriculum, grid, seed 1", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 1, grid,
-            True,
+            "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid,
+            headline=True,
         ),
+        Run("PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid, headline=True),
+        Run("BC, raw pixels (IMPALA)", "D", source=PIXELS, **cloned),
+        Run("PPO, raw pixels (RLlib's network)", "A", "ppo", PIXELS, 25_000_000, 7, {}, 0, None, headline=True),
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from scipy import stats
 
-from curves.runs import Run
+from curves.runs import SHAPED_STEPS, Run
 from curves.store import Point, Store
 from heist_encoders.files import whole_file, write_atomically
 
@@ -135,7 +135,7 @@ def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
     """Whether probes predict how well a policy plays: the encoders' figures, and Spearman's rank correlations."""
     of_encoder: dict[str, dict[str, float | None]] = {}
     for run in runs:
-        if run.encoder is None or run.method not in ("clone", "ppo") or {"levels", "start_share"} & run.settings.keys():
+        if run.encoder is None or not run.compared:
             continue
         probes = run.encoder.metrics.get("probes", {})
         row = of_encoder.setdefault(run.source, {name: probes.get(name) for name in MEASURES})
@@ -143,7 +143,8 @@ def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
         row["BC success" if run.method == "clone" else "PPO return"] = figures[
             "success_rate" if run.method == "clone" else "return_mean"
         ]
-    names = {**MEASURES, "BC success": "BC success", "PPO return": "PPO return (true starts)"}
+    shaped = f"PPO return after {SHAPED_STEPS:,} steps with shaping"
+    names = {**MEASURES, "BC success": "BC success", "PPO return": shaped}
     rows = [
         (source, *("–" if row.get(name) is None else f"{row[name]:.3f}" for name in names))
         for source, row in sorted(of_encoder.items(), key=lambda item: -(item[1].get("BC success") or 0.0))

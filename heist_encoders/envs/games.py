@@ -64,7 +64,7 @@ class Games:
         self._engine_steps = np.zeros(num, dtype=np.int64)  # since the level was opened
         shaped = options.starts.shaping > 0
         self._states: StartStates | None = start_states_of("shaping", options.game) if shaped else None
-        self._distances = np.zeros(num, dtype=np.int64)  # to the goal; -1: unknown
+        self._distances = np.zeros(num)  # to the goal, in cells; -1: unknown
         self.frames = np.zeros((num, *FRAME_SHAPE), dtype=np.uint8)
         self.level_seeds = np.full(num, -1, dtype=np.int64)
         self.level_completes = np.zeros(num, dtype=np.bool_)

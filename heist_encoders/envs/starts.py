@@ -40,7 +40,7 @@ class StartOptions(Config):
     """steps after which an episode is truncated, at most the game's own limit; None: the game's own"""
 
     shaping: float = Field(default=0.0, ge=0)
-    """reward for each cell by which a step shortens the way to the goal, and the same with a minus for a longer way:
+    """reward for each cell, parts too, by which a step shortens the way to the goal, and a minus for a longer way:
     potential-based (Ng, Harada, Russell 1999) with discount 1, so that it moves no optimum of undiscounted play"""
 
     @model_validator(mode="after")

@@ -23,6 +23,8 @@ from heist_encoders.policies.planner import Planner, PlannerConfig
 
 HEAD_KEY = "heist_head"
 """Key of the model config that holds the options of the head."""
+ROWS = 1024
+"""Observations that a planner takes at once: what it keeps of more does not fit into a processor's cache."""
 
 
 @dataclasses.dataclass
@@ -69,7 +71,7 @@ class PlannerEncoder(TorchModel, Encoder):  # type: ignore[no-untyped-call]
         import torch
 
         flat = input_dict[Columns.OBS].flatten(1)
-        features = self.planner(flat[:, : self._size])
+        features = torch.cat([self.planner(part) for part in flat[:, : self._size].split(ROWS)])
         if flat.shape[1] > self._size:
             features = torch.cat([features, flat[:, self._size :]], dim=1)
         return {ENCODER_OUT: features}
@@ -105,6 +107,16 @@ class HeadRLModule(DefaultPPOTorchRLModule):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["catalog_class"] = kwargs.get("catalog_class") or HeadCatalog
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> Any:
+        """As in RLlib, but without a graph where no embeddings are given.
+
+        That is how RLlib asks for the values of a whole train batch before it learns from it; it needs no gradient.
+        """
+        import torch
+
+        with torch.set_grad_enabled(torch.is_grad_enabled() and embeddings is not None):
+            return super().compute_values(batch, embeddings)
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         output: dict[str, Any] = super()._forward_train(batch, **kwargs)

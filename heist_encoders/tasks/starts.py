@@ -95,8 +95,8 @@ class StartStates(ABC):
     @abstractmethod
     def distances(
         self, distribution_mode: str, use_backgrounds: bool, seeds: Sequence[int], states: Sequence[bytes]
-    ) -> NDArray[np.int64]:
-        """Steps from cell to cell of a shortest path from where games stand to the goal.
+    ) -> NDArray[np.float64]:
+        """Length of a shortest way from where games stand to the goal, in cells, along the middle lines of the cells.
 
         Args:
             distribution_mode: of the levels.
@@ -105,7 +105,8 @@ class StartStates(ABC):
             states: N of them, of ``Engine.get_state``.
 
         Returns:
-            int64 (N,); -1 where it is unknown.
+            float64 (N,), continuous in the agent's position but where it picks up a key or opens a door; whole in the
+            middle of a cell; -1 where it is unknown.
         """
 
     @abstractmethod

@@ -20,6 +20,8 @@ from heist_encoders.tasks.heist.solver import Oracle
 from heist_encoders.tasks.heist.starts import HeistStartStates
 from heist_encoders.tasks.heist.state import KEY, parse_state
 from heist_encoders.tasks.heist.stratified import Poses, touches
+from heist_encoders.tasks.heist.ways import target_index
+from heist_encoders.tasks.ways import STEPS
 
 MODES = ("easy", "hard", "memory")
 
@@ -352,23 +354,31 @@ def test_shaping_pays_for_the_way_and_only_for_that(mode: str) -> None:
             rewards.append(reward)
             done = any(ends)
         assert sum(rewards) == pytest.approx(10 + 0.25 * length)
-        assert sum(reward != 0 for reward in rewards) > length / 2  # dense, not all at the end
-        # Going round in a circle pays nothing.
+        assert np.mean(np.array(rewards[:-1]) > 0) > 0.9  # at once, not where a cell's border is crossed or at the end
+        # What was paid is how much nearer the agent is, however it came there: going round in a circle pays nothing.
         env.reset(options={"level_seed": level})
-        before = _situation(env.get_state())
         paid, random = 0.0, np.random.default_rng(level)
         for _ in range(200):
             _, reward, *ends, _ = env.step(random.integers(0, 9))
             if any(ends):
                 break
             paid += reward
-            if _situation(env.get_state()) == before:
-                assert paid == pytest.approx(0, abs=1e-5)
+            assert paid == pytest.approx(0.25 * (length - _way(env.get_state(), mode)), abs=1e-4)
 
 
 def _situation(blob: bytes) -> tuple[int, int, int]:
     state = parse_state(blob)
     return state.progress, int(state.agent[1]), int(state.agent[0])
+
+
+def _way(blob: bytes, mode: str) -> float:
+    """The way to the exit in cells: of the agent's cell, less how far the agent is along, more how far beside."""
+    state, (progress, y, x) = parse_state(blob), _situation(blob)
+    bank = make_bank(mode, False, [state.level_seed])
+    target = target_index(bank.num_keys, np.array([progress], np.int8))
+    step = STEPS[bank.ways.directions(np.array([0]), target, np.array([[x, y]]))[0]]
+    off = np.array([state.agent[0] - x - 0.5, state.agent[1] - y - 0.5])
+    return float(bank.path_lengths[0, progress, y, x] - step @ off + abs(off[step == 0]).sum())
 
 
 def test_shaped_vectors_are_shaped_singles() -> None:
@@ -398,7 +408,7 @@ def test_an_unknown_distance_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     env, oracle = make_env(None, distribution_mode="easy", shaping=1.0), Oracle()
     env.reset(options={"level_seed": 3})
     env.step(oracle.action(env.get_state()))
-    monkeypatch.setattr(HeistStartStates, "distances", lambda self, *_: np.full(1, -1))
+    monkeypatch.setattr(HeistStartStates, "distances", lambda self, *_: np.full(1, -1.0))
     env.reset(options={"level_seed": 4})
     monkeypatch.undo()
     assert env.step(oracle.action(env.get_state()))[1] == 0

@@ -14,7 +14,7 @@ from ray.rllib.core.columns import Columns
 
 from heist_encoders.errors import ConfigError, UnknownNameError
 from heist_encoders.policies.planner import PlannerConfig
-from heist_encoders.rllib import PPOOptions, ppo_config
+from heist_encoders.rllib import PPOOptions, heads, ppo_config
 from heist_encoders.rllib.heads import HEAD_KEY, HeadRLModule, PlannerEncoder, head_module_spec
 from heist_encoders.zoo.artifact import Artifact
 
@@ -82,6 +82,18 @@ def test_bc_and_marwil_learn_the_module_of_ppo(config_class: Any, lstm: bool) ->
         learner.apply_gradients(gradients)
         losses.append(float(loss["default_policy"].detach()))
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_values_of_a_train_batch_need_no_graph_and_few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = build((3, 4, 4))
+    obs = torch.from_numpy(np.random.default_rng(1).normal(size=(10, 48)).astype(np.float32))
+    values = module.compute_values({Columns.OBS: obs})  # as RLlib asks for them
+    assert not values.requires_grad
+    monkeypatch.setattr(heads, "ROWS", 4)
+    torch.testing.assert_close(module.compute_values({Columns.OBS: obs}), values)
+    outputs = module.forward_train({Columns.OBS: obs})
+    assert module.compute_values({Columns.OBS: obs}, outputs[Columns.EMBEDDINGS]).requires_grad
+    assert outputs[Columns.ACTION_DIST_INPUTS].requires_grad
 
 
 def test_auto() -> None:

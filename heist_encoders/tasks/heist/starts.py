@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heist_encoders.tasks.heist.elements import STRATA
+from heist_encoders.tasks.heist.levels import LevelBank
 from heist_encoders.tasks.heist.placing import check_start, from_saved, make_bank, place, stances
 from heist_encoders.tasks.heist.state import parse_state
 from heist_encoders.tasks.heist.stratified import StratumFinder
+from heist_encoders.tasks.heist.ways import target_index
 from heist_encoders.tasks.starts import Placed, Situation, StartLevels, StartStates
+from heist_encoders.tasks.ways import STEPS
 
 _KEPT_LEVELS = 2_048
-"""Levels whose path lengths are kept: some 20 MB in memory mode."""
+"""Levels whose path lengths and directions are kept: some 25 MB in memory mode."""
 
 
 class HeistStartStates(StartStates):
     """Progress counts keys picked up and doors opened; the goal is the exit."""
 
     def __init__(self) -> None:
-        self._lengths: dict[tuple[str, int], NDArray[np.int16]] = {}
+        self._ways: dict[tuple[str, int], _WaysOut] = {}
 
     def levels(self, distribution_mode: str, use_backgrounds: bool, seeds: list[int], distribution: str) -> StartLevels:
         return _Levels(distribution_mode, use_backgrounds, seeds, distribution)
 
     def distances(
         self, distribution_mode: str, use_backgrounds: bool, seeds: Sequence[int], states: Sequence[bytes]
-    ) -> NDArray[np.int64]:
-        wanted = sorted({seed for seed in seeds if (distribution_mode, seed) not in self._lengths})
+    ) -> NDArray[np.float64]:
+        wanted = sorted({seed for seed in seeds if (distribution_mode, seed) not in self._ways})
         if wanted:
-            if len(self._lengths) + len(wanted) > _KEPT_LEVELS:
-                self._lengths.clear()
+            if len(self._ways) + len(wanted) > _KEPT_LEVELS:
+                self._ways.clear()
                 wanted = sorted(set(seeds))
-            bank = make_bank(distribution_mode, use_backgrounds, wanted)
-            self._lengths |= {(distribution_mode, seed): bank.path_lengths[row] for row, seed in enumerate(wanted)}
-        found = np.full(len(seeds), -1, np.int64)
+            ways = _ways_out(make_bank(distribution_mode, use_backgrounds, wanted))
+            self._ways |= {(distribution_mode, seed): way for seed, way in zip(wanted, ways, strict=True)}
+        found = np.full(len(seeds), -1.0)
         for index, (seed, blob) in enumerate(zip(seeds, states, strict=True)):
-            state, lengths = parse_state(blob), self._lengths[distribution_mode, seed]
-            if state.progress < len(lengths):
-                found[index] = lengths[state.progress, int(state.agent[1]), int(state.agent[0])]
+            state, (lengths, directions) = parse_state(blob), self._ways[distribution_mode, seed]
+            x, y = float(state.agent[0]), float(state.agent[1])
+            at = (state.progress, int(y), int(x))
+            if state.progress < len(lengths) and lengths[at] >= 0:
+                found[index] = lengths[at] + _rest_of_cell(int(directions[at]), x % 1 - 0.5, y % 1 - 0.5)
         return found
 
     def situation(
@@ -57,6 +63,38 @@ class HeistStartStates(StartStates):
 
     def saved(self, blob: object, distribution_mode: str, use_backgrounds: bool, own: bytes) -> Placed:
         return from_saved(blob, distribution_mode, use_backgrounds, own)
+
+
+class _WaysOut(NamedTuple):
+    """Of one level.
+
+    Attributes:
+        lengths: int16 (P, size, size), see ``LevelBank.path_lengths``.
+        directions: int8 (P, size, size), direction codes (see ``tasks.ways.STEPS``) of the cells that have a length.
+    """
+
+    lengths: NDArray[np.int16]
+    directions: NDArray[np.int8]
+
+
+def _ways_out(bank: LevelBank) -> list[_WaysOut]:
+    lengths = bank.path_lengths
+    directions = np.zeros(lengths.shape, np.int8)
+    level, progress, y, x = np.nonzero(lengths >= 0)
+    target = target_index(bank.num_keys[level], progress.astype(np.int8))
+    directions[level, progress, y, x] = bank.ways.directions(level, target, np.stack([x, y], axis=1))
+    return [_WaysOut(*of_level) for of_level in zip(lengths, directions, strict=True)]
+
+
+def _rest_of_cell(direction: int, x: float, y: float) -> float:
+    """How much longer the way is than from the middle of the agent's cell: to the cells' middle line, and along it.
+
+    Args:
+        direction: code of the way that leads on; 0 at the goal.
+        x, y: where the agent stands, seen from the middle of its cell, in cells.
+    """
+    step_x, step_y = STEPS[direction].tolist()
+    return (-x * step_x if step_x else abs(x)) + (-y * step_y if step_y else abs(y))
 
 
 class _Levels(StartLevels):
