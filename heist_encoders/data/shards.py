@@ -60,7 +60,7 @@ def read_shard(storage: Storage, game: str, chunk: Chunk, sha256: str, columns: 
         if hashlib.sha256(data).hexdigest() != sha256:
             raise pa.ArrowInvalid("other bytes than those that were written")
         return _read(data, chunk, schema, columns or schema.names)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last by names in the footer
         missing = isinstance(error, FileNotFoundError)
         raise DatasetError(
             f"{storage.location}: shard {chunk.file} is {'missing' if missing else 'damaged'}; "
@@ -70,15 +70,14 @@ def read_shard(storage: Storage, game: str, chunk: Chunk, sha256: str, columns: 
 
 def _read(data: bytes, chunk: Chunk, schema: pa.Schema, columns: list[str]) -> pa.Table:
     """Some columns of a Parquet file. Raises ArrowInvalid, mostly before it is decoded, if it is not ``chunk``'s."""
+    # Parquet has no integers of less than four bytes.
+    rows = check_pages(memoryview(data), {name: max(4, schema.field(name).type.bit_width // 8) for name in columns})
     with pq.ParquetFile(pa.BufferReader(data)) as file:
-        found, rows = file.schema_arrow, file.metadata.num_rows
+        found = file.schema_arrow
         if rows != chunk.rows or any(
             found.get_field_index(name) < 0 or found.field(name).type != schema.field(name).type for name in columns
         ):
             raise pa.ArrowInvalid(f"{rows} rows of other columns")
-        # Parquet has no integers of less than four bytes.
-        widths = {name: max(4, schema.field(name).type.bit_width // 8) for name in columns}
-        check_pages(memoryview(data), file.metadata, widths)
         table = file.read(columns, use_threads=False)
     if table.num_rows != rows or any(column.null_count for column in table.columns):
         raise pa.ArrowInvalid("other values than it says")

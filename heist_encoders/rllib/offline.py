@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +22,9 @@ import pyarrow.parquet as pq
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 
-from heist_encoders.constants import NUM_MOVES
+from heist_encoders.constants import DEFAULT_GAME, GAMES, NUM_MOVES
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
+from heist_encoders.data.pages import check_pages
 from heist_encoders.data.stream import stream
 from heist_encoders.errors import ConfigError, one_line, unknown_name
 from heist_encoders.files import FolderLock, write_atomically
@@ -46,6 +48,9 @@ ABOUT: Final = "offline.json"
 EPISODES_A_SHARD: Final = 64
 ALGORITHMS: Final = ("bc", "marwil")
 _ABOUT: Final = {"kind", "number", "encoder", "distribution_mode", "normalize", "seed"}
+_WIDTH, _FLOAT_WIDTH, _SLACK = 32, 5, 64
+"""Bytes in the pages of a column: for a value at most, with its share of what says which values are missing and where
+lists end; for a number of an encoding; and for those shares at least."""
 _READ_ROWS = 4096
 """Rows that become episodes together; at most one episode is cut between two such batches."""
 
@@ -153,13 +158,45 @@ def offline_about(data: str | Path) -> dict[str, Any]:
     missing = count - sum(number < count for number in there)
     if missing > 0:
         raise ConfigError(f"{folder} lacks {missing} shards; record it again with the same options to go on")
-    try:
+    with _unreadable(folder):
         rows = sum(pq.read_metadata(folder / _name(number)).num_rows for number in range(count))
-    except (OSError, pa.ArrowException) as error:
+    return {**about, "rows": rows}
+
+
+def check_shards(data: str | Path, about: Mapping[str, Any], size: int) -> None:
+    """Compare the shards with what ``record_oracle`` writes, before Ray Data unpacks them.
+
+    Args:
+        data: the folder.
+        about: what ``offline_about`` gave.
+        size: numbers of an encoding.
+
+    Raises:
+        ConfigError: for other columns, more rows than can be, or pages that say that they unpack to more than these.
+    """
+    folder = user_path(data).absolute()
+    schema = _table_schema(size, following=about["kind"] == "episodes")
+    lists = {f"{field.name}.list.element": size for field in schema if pa.types.is_fixed_size_list(field.type)}
+    widths = {field.name: _WIDTH for field in schema if f"{field.name}.list.element" not in lists}
+    widths |= dict.fromkeys(lists, _FLOAT_WIDTH)
+    with _unreadable(folder):
+        for shard, number in _shards(about):
+            most = number if about["kind"] == "frames" else number * GAMES[DEFAULT_GAME].time_limit
+            with pa.memory_map(str(folder / _name(shard))) as file:
+                content = memoryview(file.read_buffer()).cast("B")
+                rows = check_pages(content, widths, counts=lists, slack=_SLACK)
+                if rows > most or not pq.read_schema(pa.BufferReader(content)).equals(schema):
+                    raise pa.ArrowInvalid(f"{_name(shard)} holds {rows} rows of other columns")
+
+
+@contextmanager
+def _unreadable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last by names in the footer
         raise ConfigError(
             f"cannot read the shards in {folder}: {one_line(error)}; record it again in a new folder"
         ) from None
-    return {**about, "rows": rows}
 
 
 def offline_config(
@@ -188,7 +225,7 @@ def offline_config(
 
     Raises:
         UnknownNameError: for another algorithm or head.
-        ConfigError: for a folder that is none or not finished, or MARWIL on labelled frames.
+        ConfigError: for a folder that is none, not finished or not as it was written, or MARWIL on labelled frames.
     """
     from ray.rllib.algorithms.bc import BCConfig
     from ray.rllib.algorithms.marwil import MARWILConfig
@@ -200,6 +237,7 @@ def offline_config(
     if algorithm == "marwil" and labelled:
         raise ConfigError(f"{data} holds labelled frames, which have no returns for MARWIL; record episodes, or use bc")
     artifact = find_artifact(about["encoder"])
+    check_shards(data, about, math.prod(artifact.encoding_shape))
     register(artifact.name)
     spec = head_module_spec(artifact.encoding_shape, head, planner=planner)
     chosen: Any = BCConfig if algorithm == "bc" else MARWILConfig
@@ -344,7 +382,8 @@ class Recorder:
         """
         make = _labelled_frames if self._about["kind"] == "frames" else _oracle_episodes
         sink = io.BytesIO()
-        pq.write_table(make(self._encode, self._about["seed"], shard, number), sink, compression="zstd")
+        rows = make(self._encode, self._about["seed"], shard, number)
+        pq.write_table(rows, sink, compression="zstd", use_dictionary=False)  # see check_pages
         return shard, sink.getvalue()
 
 
@@ -415,4 +454,13 @@ def _table(
     }
     if following is not None:
         columns["new_obs"] = rows(following)
-    return pa.table(columns)
+    return pa.table(columns, schema=_table_schema(observations.shape[1], following=following is not None))
+
+
+def _table_schema(size: int, *, following: bool) -> pa.Schema:
+    encoding = pa.list_(pa.float32(), size)
+    fields = [
+        ("eps_id", pa.string()), ("t", pa.int32()), ("obs", encoding), ("actions", pa.int64()),
+        ("rewards", pa.float32()), ("terminateds", pa.bool_()), ("truncateds", pa.bool_()),
+    ]  # fmt: skip
+    return pa.schema([*fields, ("new_obs", encoding)] if following else fields)

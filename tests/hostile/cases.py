@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -382,23 +383,36 @@ def offline(root: Path) -> Case:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from heist_encoders.rllib.offline import offline_about
+    from heist_encoders.rllib.offline import check_shards, offline_about
 
     source = root / "offline"
     source.mkdir()
     reference = {"name": "small", "uri": str(root / "small"), "sha256": "0" * 64}
     about = {"kind": "episodes", "number": 70, "encoder": reference, "distribution_mode": "easy", "normalize": True}
     (source / "offline.json").write_text(json.dumps({**about, "seed": 0}))
+    encodings = pa.array([[0.5], [0.25]], pa.list_(pa.float32(), 1))
+    rows = {
+        "eps_id": ["a", "b"], "t": pa.array([0, 1], pa.int32()), "obs": encodings, "actions": [1, 2],
+        "rewards": pa.array([0.0, 1.0], pa.float32()), "terminateds": [False, True], "truncateds": [False, False],
+        "new_obs": encodings,
+    }  # fmt: skip
     for number in range(2):
-        rows = {"eps_id": ["a", "b"], "t": [0, 1], "obs": [[0.5], [0.25]], "actions": [1, 2], "rewards": [0.0, 1.0]}
-        pq.write_table(pa.table(rows), source / f"{number:06d}.parquet")
+        pq.write_table(pa.table(rows), source / f"{number:06d}.parquet", compression="zstd", use_dictionary=False)
     copies = Copies(source, root / "case")
+
+    def read(folder: Path) -> None:
+        check_shards(folder, offline_about(folder), 1)
+        for file in folder.glob("*.parquet"):
+            with contextlib.suppress(OSError, pa.ArrowException):  # Ray Data's
+                pq.read_table(file, use_threads=False)
+
+    read(source)
 
     def case(random: Random) -> Callable[[], object]:
         name = random.choice(sorted(copies.files))
         odd = odd_json(random, copies.json(name)) if name.endswith("json") else odd_bytes(random, copies.files[name])
         folder = _with_links(random, copies.write({name: odd}))
-        return lambda: offline_about(folder)
+        return lambda: read(folder)
 
     return case
 

@@ -6,11 +6,13 @@ import contextlib
 import errno
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
@@ -120,6 +122,32 @@ def test_a_recording_goes_on_and_marwil_gets_its_returns(tmp_path: Path, monkeyp
     np.testing.assert_array_equal(batch["actions"][mask], table.actions)
     left = table.groupby("eps_id").t.transform("max") - table.t
     np.testing.assert_allclose(batch["value_targets"][mask], 10 * 0.5**left, atol=1e-5)
+
+
+WIDE = pa.array([[0.5] * 99] * 20, pa.list_(pa.float32(), 99))
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        (lambda table: pa.concat_tables([table, table]), {}),
+        (lambda table: table.drop_columns(["rewards"]), {}),
+        (lambda table: table.set_column(2, "obs", WIDE), {}),
+        (lambda table: table.set_column(0, "eps_id", pa.array(["x" * 1_000] * 20)), {}),
+        (lambda table: table, {"use_dictionary": True}),
+    ],
+)
+def test_shards_that_are_not_what_was_written(
+    tmp_path: Path, change: Callable[[Any], Any], options: dict[str, Any]
+) -> None:
+    """Ray Data would take the memory that their pages claim, however much that is."""
+    data = record_oracle(ENCODER, tmp_path, frames=20, mode="easy", backend="torch")
+    offline_config(data)
+    shard = data / "000000.parquet"
+    pq.write_table(change(pq.read_table(shard)), shard, **{"compression": "zstd", "use_dictionary": False, **options})
+    with pytest.raises(ConfigError, match=r"cannot read the shards in .*; record it again in a new folder"):
+        offline_config(data)
 
 
 @pytest.mark.usefixtures("here")
