@@ -1,9 +1,10 @@
 """Which policies solve Heist from frozen encodings? Learning curves of classes A to D, in one figure and one table.
 
-Shows: easy mode; whole episodes from true starts, each of the first evaluation levels once, actions drawn from the
-       policy: behaviour cloning of a planning head on the packaged encoders, on the true state (ceiling), an untrained
-       encoder (floor) and raw pixels; PPO by RLlib from true starts and with starts that move back from the exit;
-       random moves. Frames that trained an encoder and frames that were used as demonstrations are counted.
+Shows: easy mode, and two runs of memory mode; whole episodes from true starts, each of the first evaluation levels once,
+       actions drawn from the policy: behaviour cloning of a planning head on the packaged encoders, on the true state
+       (ceiling), an untrained encoder (floor) and raw pixels; PPO by RLlib from true starts, with starts that move back
+       from the exit, and with a reward for coming nearer; random moves. Frames that trained an encoder and frames that
+       were used as demonstrations are counted.
 Run:   python experiments/ppo_curves.py --work runs/curves            (hours on one core; resumes, also after a kill -9)
        python experiments/ppo_curves.py --work runs/curves --scale 4  (four times as long for each PPO run: it goes on)
        python experiments/ppo_curves.py --work runs/curves --only "PPO, grid" --levels 250     (some runs, fewer levels)
@@ -59,7 +60,7 @@ def go_on(run: Run, store: Store, options: argparse.Namespace) -> None:
     elif run.method == "policy":
         store.put(run.amount, load_policy("best", distribution_mode="easy").metrics[run.settings["figures"]])
     else:
-        store.measure(0, 0.0, options.levels, player("random"))
+        store.measure(0, 0.0, options.levels, player("random", run.mode))
 
 
 def main() -> None:
@@ -85,7 +86,7 @@ def main() -> None:
         untrained_grid(options.work / "untrained-grid"),
         metrics={"probes": encoders["grid"].metrics.get("references", {}).get("untrained", {})},
     )
-    runs = all_runs(encoders, untrained, best, options.frames)
+    runs = all_runs(encoders, untrained, best, options.frames, packaged_encoders(PACKAGED, "memory")["grid"])
     wanted = [run for run in runs if not options.only or any(name in run.name for name in options.only)]
     if not wanted:
         parser.error(

@@ -192,7 +192,7 @@ def test_a_run_is_another_where_it_learns_otherwise(curves: Any) -> None:
 def test_classes_follow_from_what_was_learned_from(curves: Any) -> None:
     def grades(training: dict[str, Any]) -> dict[str, str]:
         encoders = {"grid": encoder("g", training), "vae": encoder("v", LABELLED)}
-        runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), None, 4_032)
+        runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), None, 4_032, encoder("m", training))
         assert len({run.folder for run in runs}) == len(runs)
         return {run.name: run.grade for run in runs}
 
@@ -218,7 +218,7 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     best = SimpleNamespace(
         artifact=encoder("g", ALONE), training={"samples": 50, "demonstration_frames": 70, "dagger": {}}
     )
-    runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), best, 4_032)
+    runs = curves.runs.all_runs(encoders, encoder("u", {"samples": 0}), best, 4_032, encoder("m", ALONE))
     stores = {run.name: curves.store.Store(tmp_path / run.folder) for run in runs}
     assert curves.showing.show(runs, stores, docs) == "nothing was played yet"
     shaped = f"PPO with shaping, {curves.runs.SHAPED_STEPS:,} steps, grid"
@@ -226,6 +226,7 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     played = {"BC, grid": 1, "BC, vae": 2, "BC, unpool": 3, "PPO, grid": 4, shaped: 2, "random moves": 5}
     for name, solved in played.items():
         stores[name].measure(1_000, 60.0, 12, lambda seeds, solved=solved: results(seeds, solved))
+    stores["random moves, memory mode"].measure(0, 0.0, 8, lambda seeds: results(seeds, 8))
     stores["BC, grid"].measure(4_032, 200.0, 16, lambda seeds: results(seeds, 1))
     stores["BC + DAgger, grid (packaged)"].put(70, card)
     text = curves.showing.show(runs, stores, docs)
@@ -236,6 +237,8 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     assert rows["BC + DAgger, grid (packaged)"][3:8] == ["1,000", "70", "–", "–", "9.00 (8.00 to 10.00)"]
     assert rows["BC, vae, so far"][3] == "2,000 with labels"
     assert rows["PPO, grid"][3:6] == ["1,000", "0", "1,000"]
+    assert rows["random moves, memory mode"][7] == "1.25 (0.00 to 3.70)"
+    assert text.index("published") < text.index("random moves, memory mode")  # in a table of its own
     assert "Not run yet: " in text
     assert "plan accuracy and BC success +1.00 (n = 3)" in text
     assert "presence F1 by an MLP and BC success +0.50 (n = 3)" in text

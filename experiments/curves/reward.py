@@ -98,7 +98,7 @@ def config_of(run: Run) -> Any:
         tune.register_env(UNIT_PIXELS, unit_pixels)
         config = ppo_config("grid", distribution_mode="easy", seed=run.seed, head="mlp", **settings)
         return config.environment(UNIT_PIXELS, env_config={"distribution_mode": "easy", "actions": "moves"})
-    config = ppo_config(run.encoder, distribution_mode="easy", seed=run.seed, **settings).training(**training)
+    config = ppo_config(run.encoder, distribution_mode=run.mode, seed=run.seed, **settings).training(**training)
     if planner:
         model: dict[str, Any] = config.model_config  # type: ignore[assignment]
         config.rl_module(
@@ -120,7 +120,7 @@ def play_of(run: Run, store: Store) -> Play:
     from heist_encoders.rllib.export import export_policy
 
     policy = export_policy(out, store.folder / "policy", encoder=run.encoder, replace=True)
-    return player(HeadPlayer(Encodings(run.encoder), policy.head, run.seed))
+    return player(HeadPlayer(Encodings(run.encoder), policy.head, run.seed), run.mode)
 
 
 class UnitPixels(VectorObservationWrapper):

@@ -50,6 +50,7 @@ class Run:
         seed: of all that is drawn.
         encoder: the artifact of ``source``; None for sources that are no encoder.
         headline: whether its success by number of keys has its own curves.
+        mode: distribution mode of its levels.
         compared: whether its result says how good its encoder is: the table over encoders and the rank correlations.
     """
 
@@ -64,6 +65,7 @@ class Run:
     encoder: Artifact | None = None
     headline: bool = False
     compared: bool = False
+    mode: str = "easy"
 
     @property
     def folder(self) -> str:
@@ -71,6 +73,8 @@ class Run:
         about = [self.method, self.source, self.encoder and self.encoder.sha256, self.settings, self.seed]
         if self.method == "clone":  # its learning rate falls to 0 at the amount
             about.append(self.amount)
+        if self.mode != "easy":
+            about.append(self.mode)
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
         plain = "".join(letter if letter.isalnum() else "-" for letter in self.name.lower())
         return f"{plain}-{digest}"
@@ -94,14 +98,17 @@ def uses_labels(encoder: Artifact) -> bool:
     return LossConfig.from_dict(dict(config.get("loss", {}))).needs_maps
 
 
-def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | None, frames: int) -> list[Run]:
-    """The runs of easy mode, the most important first.
+def all_runs(
+    encoders: dict[str, Artifact], untrained: Artifact, best: Policy | None, frames: int, memory: Artifact
+) -> list[Run]:
+    """The runs, the most important first; those of memory mode have it in their names.
 
     Args:
-        encoders: the packaged encoders by name; ``grid`` is the headline's.
+        encoders: the packaged encoders of easy mode by name; ``grid`` is the headline's.
         untrained: ``grid`` with random weights.
         best: the packaged policy; None if it can't be loaded.
         frames: labelled frames of behaviour cloning.
+        memory: the packaged ``grid`` of memory mode.
     """
     grid = encoders["grid"]
     by_labels = "B" if uses_labels(grid) else "A"
@@ -132,6 +139,10 @@ def all_runs(encoders: dict[str, Artifact], untrained: Artifact, best: Policy | 
                 encoder, compared=True,
             )
             for name, encoder in [("grid", grid), ("grid, untrained", untrained), *others]
+        ),
+        Run("random moves, memory mode", "–", "random", "nothing", mode="memory"),
+        Run(
+            "PPO with shaping, grid, memory mode", "C", "ppo", "grid", 5_000_000, 15, shaped, 0, memory, mode="memory"
         ),
         Run(
             "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid,

@@ -35,8 +35,12 @@ def show(runs: Sequence[Run], stores: Mapping[str, Store], docs: Path) -> str:
     if not known:
         return "nothing was played yet"
     known.sort(key=lambda run: (ORDER.index(run.grade), -points[run.name][-1].figures["return_mean"]))
+    elsewhere = [run for run in known if run.mode != "easy"]
+    known = [run for run in known if run.mode == "easy"]
     draw(known, points, docs / "curves.png")
     text = table(known, points)
+    if elsewhere:
+        text += "\n\n" + table(elsewhere, points, published=False)
     missing = [run.name for run in runs if not points[run.name]]
     if missing:
         text += f"\n\nNot run yet: {'; '.join(missing)}."
@@ -89,8 +93,8 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
-    """A row for the newest policy of each run, and what is published."""
+def table(runs: Sequence[Run], points: Mapping[str, list[Point]], *, published: bool = True) -> str:
+    """A row for the newest policy of each run, and what is published for easy mode."""
     head = (
         "class", "policy", "frames that trained the encoder", "labelled frames", "steps", "minutes of learning",
         "mean return (95%)", "success (95%)", "0 keys", "1 key", "2 keys", "3 keys", "levels",
@@ -108,7 +112,7 @@ def table(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
                 f"{figures['num_levels']:,}",
             )
         )  # fmt: skip
-    for millions in (1, 5, 25, 50):
+    for millions in (1, 5, 25, 50) if published else ():
         rows.append(
             (
                 "A", "*PPO, pixels, IMPALA network, published*", "–", "0", f"{millions * 1_000_000:,}", "–",
