@@ -1,6 +1,6 @@
 """Which policies solve Heist from frozen encodings? Learning curves of classes A to D, in one figure and one table.
 
-Shows: easy mode, and two runs of memory mode; whole episodes from true starts, each of the first evaluation levels once,
+Shows: easy mode, and two runs of memory mode; whole episodes from true starts, each of the first evaluation levels,
        actions drawn from the policy: behaviour cloning of a planning head on the packaged encoders, on the true state
        (ceiling), an untrained encoder (floor) and raw pixels; PPO by RLlib from true starts, with starts that move back
        from the exit, and with a reward for coming nearer; random moves. Frames that trained an encoder and frames that
