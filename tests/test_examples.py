@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +15,8 @@ import pytest
 from heist_encoders.data.dataset import Dataset
 from heist_encoders.policies.artifact import load_policy
 from heist_encoders.policies.card import class_sentence
+from heist_encoders.rllib import ppo_config
+from heist_encoders.rllib.run_options import PPORunOptions
 from heist_encoders.zoo import find_artifact, load_artifact
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -34,7 +38,7 @@ def folder_of(dataset: Dataset) -> Path:
 def test_each_example_has_a_test_and_a_line_in_the_list() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    for path in (*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb")):
+    for path in (*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb"), *EXAMPLES.glob("*.yaml")):
         assert f'example("{path.stem}")' in here or path.name in here
         assert f"`{path.name}`" in listed
 
@@ -105,3 +109,19 @@ def test_notebook(tmp_path: Path) -> None:
     assert len(pictures) == 3  # the dataset, the encoder, its map
     assert "random" in codes[-2].outputs[-1]["data"]["text/plain"]
     assert "image/gif" in codes[-1].outputs[-1]["data"]
+
+
+def test_ppo_with_shaping_is_that_of_the_learning_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures that docs/curves.md has of it were measured with the options of the file."""
+    monkeypatch.syspath_prepend(str(EXAMPLES.parent / "experiments"))
+    runs = importlib.import_module("curves.runs")
+    reward = importlib.import_module("curves.reward")
+    options = PPORunOptions.from_yaml(EXAMPLES / "ppo_shaped.yaml").ppo
+    given = {"head": "planner", "planner": runs.SMALL, "training": runs.SHAPED_TRAINING, **runs.SHAPED}
+    grid = find_artifact("grid", "easy")
+    measured = reward.config_of(runs.Run("shaped", "C", "ppo", "grid", settings=given, encoder=grid)).to_dict()
+    config = ppo_config(options=options, evaluation_levels=0).to_dict()
+    different = {name for name in measured if measured[name] != config[name]}
+    assert different <= {"callbacks_on_algorithm_init", "callbacks_on_environment_created"}  # functions
+    for name in [name for name in sys.modules if name.partition(".")[0] == "curves"]:
+        del sys.modules[name]

@@ -73,7 +73,11 @@ def _root(context: typer.Context) -> None:
 @app.command("train", epilog=TRAIN_EPILOG)
 @flags_of(
     PPORunOptions,
-    names={"distribution_mode": "--mode", "evaluation_interval": "--evaluate-every --evaluation-interval"},
+    names={
+        "distribution_mode": "--mode",
+        "evaluation_interval": "--evaluate-every --evaluation-interval",
+        "lambda_": "--lambda",
+    },
 )
 def train(
     out: Annotated[

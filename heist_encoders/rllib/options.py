@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from heist_encoders.config import one_of
+from heist_encoders.config import Config, one_of
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES, EVALUATION_LEVELS, GAMES, HEADS
 from heist_encoders.envs.options import ACTIONS, GameOptions, level_set
 from heist_encoders.envs.starts import StartOptions, check_starts
@@ -26,7 +26,55 @@ wherever two places look the same to it.
 """
 
 
-class PPOOptions(GameOptions):
+class LearningOptions(Config):
+    """How PPO learns: keywords of RLlib's ``PPOConfig.training``, with its names."""
+
+    lr: float = Field(default=5e-4, gt=0)
+    """learning rate, at first"""
+
+    lr_final: float | None = Field(default=None, gt=0)
+    """learning rate after ``lr_steps`` environment steps, to which it goes along a line; None: it stays"""
+
+    lr_steps: int = Field(default=1_000_000, ge=1)
+    """environment steps until ``lr_final``"""
+
+    gamma: float = Field(default=0.999, ge=0, le=1)
+    """discount of a step"""
+
+    lambda_: float = Field(default=0.95, ge=0, le=1)
+    """of generalised advantage estimation"""
+
+    minibatch_size: int = Field(default=2048, ge=1)
+    """steps in a minibatch, at most those of a training batch"""
+
+    num_epochs: int = Field(default=3, ge=1)
+    """passes over a training batch"""
+
+    clip_param: float = Field(default=0.3, gt=0)
+    """how far a step's probability may move from its old one before its gradient is cut, as a share of it"""
+
+    use_kl_loss: bool = True
+    """a penalty on KL(old policy || policy) besides"""
+
+    entropy_coeff: float = Field(default=0.01, ge=0)
+    """weight of the policy's entropy"""
+
+    vf_loss_coeff: float = Field(default=0.5, ge=0)
+    """weight of the value's squared error"""
+
+    grad_clip: float = Field(default=0.5, gt=0)
+    """largest norm of the gradient"""
+
+    def learning(self, batch: int) -> dict[str, Any]:
+        """For ``PPOConfig.training``, with training batches of ``batch`` steps."""
+        values = {name: getattr(self, name) for name in LearningOptions.model_fields}
+        final, steps = values.pop("lr_final"), values.pop("lr_steps")
+        if final is not None:
+            values["lr"] = [[0, self.lr], [steps, final]]
+        return {**values, "minibatch_size": min(self.minibatch_size, batch)}
+
+
+class PPOOptions(LearningOptions, GameOptions):
     """What ``ppo_config`` sets up. A field here is an option everywhere: in Python, YAML and on the command line."""
 
     encoder: str = "vae_paper"
@@ -56,6 +104,12 @@ class PPOOptions(GameOptions):
     head: Annotated[str, one_of(HEADS)] = "auto"
     """``planner`` (a recurrent convolution that finds ways through mazes), ``mlp`` (two layers of 256), or ``auto``:
     the planner for encodings of shape (C, H, W)"""
+
+    planner_channels: int | None = Field(default=None, ge=1, le=512)
+    """of the planner, per cell; None: 24, or those of ``warm_start``"""
+
+    planner_iterations: int | None = Field(default=None, ge=1, le=128)
+    """steps of the planner, about the longest way in the maze; None: 16, or those of ``warm_start``"""
 
     lstm: bool = False
     """a recurrent policy; memory mode is only partially observed"""
@@ -130,12 +184,23 @@ class PPOOptions(GameOptions):
                 "warm_start with frame_stack, previous_action_reward or fine_tune: expected single encodings of a "
                 "frozen encoder, which is all that a policy artifact sees"
             )
+        if self.planner and self.warm_start is not None:
+            raise ValueError(
+                f"planner_{next(iter(self.planner))} with warm_start = {self.warm_start!r}, which has a head: "
+                "leave one out"
+            )
         if self.placement == "module" and self.history:
             raise ValueError(
                 "frame_stack and previous_action_reward need encodings as observations: expected placement 'env' or "
                 "'preprocessor', not 'module', whose memory is lstm=True"
             )
         return self
+
+    @property
+    def planner(self) -> dict[str, int]:
+        """The planner's sizes that are given."""
+        given = {"channels": self.planner_channels, "iterations": self.planner_iterations}
+        return {name: size for name, size in given.items() if size is not None}
 
     @property
     def history(self) -> dict[str, Any]:

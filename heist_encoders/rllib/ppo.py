@@ -17,6 +17,8 @@ from typing_extensions import Self
 
 from heist_encoders.envs.options import find_for_game
 from heist_encoders.envs.starts import StartOptions
+from heist_encoders.errors import ConfigError
+from heist_encoders.policies.heads import head_kind
 from heist_encoders.ray_session import start_ray
 from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.rllib.options import PPOOptions
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 STEPS_PER_ENV = 128
 """Steps of each environment in a training batch."""
-MINIBATCH = 2048
-EPOCHS = 3
 
 
 class EncodedPPOConfig(PPOConfig):
@@ -159,21 +159,21 @@ def ppo_config(
         )
         .training(
             train_batch_size_per_learner=batch,
-            minibatch_size=min(MINIBATCH, batch),
-            num_epochs=EPOCHS,
-            lr=5e-4,
-            gamma=0.999,
-            lambda_=0.95,
-            entropy_coeff=0.01,
-            vf_loss_coeff=0.5,
             # Returns reach 10: RLlib's default would cut the gradient of every error above its square root.
             vf_clip_param=math.inf,
-            grad_clip=0.5,
             grad_clip_by="global_norm",
+            **chosen.learning(batch),
         )
         .debugging(seed=chosen.seed)
     )
     head: dict[str, Any] = {"head": chosen.head, "lstm": chosen.lstm, "frame_stack": chosen.frame_stack}
+    if chosen.planner:
+        if head_kind(chosen.head, artifact.encoding_shape) != "planner":
+            raise ConfigError(
+                f"planner_{next(iter(chosen.planner))} with head = {chosen.head!r} on encodings of shape "
+                f"{artifact.encoding_shape}, which is no planner: expected head='planner'"
+            )
+        head["planner"] = chosen.planner
     if chosen.threads is not None:
         config.callbacks(
             on_algorithm_init=functools.partial(_limit_threads, threads=chosen.threads),

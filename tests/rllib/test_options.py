@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ray.rllib.algorithms.ppo import PPOConfig
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.envs import EnvConfig
@@ -14,6 +16,7 @@ from heist_encoders.envs.options import level_set
 from heist_encoders.errors import ConfigError, HeistEncodersWarning
 from heist_encoders.rllib import PPOOptions, ppo_config
 from heist_encoders.rllib.evaluation import _warn_of_seen
+from heist_encoders.rllib.heads import HEAD_KEY
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.options import EncoderOptions
 
@@ -54,6 +57,31 @@ def test_all_of_a_file_is_written_out_and_read_back(tmp_path: Path) -> None:
 def test_every_option_is_described() -> None:
     for schema in (EncoderOptions, EnvConfig, PPOOptions):
         assert [name for name, field in schema.model_fields.items() if not field.description] == []
+
+
+def test_how_ppo_learns_is_rllibs() -> None:
+    ours, theirs = ppo_config("grid", distribution_mode="easy"), PPOConfig()
+    assert (ours.lr, ours.gamma, ours.lambda_, ours.grad_clip) == (5e-4, 0.999, 0.95, 0.5)
+    assert (ours.clip_param, ours.use_kl_loss) == (theirs.clip_param, theirs.use_kl_loss)
+    given = {"gamma": 0.3, "lambda_": 0.9, "num_epochs": 2, "vf_loss_coeff": 0.1, "use_kl_loss": False}
+    config = ppo_config("grid", distribution_mode="easy", num_envs=2, lr=1e-3, lr_final=1e-4, lr_steps=50, **given)
+    assert {name: getattr(config, name) for name in given} == given
+    assert config.lr == [[0, 1e-3], [50, 1e-4]]
+    assert config.minibatch_size == config.train_batch_size_per_learner == 256  # 2,048 are more than there are
+
+
+def test_sizes_of_the_planner() -> None:
+    def sizes(**options: Any) -> Any:
+        planner = ppo_config("grid", distribution_mode="easy", **options).model_config[HEAD_KEY]["planner"]
+        return planner["channels"], planner["iterations"]
+
+    assert sizes() == (24, 16)
+    assert sizes(planner_channels=8) == (8, 16)
+    assert sizes(planner_channels=8, planner_iterations=3) == (8, 3)
+    with pytest.raises(ConfigError, match=r"planner_channels with head = 'auto' on encodings of shape \(256,\)"):
+        ppo_config("vae-alex", distribution_mode="easy", planner_channels=8)
+    with pytest.raises(ConfigError, match="planner_iterations with warm_start = 'best', which has a head"):
+        ppo_config("grid", distribution_mode="easy", planner_iterations=8, warm_start="best")
 
 
 def test_old_names_go_on_with_a_warning(artifact: Artifact, tmp_path: Path) -> None:
