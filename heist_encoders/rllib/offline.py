@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.offline.offline_prelearner import OfflinePreLearner
 
-from heist_encoders.constants import DEFAULT_GAME, GAMES, NUM_MOVES
+from heist_encoders.constants import GAMES, NUM_MOVES
 from heist_encoders.data.manifest import CHUNK_FRAMES, DatasetSpec
 from heist_encoders.data.pages import check_pages
 from heist_encoders.data.stream import stream
@@ -48,6 +48,8 @@ ABOUT: Final = "offline.json"
 EPISODES_A_SHARD: Final = 64
 ALGORITHMS: Final = ("bc", "marwil")
 _ABOUT: Final = {"kind", "number", "encoder", "distribution_mode", "normalize", "seed"}
+_LONGEST = max(game.time_limit for game in GAMES.values())
+"""Steps of an episode at most."""
 _WIDTH, _FLOAT_WIDTH, _SLACK = 32, 5, 64
 """Bytes in the pages of a column: for a value at most, with its share of what says which values are missing and where
 lists end; for a number of an encoding; and for those shares at least."""
@@ -181,7 +183,7 @@ def check_shards(data: str | Path, about: Mapping[str, Any], size: int) -> None:
     widths |= dict.fromkeys(lists, _FLOAT_WIDTH)
     with _unreadable(folder):
         for shard, number in _shards(about):
-            most = number if about["kind"] == "frames" else number * GAMES[DEFAULT_GAME].time_limit
+            most = number if about["kind"] == "frames" else number * _LONGEST
             with pa.memory_map(str(folder / _name(shard))) as file:
                 content = memoryview(file.read_buffer()).cast("B")
                 rows = check_pages(content, widths, counts=lists, slack=_SLACK)
