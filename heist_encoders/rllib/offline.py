@@ -35,7 +35,7 @@ from heist_encoders.ray_session import actor_class, quiet_ray
 from heist_encoders.rllib.encoding import FrameEncoder
 from heist_encoders.rllib.heads import head_module_spec
 from heist_encoders.rllib.registration import env_name, register
-from heist_encoders.rllib.sharing import share
+from heist_encoders.rllib.sharing import placeless, share
 from heist_encoders.rllib.taught import keep_record, of_encoder
 from heist_encoders.tasks.registry import task_of
 from heist_encoders.tasks.targets import move_distribution
@@ -312,7 +312,7 @@ def _open_folder(folder: Path, about: dict[str, Any]) -> None:
         if file.exists():
             known = read_json(file)
             for key, value in about.items():
-                there, here = (_identity(known.get(key)), _identity(value))
+                there, here = placeless(known.get(key)), placeless(value)
                 if there != here:
                     raise ConfigError(
                         f"{folder} holds a recording with {key} = {there!r}, here {here!r}; choose another folder"
@@ -325,11 +325,6 @@ def _open_folder(folder: Path, about: dict[str, Any]) -> None:
         raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot record into {folder}: {error}; choose another folder") from None
-
-
-def _identity(value: Any) -> Any:
-    """An encoder's reference by its weights alone: they may lie elsewhere now."""
-    return value.get("sha256") if isinstance(value, Mapping) else value
 
 
 def _name(shard: int) -> str:

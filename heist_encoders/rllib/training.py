@@ -20,6 +20,7 @@ from heist_encoders.errors import ArtifactError, ConfigError, HeistEncodersError
 from heist_encoders.files import LOCK, FolderLock, full_disk_told, prepare_folder, write_atomically
 from heist_encoders.json_text import read_json
 from heist_encoders.paths import user_path
+from heist_encoders.rllib.sharing import placeless
 from heist_encoders.rllib.taught import record_in
 from heist_encoders.training.hardware import keep_memory
 
@@ -195,12 +196,12 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
             raise ConfigError(f"cannot read {file}: {error}; choose another folder") from None
         if not resume:
             raise ConfigError(f"{out} already holds a PPO run; choose another folder, or resume it")
-        for key, value in identity.items():
-            if known.get(key) != value:
-                raise ConfigError(
-                    f"{out} holds a PPO run with {key} = {_short(known.get(key))}, here {_short(value)}; "
-                    "choose another folder"
-                )
+        known = {key: known.get(key) for key in identity} if isinstance(known, dict) else {}
+        if different := _difference(placeless(known), placeless(identity)):
+            key, there, here = different
+            raise ConfigError(
+                f"{out} holds a PPO run with {key} = {_short(there)}, here {_short(here)}; choose another folder"
+            )
     else:
         write_atomically(file, json.dumps(identity, indent=2) + "\n")
     found = _checkpoints(out / CHECKPOINTS)
@@ -348,6 +349,16 @@ def _identity(config: Any) -> dict[str, Any]:
     values["preprocessor"] = options and {key: value for key, value in options.items() if key != "threads"}
     data: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return data
+
+
+def _difference(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Where two values differ first: the key, with those of the mappings that it is in, and both values."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted(there.keys() | here.keys()):
+            if found := _difference(there.get(key), here.get(key), f"{name}.{key}" if name else key):
+                return found
+        return None
+    return None if there == here else (name, there, here)
 
 
 def _short(value: Any) -> str:

@@ -141,3 +141,19 @@ def test_folders_that_are_taken(algorithm: Counting, tmp_path: Path) -> None:
     assert train_ppo(pixels(), steps=64, out=tmp_path / "ppo").env_steps == 64
     with pytest.raises(ConfigError, match="choose a folder you may write to"):
         train_ppo(pixels(), steps=64, out="/proc/ppo")  # not even root may make folders there
+
+
+def test_a_run_goes_on_where_its_encoder_was_moved_and_says_what_differs(algorithm: Counting, tmp_path: Path) -> None:
+    def config(uri: str, sha256: str = "a" * 64, **options: Any) -> PPOConfig:
+        encoder = {"name": "mine", "uri": uri, "sha256": sha256}
+        return PPOConfig().environment("heist-mine", env_config={"encoder": encoder, **options})
+
+    algorithm.results = [PLAYED, PLAYED]
+    train_ppo(config("/here/mine"), steps=64, out=tmp_path)
+    assert train_ppo(config("/there/mine"), steps=128, out=tmp_path).env_steps == 128
+    for other, message in (
+        (config("/here/mine", time_limit=40), r"with env_config\.time_limit = None, here 40; choose another folder"),
+        (config("/here/mine", "b" * 64), r"with env_config\.encoder = 'aaaa.*, here 'bbbb.*; choose another folder"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train_ppo(other, steps=256, out=tmp_path)
