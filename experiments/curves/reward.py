@@ -117,10 +117,12 @@ def play_of(run: Run, store: Store) -> Play:
 
         tune.register_env(UNIT_PIXELS, unit_pixels)
         return lambda seeds: evaluate_policy(str(out), levels=seeds, seed=seeds[0] % 1_000_003).levels
+    from heist_encoders.policies.sharpen import sharpened
     from heist_encoders.rllib.export import export_policy
 
     policy = export_policy(out, store.folder / "policy", encoder=run.encoder, replace=True)
-    return player(HeadPlayer(Encodings(run.encoder), policy.head, run.seed), run.mode)
+    head = sharpened(policy, run.temperature).head
+    return player(HeadPlayer(Encodings(run.encoder), head, run.seed), run.mode)
 
 
 class UnitPixels(VectorObservationWrapper):
