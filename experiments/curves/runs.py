@@ -35,8 +35,8 @@ SHAPED_STEPS = 400_000
 """Steps after which PPO with shaping is compared over encoders."""
 
 MEMORY_TEMPERATURE = 8.0
-"""Of the policy without memory in memory mode. After 338,000 steps it solved of 100 training levels 18%, 20% and 25% at 2, 4
-and 8, and of 100 evaluation levels 5% at 1: sure of itself, it runs up and down in one corridor."""
+"""Of the policy without memory in memory mode. After 338,000 steps it solved of 100 training levels 18%, 20% and 25%
+at 2, 4 and 8, and of 100 evaluation levels 5% at 1: sure of itself, it runs up and down in one corridor."""
 
 
 @dataclasses.dataclass(frozen=True)
