@@ -163,6 +163,22 @@ def test_ppo_goes_on_and_measures_what_was_not(curves: Any, tmp_path: Path, monk
     assert [len(p.results) for p in store.points()] == [4, 4, 8, 4, 12]
 
 
+def test_a_policy_plays_in_its_mode_at_its_temperature(curves: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    from heist_encoders.policies.artifact import load_policy
+    from heist_encoders.rllib import export
+
+    policy = load_policy("best", distribution_mode="easy")
+    monkeypatch.setattr(export, "export_policy", lambda *args, **options: policy)
+    monkeypatch.setattr(curves.reward, "Encodings", lambda encoder: None)
+    played = []
+    monkeypatch.setattr(curves.reward, "player", lambda head, mode: played.append((head._model, mode)))
+    run = curves.runs.Run("x", "C", "ppo", "grid", encoder=encoder("m", ALONE), mode="memory", temperature=8.0)
+    curves.reward.play_of(run, curves.store.Store(tmp_path))
+    [(head, mode)] = played
+    assert mode == "memory"
+    torch.testing.assert_close(8 * head.logits.weight, policy.head.logits.weight)
+
+
 def test_time_of_iterations_that_were_lost_does_not_count(curves: Any, tmp_path: Path, monkeypatch: Any) -> None:
     from heist_encoders.rllib import runs
 
