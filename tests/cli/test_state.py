@@ -30,7 +30,7 @@ def test_a_finished_stage_is_known_after_reopening(tmp_path: Path) -> None:
         ({"size": 30_000}, "size 20000, but 30000 was given"),
         ({"mode": "memory"}, "mode easy, but memory"),
         ({"ppo_steps": 7}, "ppo-steps 0, but 7"),
-        ({"policy_frames": 7}, "policy-frames 190000, but 7"),
+        ({"policy_frames": 7}, f"policy-frames {RunOptions.model_fields['policy_frames'].default}, but 7"),
         ({"architectures": ["vae_paper", "vae_alex"]}, "architectures vae_paper, but vae_paper,vae_alex"),
     ],
 )
