@@ -36,8 +36,10 @@ ENVIRONMENT = "heist_encoders.json"
 _KEEP = 2
 _IDENTITY = (
     "env", "env_config", "model_config", "lr", "gamma", "lambda_", "entropy_coeff", "vf_loss_coeff", "clip_param",
-    "train_batch_size_per_learner", "minibatch_size", "num_epochs", "seed",
+    "train_batch_size_per_learner", "minibatch_size", "num_epochs", "seed", "use_kl_loss", "grad_clip",
 )  # fmt: skip
+_LATER = ("use_kl_loss", "grad_clip")
+"""Of these what runs of earlier versions did not write down; they go on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +198,8 @@ def _open_run(out: Path, identity: dict[str, Any], resume: bool) -> Path | None:
             raise ConfigError(f"cannot read {file}: {error}; choose another folder") from None
         if not resume:
             raise ConfigError(f"{out} already holds a PPO run; choose another folder, or resume it")
-        known = {key: known.get(key) for key in identity} if isinstance(known, dict) else {}
+        known = known if isinstance(known, dict) else {}
+        known = {key: known.get(key, identity[key] if key in _LATER else None) for key in identity}
         if different := _difference(placeless(known), placeless(identity)):
             key, there, here = different
             raise ConfigError(

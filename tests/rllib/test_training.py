@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 import math
 import shutil
 import weakref
@@ -157,3 +158,10 @@ def test_a_run_goes_on_where_its_encoder_was_moved_and_says_what_differs(algorit
     ):
         with pytest.raises(ConfigError, match=message):
             train_ppo(other, steps=256, out=tmp_path)
+    other = config("/here/mine").training(grad_clip=0.25)
+    with pytest.raises(ConfigError, match=r"with grad_clip = None, here 0\.25"):
+        train_ppo(other, steps=256, out=tmp_path)
+    known = json.loads((tmp_path / "ppo.json").read_text())
+    del known["grad_clip"]  # as runs of earlier versions
+    (tmp_path / "ppo.json").write_text(json.dumps(known))
+    assert train_ppo(other, steps=128, out=tmp_path).env_steps == 128
