@@ -155,7 +155,7 @@ def _policy(policy: str, mode: str | None, greedy: bool, seed: int) -> PolicyRun
 
 
 def _runner(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
-    from heist_encoders.policies.play import OraclePolicy, RandomPolicy
+    from heist_encoders.policies.play import ActionRepeat, OraclePolicy, RandomPolicy
     from heist_encoders.rllib.batch_policy import RLlibPolicy
 
     if policy == "random":
@@ -178,4 +178,5 @@ def _runner(policy: str, mode: str, greedy: bool, seed: int) -> BatchPolicy:
     trained = known["env_config"].get("distribution_mode", mode)
     if trained != mode:
         raise ConfigError(f"{policy} was trained in {trained} mode, asked to play {mode}; add --mode {trained}")
-    return RLlibPolicy.from_checkpoint(path, env=known["env"], env_config=known["env_config"], greedy=greedy)
+    player = RLlibPolicy.from_checkpoint(path, env=known["env"], env_config=known["env_config"], greedy=greedy)
+    return ActionRepeat(player, known["env_config"].get("action_repeat", 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.json_text import JsonObject, read_json
-from heist_encoders.pipeline.stages import Job, artifact_intact, best_winner, encoder_of, measure
+from heist_encoders.pipeline.stages import Job, artifact_intact, begin_references, best_winner, encoder_of, measured
 
 if TYPE_CHECKING:
     from heist_encoders.policies.play import LevelResult
@@ -32,6 +32,7 @@ def make_training(job: Job) -> JsonObject:
     from heist_encoders.training.train import train
     from heist_encoders.zoo import load_artifact, save_artifact
 
+    begin_references(job)  # a training keeps one CPU busy
     best, dataset, frames = best_winner(job), job.dataset(), job.options.train_frames
     config, _ = read_record(load_artifact(best["artifact"]).training, where=best["artifact"])
     epoch = max(1, min(frames, max(config.batch_size, frames // 5)))
@@ -51,7 +52,7 @@ def make_training(job: Job) -> JsonObject:
     )
     artifact = _promote(saved, best, frames)
     made = {"name": artifact.name, "artifact": str(artifact.path), "sha256": artifact.sha256}
-    figures = measure(job, made, start=0.9)
+    figures = measured(job, made)
     return {**made, **figures, "winner": best["name"], "family": best["family"], "frames": result.samples}
 
 

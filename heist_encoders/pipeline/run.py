@@ -72,6 +72,7 @@ def plan(options: RunOptions) -> list[Stage]:
                 stages.make_evaluation(architecture),
                 stages.evaluation_intact,
                 stages.evaluation_outcome,
+                ray=True,
             )
         )
     if options.train_frames:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from heist_encoders.errors import ConfigError, HeistEncodersError
 from heist_encoders.json_text import JsonObject, read_json
 from heist_encoders.pipeline.progress import Progress
 from heist_encoders.pipeline.state import RunOptions, RunState
+from heist_encoders.ray_tasks import Ahead
 
 if TYPE_CHECKING:
     from heist_encoders.data.dataset import Dataset
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
 TRIALS_PER_ARCHITECTURE = 2
+SWEEP_PROBE_FRAMES = 600
+"""What a trial's probe is fitted on, some 2 s: of a sweep's two trials the better one is wanted, no figure."""
 PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "map_presence_f1")
 """What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
 SEEDS = 2
@@ -40,6 +43,7 @@ class Job:
     state: RunState
     workers: int | None
     progress: Progress
+    ahead: Ahead = field(default_factory=Ahead)
 
     def dataset(self) -> Dataset:
         """The run's dataset, which the first stage made."""
@@ -99,7 +103,7 @@ def make_sweep(architecture: str) -> Callable[[Job], JsonObject]:
             time_budget_s=seconds * 3 + 300,
             train={"max_seconds": max(1.0, 0.9 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
             objective={
-                "probe_frames": max(64, min(2000, job.options.size // 2)),
+                "probe_frames": max(64, min(SWEEP_PROBE_FRAMES, job.options.size // 2)),
                 "max_latency_ms": MAX_LATENCY_MS,
             },
             seed=job.options.seed,
@@ -157,50 +161,69 @@ def sweep_outcome(result: JsonObject) -> str:
 
 
 def make_evaluation(architecture: str) -> Callable[[Job], JsonObject]:
-    """The stage that measures what a sweep promoted: figures go into the artifact, all files into the run's folder."""
+    """The stage that measures what a sweep promoted: figures go into the artifact, all files into the run's folder.
+
+    The first of these stages begins the others too, as many at a time as there are CPUs.
+    """
 
     def work(job: Job) -> JsonObject:
-        return measure(job, result_of(job, f"sweep:{architecture}"))
+        for other in job.options.architectures:
+            if job.state.result(f"evaluate:{other}") is None:
+                begin_measuring(job, result_of(job, f"sweep:{other}"))
+        return measured(job, result_of(job, f"sweep:{architecture}"))
 
     return work
 
 
-def measure(job: Job, made: JsonObject, *, start: float = 0.0) -> JsonObject:
+def begin_measuring(job: Job, made: JsonObject) -> None:
+    """Begin ``measured`` in a Ray task."""
+    job.ahead.begin(f"evaluate {made['name']}", evaluated, *_of_evaluation(job, made))
+
+
+def measured(job: Job, made: JsonObject) -> JsonObject:
     """Evaluate an artifact: the figures go into it, all files into the run's folder.
 
     Args:
         job: the run.
         made: ``name``, ``artifact`` (path) and ``sha256``.
-        start: share of the stage that is done already.
     """
-    from heist_encoders.evaluation.evaluate import evaluate
-    from heist_encoders.training.hardware import torch_threads
     from heist_encoders.zoo import load_artifact, update_metrics
 
-    folder = job.out / EVALUATION / made["name"]
-    parts: list[str] = []
+    def waiting() -> None:
+        job.progress.count(0, 1, f"{job.ahead.done()} of the others done")
 
-    def listen(part: str) -> None:
-        parts.append(part)
-        job.progress.count(start + (1 - start) * (len(parts) - 1) / 5, 1, part)
-
-    artifact = load_artifact(made["artifact"])
-    with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
-        metrics = evaluate(
-            artifact, job.dataset(), out=folder, progress=listen, seed=job.options.seed, seeds=SEEDS, plan_samples=0,
-            probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
-        )  # fmt: skip
-    update_metrics(artifact, {key: value for key, value in metrics.items() if key != "folder"})
+    metrics = job.ahead.result(f"evaluate {made['name']}", waiting, evaluated, *_of_evaluation(job, made))
+    update_metrics(load_artifact(made["artifact"]), metrics)
     probes = metrics.get("probes", {})
     return {
         "name": made["name"],
-        "folder": str(folder),
+        "folder": str(job.out / EVALUATION / made["name"]),
         "sha256": made["sha256"],
         "miou": probes.get("miou"),
         "std": (probes.get("std") or {}).get("miou"),
         "plan_accuracy": probes.get("plan_accuracy"),
         "map_presence_f1": probes.get("map_presence_f1"),
     }
+
+
+def _of_evaluation(job: Job, made: JsonObject) -> tuple[Path, Path, Path, int]:
+    out = job.out.absolute()
+    return Path(made["artifact"]).absolute(), out / DATA, out / EVALUATION / made["name"], job.options.seed
+
+
+def evaluated(artifact: Path, data: Path, folder: Path, seed: int) -> JsonObject:
+    """The figures of an artifact; pictures and figures also go into ``folder``."""
+    from heist_encoders.data.dataset import open_dataset
+    from heist_encoders.evaluation.evaluate import evaluate
+    from heist_encoders.training.hardware import torch_threads
+    from heist_encoders.zoo import load_artifact
+
+    with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
+        metrics = evaluate(
+            load_artifact(artifact), open_dataset(data), out=folder, seed=seed, seeds=SEEDS, plan_samples=0,
+            probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+        )  # fmt: skip
+    return {key: value for key, value in metrics.items() if key != "folder"}
 
 
 def evaluation_intact(job: Job, result: JsonObject) -> bool:
@@ -286,15 +309,36 @@ def ppo_outcome(result: JsonObject) -> str:
     )
 
 
-def make_report(job: Job) -> JsonObject:
-    """Write the HTML page."""
+def begin_references(job: Job) -> None:
+    """Begin what the report compares the encoders with, in a Ray task."""
+    job.ahead.begin("references", referred, *_of_references(job))
+
+
+def _of_references(job: Job) -> tuple[Path, Path, int]:
+    return Path(best_winner(job)["artifact"]).absolute(), job.out.absolute() / DATA, job.options.seed
+
+
+def referred(artifact: Path, data: Path, seed: int) -> list[JsonObject]:
+    """The reference rows beside an artifact and others: its architecture untrained, raw pixels, the true state."""
+    from heist_encoders.data.dataset import open_dataset
     from heist_encoders.evaluation.references import reference_rows
-    from heist_encoders.evaluation.report import write_report
     from heist_encoders.training.hardware import torch_threads
-    from heist_encoders.tuning.results import load_result
     from heist_encoders.zoo import load_artifact
 
-    options, best = job.options, best_winner(job)
+    best = load_artifact(artifact)
+    with torch_threads(1):
+        return reference_rows(
+            open_dataset(data), [best.architecture], params={best.architecture: best.params},
+            seed=seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+        )  # fmt: skip
+
+
+def make_report(job: Job) -> JsonObject:
+    """Write the HTML page."""
+    from heist_encoders.evaluation.report import write_report
+    from heist_encoders.tuning.results import load_result
+
+    options = job.options
     entries = []
     sweeps = {}
     for architecture in options.architectures:
@@ -305,11 +349,7 @@ def make_report(job: Job) -> JsonObject:
     if longer is not None:
         entries.append(longer["folder"])
     job.progress.count(0, 1, "what probes read from raw pixels and an untrained encoder")
-    with torch_threads(1):
-        references = reference_rows(
-            job.dataset(), [best["family"]], params={best["family"]: load_artifact(best["artifact"]).params},
-            seed=options.seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
-        )  # fmt: skip
+    references = job.ahead.result("references", lambda: None, referred, *_of_references(job))
     path = write_report(
         entries,
         job.out / REPORT,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from heist_encoders.pipeline import stages
+from heist_encoders.ray_tasks import Ahead
 
 
 def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
@@ -23,7 +24,11 @@ def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
     monkeypatch.setattr("heist_encoders.evaluation.evaluate.evaluate", note("evaluate", metrics))
     monkeypatch.setattr("heist_encoders.evaluation.references.reference_rows", note("references", []))
     monkeypatch.setattr("heist_encoders.evaluation.report.write_report", note("report", tmp_path / "report.html"))
-    monkeypatch.setattr("heist_encoders.zoo.load_artifact", lambda path: SimpleNamespace(params={"size": path}))
+    monkeypatch.setattr(
+        "heist_encoders.zoo.load_artifact",
+        lambda path: SimpleNamespace(architecture="grid", params={"of": Path(path).name}),
+    )
+    monkeypatch.setattr("heist_encoders.data.dataset.open_dataset", lambda path: None)
     monkeypatch.setattr("heist_encoders.zoo.update_metrics", lambda artifact, figures: None)
     monkeypatch.setattr(stages, "best_winner", lambda job: {"family": "grid", "artifact": "best"})
     job: Any = SimpleNamespace(
@@ -32,11 +37,12 @@ def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
         state=SimpleNamespace(result=lambda stage: None),
         progress=SimpleNamespace(count=lambda *args: None),
         dataset=lambda: None,
+        ahead=Ahead(),
     )
-    stages.measure(job, {"name": "grid", "artifact": "grid", "sha256": "0"})
+    stages.measured(job, {"name": "grid", "artifact": "grid", "sha256": "0"})
     assert stages.make_report(job) == {"path": str(tmp_path / "report.html")}
     seen = given["evaluate"]
     expected = {key: seen[key] for key in ("seed", "seeds", "map_samples", "wanted")} | {
         "train_limit": seen["probe_frames"]
     }
-    assert given["references"] == expected | {"params": {"grid": {"size": "best"}}}
+    assert given["references"] == expected | {"params": {"grid": {"of": "best"}}}
