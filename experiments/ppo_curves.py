@@ -9,7 +9,8 @@ Run:   python experiments/ppo_curves.py --work runs/curves            (hours on 
        python experiments/ppo_curves.py --work runs/curves --scale 4  (four times as long for each PPO run: it goes on)
        python experiments/ppo_curves.py --work runs/curves --only "PPO, grid" --levels 250     (some runs, fewer levels)
        python experiments/ppo_curves.py --work runs/curves --show     (only the figure and the tables)
-       Writes docs/curves.png and the tables of docs/curves.md and README.md after each run.
+       Writes docs/curves.png, docs/curves.json (all figures in it) and the tables of docs/curves.md and README.md after
+       each run. What docs/curves.json holds of runs that are not in the folder is shown too.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import time
 from pathlib import Path
 
 import torch
-from curves import cloning, reward
+from curves import cloning, own, reward
 from curves.runs import PIXELS, STATE, Run, all_runs, packaged_encoders
 from curves.showing import show
 from curves.sources import Encodings, Pixels, TrueState
-from curves.store import Store, player
+from curves.store import Store, player, publish, published
 
 import heist_encoders
 from heist_encoders.autoencoders.registry import autoencoder_class, create_autoencoder
@@ -35,6 +36,8 @@ from heist_encoders.zoo import Artifact, load_artifact, save_artifact
 
 PACKAGED = Path(heist_encoders.__file__).parent / "zoo" / "packaged"
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+PUBLISHED = "curves.json"
+"""All figures of docs/curves.png, beside it."""
 
 
 def untrained_grid(folder: Path) -> Artifact:
@@ -53,6 +56,8 @@ def go_on(run: Run, store: Store, options: argparse.Namespace) -> None:
     levels = {"levels": options.levels, "point_levels": options.point_levels}
     if run.method == "ppo":
         reward.learn(run, store, seconds=60 * run.minutes * options.scale, **levels)
+    elif run.method == "own":
+        own.learn(run, store, **levels)
     elif run.method == "clone":
         source = {STATE: TrueState, PIXELS: Pixels}.get(run.source, lambda: Encodings(run.encoder))()
         only = run.settings.get("levels")
@@ -60,7 +65,7 @@ def go_on(run: Run, store: Store, options: argparse.Namespace) -> None:
     elif run.method == "policy":
         store.put(run.amount, load_policy("best", distribution_mode="easy").metrics[run.settings["figures"]])
     else:
-        store.measure(0, 0.0, options.levels, player("random", run.mode))
+        store.measure(0, 0.0, options.levels, player("random", run.mode, **run.settings))
 
 
 def main() -> None:
@@ -92,7 +97,8 @@ def main() -> None:
         parser.error(
             f"--only {options.only}: no run has that in its name; expected one of {[run.name for run in runs]}"
         )
-    stores = {run.name: Store(options.work / run.folder) for run in runs}
+    before = published(options.docs / PUBLISHED)
+    stores = {run.name: Store(options.work / run.folder, before.get(run.folder, ())) for run in runs}
     begun = time.monotonic()
     for run in () if options.show else wanted:
         if options.minutes is not None and time.monotonic() - begun > 60 * options.minutes:
@@ -100,6 +106,7 @@ def main() -> None:
         started = time.monotonic()
         go_on(run, stores[run.name], options)
         show(runs, stores, options.docs)
+        publish(options.docs / PUBLISHED, stores)
         figures = stores[run.name].points()[-1].figures
         print(
             f"{run.name}: return {figures['return_mean']:.2f}, success {figures['success_rate']:.3f}, "

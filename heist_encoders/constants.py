@@ -58,6 +58,8 @@ NUM_ACTIONS: Final = 15
 NUM_MOVES: Final = 9
 """The moves: action = (dx + 1) * 3 + (dy + 1), with y up."""
 NOOP: Final = 4
+MAX_ACTION_REPEAT: Final = 100
+"""Steps of the game for which an action may be held."""
 
 VISIBLE: Final = 0.5
 """An element counts as visible from this fraction of its painted box on; exactly 0 is absent; between is partial."""

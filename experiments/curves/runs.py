@@ -34,6 +34,11 @@ exit, or else the exit's 10 would be most of the advantages' variance."""
 SHAPED_STEPS = 400_000
 """Steps after which PPO with shaping is compared over encoders."""
 
+OWN = {"rounds": 4, "action_repeat": 4}
+"""Of self-imitation: each round plays twice as many frames as the one before, but for the first two."""
+OWN_FRAMES, OWN_COMPARED = 5_000_000, 1_250_000
+"""Frames that it plays, and in the runs that compare encoders."""
+
 MEMORY_TEMPERATURE = 8.0
 """Of the policy without memory in memory mode. After 338,000 steps it solved of 100 training levels 18%, 20% and 25%
 at 2, 4 and 8, and of 100 evaluation levels 5% at 1: sure of itself, it runs up and down in one corridor."""
@@ -46,11 +51,13 @@ class Run:
     Attributes:
         name: shown in the figure and the table.
         grade: class of the policy, A to D; a dash for what learns nothing.
-        method: ``clone``, ``ppo``, ``policy`` (a packaged one, figures of its card) or ``random``.
+        method: ``clone``, ``own`` (self-imitation), ``ppo``, ``policy`` (a packaged one, figures of its card) or
+            ``random``.
         source: what is observed: the name of an encoder, ``true state`` or ``raw pixels``.
-        amount: labelled frames (``clone``) or environment steps (``ppo``) at which it ends.
+        amount: labelled frames (``clone``), frames played (``own``) or environment steps (``ppo``) at which it ends.
         minutes: of learning in processor time that it has at ``--scale 1``; 0: until ``amount``.
-        settings: of ``ppo_config``, with ``training`` for RLlib's; of ``clone``: ``levels``, how many it learns from.
+        settings: of ``ppo_config``, with ``training`` for RLlib's; of ``clone``: ``levels``, how many it learns from;
+            of ``own``: ``rounds``, and options of ``SelfImitation``; of ``random``: ``action_repeat``.
         seed: of all that is drawn.
         encoder: the artifact of ``source``; None for sources that are no encoder.
         headline: whether its success by number of keys has its own curves.
@@ -77,7 +84,7 @@ class Run:
     def folder(self) -> str:
         """Name of its folder: of what is learned from what, not of how long, so that a run can be given more time."""
         about = [self.method, self.source, self.encoder and self.encoder.sha256, self.settings, self.seed]
-        if self.method == "clone":  # its learning rate falls to 0 at the amount
+        if self.method in ("clone", "own"):  # its learning rate falls to 0 at the amount; its rounds are shares of it
             about.append(self.amount)
         if self.mode != "easy":
             about.append(self.mode)
@@ -125,6 +132,18 @@ def all_runs(
     others = [(name, encoder) for name, encoder in sorted(encoders.items()) if name != "grid"]
     return [
         Run("random moves", "–", "random", "nothing"),
+        Run("random moves, each held for 4 steps", "–", "random", "nothing", settings={"action_repeat": 4}),
+        *(
+            Run(
+                f"self-imitation, grid{f', seed {seed}' * bool(seed)}", by_labels, "own", "grid", OWN_FRAMES, 0, OWN,
+                seed, grid, headline=True,
+            )
+            for seed in range(2)
+        ),
+        Run(
+            "self-imitation, grid, 200 training levels", by_labels, "own", "grid", OWN_FRAMES, 0,
+            {**OWN, "levels": 200}, 0, grid,
+        ),
         Run("BC, grid", "D", source="grid", encoder=grid, headline=True, compared=True, **cloned),
         Run("BC, grid, 200 training levels", "D", source="grid", encoder=grid, settings={"levels": 200}, **cloned),
         Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
@@ -143,6 +162,13 @@ def all_runs(
             Run(
                 f"PPO with shaping, {SHAPED_STEPS:,} steps, {name}", "C", "ppo", name, SHAPED_STEPS, 60, shaped, 2,
                 encoder, compared=True,
+            )
+            for name, encoder in [("grid", grid), ("grid, untrained", untrained), *others]
+        ),
+        *(
+            Run(
+                f"self-imitation, {OWN_COMPARED:,} frames, {name}", "B" if uses_labels(encoder) else "A", "own", name,
+                OWN_COMPARED, 0, {**OWN, "rounds": 1}, 0, encoder, compared=True,
             )
             for name, encoder in [("grid", grid), ("grid, untrained", untrained), *others]
         ),

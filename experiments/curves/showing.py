@@ -23,6 +23,8 @@ PUBLISHED = {1: 2.90, 2.5: 3.3, 5: 3.49, 10: 4.33, 15: 5.30, 20: 6.34, 25: 7.13,
 START, END = "<!-- curves -->", "<!-- end of curves -->"
 MEASURES = {"miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1 by an MLP"}
 KEYS = ("0", "1", "2", "3")
+OUTCOMES = {"clone": "BC success", "own": "self-imitation success", "ppo": "PPO return"}
+"""Method of a run -> what says how good its encoder is."""
 ORDER = "DCBA–"
 STYLES = {"D": "-", "C": "-", "B": "-.", "A": "-.", "–": ":"}
 MARKERS = {"D": "o", "C": "s", "B": "v", "A": "v", "–": ""}
@@ -84,7 +86,7 @@ def counts(run: Run, point: Point) -> tuple[str, str, str, str]:
     """Frames of the encoder, labelled frames, environment steps and minutes, as text."""
     frames = f"{run.encoder_frames:,}{' with labels' if run.encoder_labels else ''}" if run.encoder else "–"
     labelled = f"{point.amount:,}" if run.grade == "D" else "0"
-    steps = f"{point.amount:,}" if run.method == "ppo" else "0" if run.method == "random" else "–"
+    steps = f"{point.amount:,}" if run.method in ("ppo", "own") else "0" if run.method == "random" else "–"
     return frames, labelled, steps, f"{point.seconds / 60:.0f}" if point.seconds else "–"
 
 
@@ -144,18 +146,16 @@ def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
         probes = run.encoder.metrics.get("probes", {})
         row = of_encoder.setdefault(run.source, {name: probes.get(name) for name in MEASURES})
         figures = points[run.name][-1].figures
-        row["BC success" if run.method == "clone" else "PPO return"] = figures[
-            "success_rate" if run.method == "clone" else "return_mean"
-        ]
+        row[OUTCOMES[run.method]] = figures["return_mean" if run.method == "ppo" else "success_rate"]
     shaped = f"PPO return after {SHAPED_STEPS:,} steps with shaping"
-    names = {**MEASURES, "BC success": "BC success", "PPO return": shaped}
+    names = {**MEASURES, **{name: name for name in OUTCOMES.values()}, "PPO return": shaped}
     rows = [
         (source, *("–" if row.get(name) is None else f"{row[name]:.3f}" for name in names))
         for source, row in sorted(of_encoder.items(), key=lambda item: -(item[1].get("BC success") or 0.0))
     ]
     said = []
-    for outcome in ("BC success", "PPO return"):
-        for measure in (*MEASURES, *(["BC success"] if outcome == "PPO return" else [])):
+    for number, outcome in enumerate(OUTCOMES.values()):
+        for measure in (*MEASURES, *list(OUTCOMES.values())[:number]):
             pairs = [
                 (row[measure], row[outcome])
                 for row in of_encoder.values()
@@ -175,18 +175,19 @@ def draw(runs: Sequence[Run], points: Mapping[str, list[Point]], file: Path) -> 
     grid = figure.add_gridspec(2, 12, height_ratios=[1.35, 1])
     steps, minutes = figure.add_subplot(grid[0, :6]), figure.add_subplot(grid[0, 6:])
     by_keys = [figure.add_subplot(grid[1, 3 * number : 3 * number + 3]) for number in range(4)]
+    lines = iter((":", (0, (1, 4)), (0, (5, 5))))
     colors = [*pyplot.get_cmap("tab20").colors[::2], *pyplot.get_cmap("tab20").colors[1::2]]
     for run, color in zip(runs, colors * 3, strict=False):
         found = points[run.name]
         label = f"{run.grade}: {run.name}"
         if run.method == "random":
-            figures = found[-1].figures
+            figures, line = found[-1].figures, next(lines)
             for axis in (steps, minutes):
-                flat(axis, figures["return_mean"], figures["return_interval"], label)
+                flat(axis, figures["return_mean"], figures["return_interval"], label, line)
             for key, axis in zip(KEYS, by_keys, strict=True):
                 if key in figures["by_num_keys"]:
                     part = figures["by_num_keys"][key]
-                    flat(axis, part["success_rate"], part["success_interval"], None)
+                    flat(axis, part["success_rate"], part["success_interval"], None, line)
             continue
         style = {
             "color": color, "linestyle": STYLES[run.grade], "marker": MARKERS[run.grade], "markersize": 4,
@@ -211,7 +212,7 @@ def draw(runs: Sequence[Run], points: Mapping[str, list[Point]], file: Path) -> 
         [1e6 * million for million in millions], [PUBLISHED[million] for million in millions], "k--", linewidth=1.5,
         label="A: PPO, pixels, IMPALA network (published figures)",
     )  # fmt: skip
-    unit = "labelled frames (class D) or environment steps (others)"
+    unit = "labelled frames (class D) or frames played (others)"
     steps.set(xscale="log", xlabel=unit, title="Classes C and D do not compare with the dashed line (class A)")
     minutes.set(
         title="By time: each run ends where its time or its frames end",
@@ -253,7 +254,7 @@ def curve(
         axis.vlines(xs, low, high, color=style["color"], alpha=0.5)
 
 
-def flat(axis: Any, value: float, ends: Sequence[float], label: str | None) -> None:
+def flat(axis: Any, value: float, ends: Sequence[float], label: str | None, line: Any) -> None:
     """What does not learn, as a level line."""
-    axis.axhline(value, color="0.45", linestyle=":", label=label)
+    axis.axhline(value, color="0.45", linestyle=line, label=label)
     axis.axhspan(*ends, color="0.45", alpha=0.12, linewidth=0)

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.files import write_atomically
+from heist_encoders.json_text import plain
 from heist_encoders.policies.evaluate import Evaluation, play_levels
 from heist_encoders.policies.play import LevelResult
 
@@ -56,16 +57,18 @@ class Store:
 
     Args:
         folder: of the run.
+        published: points that an earlier command showed, see ``published``; they count while the folder has none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, published: Sequence[Point] = ()) -> None:
         self.folder = folder
+        self._published = list(published)
 
     def points(self) -> list[Point]:
         """Those that were played, in order."""
         files = sorted((self.folder / "points").glob("*.json"))
         found = [Point(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
-        return [point for point in found if point.results or point.known]
+        return [point for point in found if point.results or point.known] or self._published
 
     def played(self, amount: int) -> int:
         """Levels that the policy of this point has played."""
@@ -99,6 +102,24 @@ class Store:
         write_atomically(file, json.dumps(dataclasses.asdict(point)))
 
 
-def player(policy: Any, mode: str = "easy") -> Play:
+def published(file: Path) -> dict[str, list[Point]]:
+    """Name of a run's folder -> its points, as figures: what ``publish`` wrote; empty without the file."""
+    if not file.exists():
+        return {}
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    return {folder: [Point(**point) for point in points] for folder, points in kept.items()}
+
+
+def publish(file: Path, stores: Mapping[str, Store]) -> None:
+    """Write the figures of all points, so that another machine can draw them without the runs."""
+    kept = {}
+    for store in stores.values():
+        points = [Point(p.amount, p.seconds, known=plain(p.figures, 4)) for p in store.points()]
+        if points:
+            kept[store.folder.name] = [dataclasses.asdict(point) for point in points]
+    write_atomically(file, json.dumps(kept, indent=1) + "\n")
+
+
+def player(policy: Any, mode: str = "easy", **options: Any) -> Play:
     """How a policy, a ``BatchPolicy`` or ``"random"`` plays levels."""
-    return lambda seeds: play_levels(policy, mode, seeds, seed=int(np.uint32(seeds[0]))).levels
+    return lambda seeds: play_levels(policy, mode, seeds, seed=int(np.uint32(seeds[0])), **options).levels

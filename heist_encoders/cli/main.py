@@ -29,6 +29,7 @@ from heist_encoders.cli import (
     repair,
     report,
     run,
+    self_imitate,
     train,
     tune,
     verify,
@@ -70,6 +71,7 @@ app.command("push", epilog=push.EPILOG, rich_help_panel=_ENCODERS)(push.push)
 app.command("list", epilog=list.EPILOG, rich_help_panel=_ENCODERS)(list.list_artifacts)
 app.add_typer(ppo.app, name="ppo", rich_help_panel=_MACHINE)
 app.command("clone", epilog=clone.EPILOG, rich_help_panel=_MACHINE)(clone.clone)
+app.command("self-imitate", epilog=self_imitate.EPILOG, rich_help_panel=_MACHINE)(self_imitate.self_imitate)
 app.command("record", epilog=record.EPILOG, rich_help_panel=_MACHINE)(record.record)
 app.command("play", epilog=play.EPILOG, rich_help_panel=_MACHINE)(play.play)
 app.command("bench", epilog=bench.EPILOG, rich_help_panel=_MACHINE)(bench.bench)

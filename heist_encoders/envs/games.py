@@ -127,43 +127,43 @@ class Games:
             placed: game -> the state that it is put into, for some of the games in ``levels``.
         """
         levels, placed = levels or {}, placed or {}
-        sent = np.array(actions, dtype=np.int32)
-        opened = np.zeros(self.num, dtype=np.bool_)
-        for index, level in levels.items():
-            opened[index] = True
-            if index in placed:
-                sent[index] = NOOP  # whatever it does: the whole state is replaced
-            else:
-                self.engine.queue_level(index, level)
-                sent[index] = RESET
-        self.engine.act(sent)
-        for index, start in placed.items():
-            self.engine.place(index, start.level_seed, start.state)
-        seen = self.engine.observe()
+        opened, ended, truncated, completed = (np.zeros(self.num, dtype=np.bool_) for _ in range(4))
+        opened[list(levels)] = True
+        before, rewards = self.frames, np.zeros(self.num, dtype=np.float32)
+        for left in reversed(range(self.options.action_repeat)):
+            over = opened | ended
+            if left and over.all():
+                continue
+            sent = np.where(over, NOOP, actions).astype(np.int32)
+            if not left:  # last, so that a level that is opened stands as it was opened
+                for index, level in levels.items():
+                    if index not in placed:  # of those the whole state is replaced
+                        self.engine.queue_level(index, level)
+                        sent[index] = RESET
+            self.engine.act(sent)
+            if not left:
+                for index, start in placed.items():
+                    self.engine.place(index, start.level_seed, start.state)
+            seen = self.engine.observe()
+            self._engine_steps += 1
+            ending = seen.first & ~over
+            ended |= ending
+            completed |= ending & seen.level_completes
+            truncated |= ending & ~seen.level_completes & (self._engine_steps >= self.time_limit)
+            rewards[~over] += seen.rewards[~over]
+            seen.frames[ended] = self.frames[ended]
+            self.frames = seen.frames
         self._steps += 1
-        self._engine_steps += 1
-        ended = seen.first & ~opened
-        completed = ended & seen.level_completes
-        truncated = ended & ~completed & (self._engine_steps >= self.time_limit)
         cut = ~opened & ~ended & (self._steps >= self._limit)
-        frames = seen.frames
-        if ended.any():
-            frames[ended] = self.frames[ended]
-        changed = differing(frames, self.frames) | opened
+        changed = differing(self.frames, before) | opened
         self._steps[opened] = self._engine_steps[opened] = 0
         for index, start in placed.items():
             self._engine_steps[index] = start.steps
         self.level_seeds[opened] = seen.level_seeds[opened]
-        self.frames, self.level_completes, self.done = frames, completed, ended | cut
-        rewards = np.where(opened, np.float32(0), seen.rewards)
+        self.level_completes, self.done = completed, ended | cut
         if self._states is not None:
-            rewards = rewards + self._shaping(self._states, opened, completed, ended, changed)
-        return Step(
-            rewards=rewards,
-            terminated=ended & ~truncated,
-            truncated=truncated | cut,
-            changed=changed,
-        )
+            rewards += self._shaping(self._states, opened, completed, ended, changed)
+        return Step(rewards=rewards, terminated=ended & ~truncated, truncated=truncated | cut, changed=changed)
 
     def _shaping(
         self,

@@ -20,6 +20,7 @@ from heist_encoders.constants import (
     DISTRIBUTION_MODES,
     EVALUATION_LEVELS,
     GAMES,
+    MAX_ACTION_REPEAT,
     MAX_LEVEL_SEED,
     NUM_ACTIONS,
     NUM_MOVES,
@@ -70,6 +71,9 @@ class GameOptions(EncoderOptions, StartOptions):
     actions: Annotated[str, one_of(ACTIONS, "action set")] = "all"
     """``all`` (Procgen's 15) or ``moves`` (the 9 that matter in Heist)"""
 
+    action_repeat: int = Field(default=1, ge=1, le=MAX_ACTION_REPEAT)
+    """steps of the game for which an action is held, fewer where the episode ends; their rewards are summed"""
+
     normalize: bool = False
     """bring encodings to mean 0 and standard deviation 1 with the statistics stored in the artifact"""
 
@@ -108,6 +112,7 @@ class EnvOptions:
         num_levels: size of the level set; 0: every level from ``start_level`` on, less the evaluation levels.
         start_level: first level of the set.
         num_actions: 15 or 9.
+        action_repeat: steps of the game in a step of the environment.
         normalize: bring encodings to mean 0 and standard deviation 1 with the artifact's stored statistics.
         render_mode: None, ``rgb_array``, ``rgb_array_list`` or ``human``.
         encoder: turns frames into observations; None shows the frames themselves.
@@ -120,6 +125,7 @@ class EnvOptions:
     num_levels: int
     start_level: int
     num_actions: int
+    action_repeat: int
     normalize: bool
     render_mode: str | None
     encoder: Encoder | None
@@ -169,6 +175,7 @@ def resolve_options(
         num_levels=config.num_levels,
         start_level=config.start_level,
         num_actions=ACTIONS[config.actions],
+        action_repeat=config.action_repeat,
         normalize=config.normalize,
         render_mode=config.render_mode,
         encoder=found,

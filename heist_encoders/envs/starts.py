@@ -37,7 +37,7 @@ class StartOptions(Config):
     """episodes of the curriculum's frontier over which the success rate is taken"""
 
     time_limit: int | None = Field(default=None, ge=1)
-    """steps after which an episode is truncated, at most the game's own limit; None: the game's own"""
+    """steps of the environment after which an episode is truncated, at most the game's limit; None: the game's own"""
 
     shaping: float = Field(default=0.0, ge=0)
     """reward for each cell, parts too, by which a step shortens the way to the goal, and a minus for a longer way:
@@ -56,6 +56,11 @@ class StartOptions(Config):
     def start_options(self) -> StartOptions:
         """These options alone."""
         return StartOptions(**{name: getattr(self, name) for name in StartOptions.model_fields})
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether the engine's states have a part in the training: what learns so is of class C."""
+        return self.start_share > 0 or self.shaping > 0
 
     @property
     def set_start_options(self) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import pydantic
 
 from heist_encoders.config import Config
-from heist_encoders.constants import DISTRIBUTION_MODES
+from heist_encoders.constants import DISTRIBUTION_MODES, MAX_ACTION_REPEAT
 from heist_encoders.errors import ArtifactError, HeistEncodersError, one_line, unknown_name
 from heist_encoders.files import sha256_of
 from heist_encoders.json_text import JsonObject, plain, read_json, to_json
@@ -56,6 +56,7 @@ class PolicyConfig(Config):
     distribution_mode: Literal["easy", "hard", "memory"]
     use_backgrounds: bool
     normalize: bool
+    action_repeat: Annotated[int, pydantic.Field(ge=1, le=MAX_ACTION_REPEAT)] = 1
     training: JsonObject
     files: dict[str, Sha256]
 
@@ -103,6 +104,7 @@ def save_policy(
         "distribution_mode": artifact.distribution_mode,
         "use_backgrounds": artifact.use_backgrounds,
         "normalize": policy.normalize,
+        **({"action_repeat": policy.action_repeat} if policy.action_repeat > 1 else {}),
         "training": plain(policy.training),
     }
     state = {key: value.detach().cpu().contiguous().clone() for key, value in policy.head.state_dict().items()}
@@ -214,6 +216,7 @@ def load_policy(
         head,
         _encoder(config, f"{name_or_path}/{ENCODER}" if is_uri(name_or_path) else str(path / ENCODER), encoder),
         normalize=config.normalize,
+        action_repeat=config.action_repeat,
         name=config.name,
         training=config.training,
         metrics=metrics,

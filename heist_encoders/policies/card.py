@@ -45,7 +45,7 @@ def make_card(config: JsonObject, metrics: JsonObject, *, uri: str | None = None
         license: identifier of its licence.
     """
     name, mode = config["name"], config["distribution_mode"]
-    head, training = config["head"], config["training"]
+    head, training, held = config["head"], config["training"], config.get("action_repeat", 1)
     kind = {"planner": "a planning head", "mlp": "an MLP"}[head["kind"]] + (" and an LSTM" if head["lstm"] else "")
     taught = class_sentence(training)
     lines = [
@@ -72,6 +72,7 @@ def make_card(config: JsonObject, metrics: JsonObject, *, uri: str | None = None
         "",
         f"- encoder `{config['encoder']['name']}`, weights sha256 `{config['encoder']['sha256']}`",
         f"- encodings {'normalised' if config['normalize'] else 'as they are'}, actions `{config['actions']}`",
+        *([f"- each action held for {held} steps of the game"] if held > 1 else []),
         "",
         "## Use",
         "",

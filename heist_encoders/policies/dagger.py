@@ -162,7 +162,8 @@ def dagger(
         progress: see ``Progress``.
 
     Returns:
-        The policy, of class D; its training record counts the labelled steps with those from before.
+        The policy, of class D, which chooses a move in each step of the game; its training record counts the labelled
+        steps with those from before.
 
     Raises:
         ConfigError: for values out of range, or a game without an oracle.
@@ -242,7 +243,8 @@ def with_memory(policy: Policy, units: int, *, seed: int = 0) -> Policy:
         head = HeadPolicy(policy.head.shape, config, num_actions=policy.head.num_actions)
     head.body.load_state_dict(policy.head.body.state_dict())
     return Policy(
-        head, policy.artifact, normalize=policy.normalize, name=policy.name, training=policy.training,
+        head, policy.artifact, normalize=policy.normalize, action_repeat=policy.action_repeat, name=policy.name,
+        training=policy.training,
         backend=policy.encoder.backend,
     )  # fmt: skip
 

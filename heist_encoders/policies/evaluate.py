@@ -13,7 +13,14 @@ import numpy as np
 from heist_encoders.constants import DEFAULT_GAME, DISTRIBUTION_MODES
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.json_text import JsonObject
-from heist_encoders.policies.play import BatchPolicy, LevelResult, OraclePolicy, RandomPolicy, play_episodes
+from heist_encoders.policies.play import (
+    ActionRepeat,
+    BatchPolicy,
+    LevelResult,
+    OraclePolicy,
+    RandomPolicy,
+    play_episodes,
+)
 from heist_encoders.policies.policy import Policy, PolicyRunner
 
 _NORMAL_95 = 1.959964
@@ -123,6 +130,7 @@ def play_levels(
     envs: int = 64,
     greedy: bool = False,
     seed: int = 0,
+    action_repeat: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Play every level once, a whole episode from its true start.
@@ -134,6 +142,7 @@ def play_levels(
         envs: games in a batch.
         greedy: take a policy's most probable actions; else draw from its distribution.
         seed: of the draws, and of the random policy. With the same seed, ``envs`` and levels the result is the same.
+        action_repeat: steps for which each action of another player than a ``Policy``, which has its own, is held.
         progress: called with the number of levels done and of all.
 
     Raises:
@@ -168,6 +177,8 @@ def play_levels(
         runner = policy
     started = time.perf_counter()
     seeds = [int(level) for level in levels]
+    if not isinstance(policy, Policy):
+        runner = ActionRepeat(runner, action_repeat)
     results = play_episodes(runner, seeds, options, num_games=envs, progress=progress)
     return Evaluation(
         player=runner.name,

@@ -66,6 +66,40 @@ class BatchPolicy(Protocol):
         """int (n,): an action for each game, 0..14."""
 
 
+class ActionRepeat:
+    """A policy that is asked every few steps, its actions held meanwhile.
+
+    Args:
+        policy: what is asked.
+        steps: of the game for which an action is held.
+    """
+
+    def __init__(self, policy: BatchPolicy, steps: int) -> None:
+        self.name = policy.name
+        self._policy, self._steps = policy, steps
+        self._held: dict[int, tuple[int, int]] = {}
+        """Game -> its action, and for how many more steps."""
+
+    def start(self, games: Sequence[int]) -> None:
+        """New episodes have begun in these games: no action is held there."""
+        self._policy.start(games)
+        for game in games:
+            self._held.pop(int(game), None)
+
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
+        """int (n,): the policy's actions."""
+        games = seen.games.tolist()
+        due = np.array([row for row, game in enumerate(games) if not self._held.get(game, (0, 0))[1]], np.int64)
+        if len(due):
+            asked = StepInput(seen.games[due], seen.frames[due], seen.rewards[due], seen.engine)
+            for row, action in zip(due.tolist(), self._policy.act(asked).tolist(), strict=True):
+                self._held[games[row]] = action, self._steps
+        for game in games:
+            action, left = self._held[game]
+            self._held[game] = action, left - 1
+        return np.array([self._held[game][0] for game in games], np.int64)
+
+
 class RandomPolicy:
     """Uniformly random actions; the same for the same seed."""
 

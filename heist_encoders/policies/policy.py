@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from heist_encoders.constants import NUM_ACTIONS, NUM_MOVES
+from heist_encoders.constants import MAX_ACTION_REPEAT, NUM_ACTIONS, NUM_MOVES
 from heist_encoders.deprecation import old_names
 from heist_encoders.errors import ConfigError
 from heist_encoders.json_text import JsonObject
 from heist_encoders.policies.heads import HeadPolicy, State
-from heist_encoders.policies.play import StepInput, play_episodes
+from heist_encoders.policies.play import ActionRepeat, StepInput, play_episodes
 from heist_encoders.zoo.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Policy:
         head: takes the encoder's encodings.
         encoder: the artifact of the encoder.
         normalize: encodings by the mean and standard deviation stored in the artifact.
+        action_repeat: steps of the game for which each of its actions is held.
         name: of the policy.
         training: how it was trained, with the frames and demonstrations that it saw.
         metrics: what an evaluation found.
@@ -48,6 +49,7 @@ class Policy:
         encoder: Artifact,
         *,
         normalize: bool = True,
+        action_repeat: int = 1,
         name: str = "policy",
         training: Mapping[str, object] | None = None,
         metrics: Mapping[str, object] | None = None,
@@ -61,9 +63,12 @@ class Policy:
             )
         if head.num_actions not in ACTIONS.values():
             raise ConfigError(f"the head has {head.num_actions} actions, expected one of {sorted(ACTIONS.values())}")
+        if not 1 <= action_repeat <= MAX_ACTION_REPEAT:
+            raise ConfigError(f"action_repeat = {action_repeat}: expected 1 to {MAX_ACTION_REPEAT}")
         self.head = head.eval().to(device)
         self.artifact = encoder
         self.normalize = normalize
+        self.action_repeat = action_repeat
         self.name = name
         self.training: JsonObject = dict(training or {})
         self.metrics: JsonObject = dict(metrics or {})
@@ -107,7 +112,7 @@ class Policy:
     def act(
         self, frames: NDArray[np.uint8], *, greedy: bool = False, rng: np.random.Generator | None = None
     ) -> NDArray[np.int64]:
-        """An action for each frame.
+        """An action for each frame, to be held for ``action_repeat`` steps of the game.
 
         Args:
             frames: uint8 (N, 64, 64, 3).
@@ -136,7 +141,7 @@ def choose(logits: NDArray[np.float32], rng: np.random.Generator | None) -> NDAr
 
 
 class PolicyRunner:
-    """Runs a policy in many games at once, and keeps the state of a recurrent one.
+    """Runs a policy in many games at once: holds its actions, and keeps the state of a recurrent one.
 
     Args:
         policy: what to play.
@@ -149,11 +154,29 @@ class PolicyRunner:
     def __init__(self, policy: Policy, *, greedy: bool = False, seed: int = 0) -> None:
         self.policy = policy
         self.greedy = greedy
-        self._rng = None if greedy else np.random.default_rng(seed)
-        self._states: dict[int, State] = {}
+        self._decisions = _Decisions(policy, None if greedy else np.random.default_rng(seed))
+        self._player = ActionRepeat(self._decisions, policy.action_repeat)
 
     def start(self, games: Sequence[int]) -> None:
         """New episodes have begun in these games."""
+        self._player.start(games)
+
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
+        """int64 (n,): an action for each game."""
+        return self._player.act(seen)
+
+
+class _Decisions:
+    """A new action of a policy whenever it is asked."""
+
+    name = "policy"
+
+    def __init__(self, policy: Policy, rng: np.random.Generator | None) -> None:
+        self.policy, self._rng = policy, rng
+        self._states: dict[int, State] = {}
+
+    def start(self, games: Sequence[int]) -> None:
+        """Forget the states of these games."""
         for game in games:
             self._states.pop(int(game), None)
 

@@ -21,9 +21,9 @@ from heist_encoders.envs.options import level_set
 from heist_encoders.errors import ConfigError, HeistEncodersWarning, unknown_name
 from heist_encoders.json_text import JsonObject
 from heist_encoders.policies.evaluate import Evaluation
+from heist_encoders.policies.play import ActionRepeat, play_episodes
 from heist_encoders.policies.play import OraclePolicy as OraclePlayer
 from heist_encoders.policies.play import RandomPolicy as RandomPlayer
-from heist_encoders.policies.play import play_episodes
 from heist_encoders.rllib.batch_policy import RLlibPolicy, frame_encoder, plays_frames
 from heist_encoders.rllib.options import GREEDY
 from heist_encoders.rllib.playing import make_environments, options_of, play_environments
@@ -80,7 +80,8 @@ def evaluate_policy(
     with torch.random.fork_rng(devices=[]), contextlib.ExitStack() as stack:
         torch.manual_seed(seed)
         if found.env is None:
-            results = play_episodes(player, seeds, options, num_games=num_games, progress=progress)
+            held = ActionRepeat(player, options.get("action_repeat", 1))
+            results = play_episodes(held, seeds, options, num_games=num_games, progress=progress)
             mode = options.get("distribution_mode", "memory")
         else:
             envs = make_environments(found.env, options, min(num_games, len(seeds)), found.vectorize_mode)

@@ -81,6 +81,7 @@ def export_policy(
         head_of(module, artifact.encoding_shape),
         artifact,
         normalize=normalize,
+        action_repeat=int(options.get("action_repeat", 1)),
         name=name or user_path(out).name,
         training=known if training is None else training,
         metrics=metrics,

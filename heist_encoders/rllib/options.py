@@ -218,9 +218,11 @@ class PPOOptions(LearningOptions, GameOptions):
     def game_options(self) -> dict[str, Any]:
         """The options of an environment that shows frames.
 
-        Start options and ``other_game`` at their defaults are left out, so that runs from before them can be resumed.
+        Start options, ``action_repeat`` and ``other_game`` at their defaults are left out, so that runs from before
+        them can be resumed.
         """
-        others = (*EncoderOptions.model_fields, *StartOptions.model_fields, "normalize", "other_game")
+        later = {"action_repeat": 1, "other_game": False}
+        others = (*EncoderOptions.model_fields, *StartOptions.model_fields, "normalize", *later)
         names = [name for name in GameOptions.model_fields if name not in others]
-        allowed = {"other_game": True} if self.other_game else {}
-        return {name: getattr(self, name) for name in names} | allowed | self.set_start_options
+        given = {name: getattr(self, name) for name, default in later.items() if getattr(self, name) != default}
+        return {name: getattr(self, name) for name in names} | given | self.set_start_options

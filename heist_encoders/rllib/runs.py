@@ -178,14 +178,16 @@ def _film(*, algorithm: Any, result: dict[str, Any], every: int, folder: str, **
     """RLlib's ``on_train_result``: every so many iterations, the policy on the first evaluation level as an mp4."""
     from heist_encoders.evaluation.captions import captioned
     from heist_encoders.evaluation.video import enlarge, write_video
-    from heist_encoders.policies.play import play_episodes
+    from heist_encoders.policies.play import ActionRepeat, play_episodes
     from heist_encoders.rllib.batch_policy import RLlibPolicy
 
     iteration = int(result["training_iteration"])
     if iteration % every:
         return
-    recorder = _Recorder(RLlibPolicy.from_algorithm(algorithm))
-    play_episodes(recorder, EVALUATION_LEVELS[:1], algorithm.config.env_config, num_games=1)
+    options = algorithm.config.env_config
+    player = ActionRepeat(RLlibPolicy.from_algorithm(algorithm), options.get("action_repeat", 1))
+    recorder = _Recorder(player)
+    play_episodes(recorder, EVALUATION_LEVELS[:1], options, num_games=1)
     pictures = [
         captioned(enlarge(frame, 4), text) for frame, text in zip(recorder.frames, recorder.captions, strict=True)
     ]

@@ -45,7 +45,7 @@ def ppo_record(options: PPOOptions, artifact: Artifact, start: Policy | None = N
     """
     record = {**(start.training if start else {}), "method": "PPO", **of_encoder(artifact)}
     labels = {True: "B", False: "A", None: None}[record["encoder_labels"]]
-    grades = [labels if not options.set_start_options else "C"]
+    grades = ["C" if options.reads_states else labels]
     if start is not None:
         grades.append(start.training.get("class"))
         record["method"] = f"{start.training.get('method', 'a policy')}, then PPO"

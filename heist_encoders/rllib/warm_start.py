@@ -37,6 +37,7 @@ def warm_start_policy(options: PPOOptions, artifact: Artifact) -> Policy:
     policy = load_policy(options.warm_start, distribution_mode=artifact.distribution_mode, encoder=artifact)
     wanted: dict[str, tuple[Any, list[Any]]] = {
         "normalize": (options.normalize, [policy.normalize]),
+        "action_repeat": (options.action_repeat, [policy.action_repeat]),
         "actions": (ACTIONS[options.actions], [policy.head.num_actions]),
         "head": (options.head, ["auto", policy.head.config.kind]),
         "lstm": (options.lstm, [False, policy.recurrent]),
@@ -46,7 +47,7 @@ def warm_start_policy(options: PPOOptions, artifact: Artifact) -> Policy:
             raise ConfigError(
                 f"{name} = {getattr(options, name)!r} does not go with the policy {policy.name!r} to start from "
                 f"({policy.head.config.kind}, lstm = {policy.recurrent}, normalize = {policy.normalize}, "
-                f"{policy.head.num_actions} actions); change it"
+                f"action_repeat = {policy.action_repeat}, {policy.head.num_actions} actions); change it"
             )
     return policy
 

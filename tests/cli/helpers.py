@@ -16,7 +16,7 @@ from heist_encoders.cli.main import main
 COMMANDS = (
     "run", "generate", "verify", "repair", "export", "train", "tune", "evaluate", "report", "promote", "push",
     "list",
-    "ppo train", "ppo evaluate", "ppo export", "clone", "record", "play", "bench", "doctor",
+    "ppo train", "ppo evaluate", "ppo export", "clone", "self-imitate", "record", "play", "bench", "doctor",
 )  # fmt: skip
 
 

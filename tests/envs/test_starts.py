@@ -381,8 +381,10 @@ def _way(blob: bytes, mode: str) -> float:
     return float(bank.path_lengths[0, progress, y, x] - step @ off + abs(off[step == 0]).sum())
 
 
-def test_shaped_vectors_are_shaped_singles() -> None:
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_shaped_vectors_are_shaped_singles(repeat: int) -> None:
     options: dict[str, Any] = {"shaping": 0.5, "start_share": 0.5, "time_limit": 30, "distribution_mode": "easy"}
+    options["action_repeat"] = repeat
     vector = make_vector_env(None, num_envs=4, **options)
     sync = SyncVectorEnv([lambda: make_env(None, **options)] * 4, autoreset_mode=AutoresetMode.NEXT_STEP)
     random, oracle = np.random.default_rng(1), Oracle()

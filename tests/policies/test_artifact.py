@@ -45,6 +45,13 @@ def test_round_trip(artifact: Artifact, tmp_path: Path, kind: str, lstm: int) ->
     assert str(tmp_path) not in (folder / "config.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("repeat", [1, 4])
+def test_held_actions_are_kept(artifact: Artifact, tmp_path: Path, repeat: int) -> None:
+    folder = save_policy(make_policy(artifact, action_repeat=repeat), tmp_path / "mine")
+    assert load_policy(folder, encoder=artifact).action_repeat == repeat
+    assert ("held for 4 steps" in (folder / "README.md").read_text(encoding="utf-8")) == (repeat == 4)
+
+
 def test_names_and_encoders_are_found_in_the_users_zoo(
     artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

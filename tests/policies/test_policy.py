@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from heist_encoders.constants import EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, UnknownNameError
@@ -12,8 +14,8 @@ from heist_encoders.policies import sharpen
 from heist_encoders.policies.evaluate import play_levels
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
 from heist_encoders.policies.planner import PlannerConfig, PlannerPolicy
-from heist_encoders.policies.play import StepInput
-from heist_encoders.policies.policy import Policy, PolicyRunner, choose
+from heist_encoders.policies.play import ActionRepeat, StepInput, play_episodes
+from heist_encoders.policies.policy import Policy, PolicyRunner, Recorder, choose
 from heist_encoders.policies.sharpen import best_temperature, sharpened
 from heist_encoders.zoo.artifact import Artifact
 from tests.zoo.making import played_frames
@@ -91,13 +93,67 @@ def test_memory_is_kept_by_game_and_forgotten_at_a_start(artifact: Artifact) -> 
         for game in (2, 0, 1):
             seen(apart, [game])
     for game in range(3):
-        torch.testing.assert_close(together._states[game], apart._states[game])
+        torch.testing.assert_close(together._decisions._states[game], apart._decisions._states[game])
     once = PolicyRunner(policy, greedy=True)
     seen(once, [1])
-    assert not torch.allclose(once._states[1][0], together._states[1][0])
+    assert not torch.allclose(once._decisions._states[1][0], together._decisions._states[1][0])
     together.start([1])
     seen(together, [1])
-    torch.testing.assert_close(once._states[1], together._states[1])
+    torch.testing.assert_close(once._decisions._states[1], together._decisions._states[1])
+
+
+class Counting:
+    """Says how often it was asked in a game."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.asked: dict[int, int] = {}
+
+    def start(self, games: Sequence[int]) -> None:
+        self.asked.update(dict.fromkeys(map(int, games), 0))
+
+    def act(self, seen: StepInput) -> NDArray[np.int64]:
+        assert len(seen.frames) == len(seen.rewards) == len(seen.games)
+        self.asked.update({game: self.asked[game] + 1 for game in seen.games.tolist()})
+        return np.array([self.asked[game] for game in seen.games.tolist()], np.int64)
+
+
+def test_actions_are_held_in_each_game_for_itself() -> None:
+    player = ActionRepeat(Counting(), 3)
+
+    def act(*games: int) -> list[int]:
+        frames = np.zeros((len(games), 64, 64, 3), np.uint8)
+        return player.act(StepInput(np.array(games), frames, np.zeros(len(games), np.float32), None)).tolist()  # type: ignore[arg-type]
+
+    player.start([0, 1])
+    assert [act(0, 1), act(0), act(0, 1), act(0, 1)] == [[1, 1], [1], [1, 1], [2, 1]]
+    player.start([0])  # a new episode waits for nothing
+    assert [act(0, 1), act(0), act(0), act(0)] == [[1, 2], [1], [1], [2]]
+    assert player.name == "counting"
+
+
+def test_a_policy_holds_its_actions_wherever_it_plays(artifact: Artifact) -> None:
+    """It plays as in an environment that repeats actions."""
+    from heist_encoders.envs import make_vector_env
+
+    policy, levels = make_policy(artifact, action_repeat=5), [3, 9]
+    recorder = Recorder(PolicyRunner(policy, seed=4))
+    play_episodes(recorder, levels, {"distribution_mode": "memory"}, num_games=2)
+    envs = make_vector_env(None, num_envs=2, distribution_mode="memory", action_repeat=5)
+    frames, _ = envs.reset(options={"level_seed": levels})
+    rng = np.random.default_rng(4)
+    shortest = min(len(recorder.frames[game]) for game in range(2))
+    assert shortest > 20
+    for step in range(min(20, shortest // 5)):
+        np.testing.assert_array_equal(frames, [recorder.frames[game][5 * step] for game in range(2)])
+        frames, *_ = envs.step(policy.act(frames, rng=rng))
+
+
+@pytest.mark.parametrize("repeat", [0, 101])
+def test_an_action_is_held_for_1_to_100_steps(artifact: Artifact, repeat: int) -> None:
+    with pytest.raises(ConfigError, match=f"action_repeat = {repeat}: expected 1 to 100"):
+        make_policy(artifact, action_repeat=repeat)
 
 
 def test_another_encoder_is_refused(artifact: Artifact) -> None:
