@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from heist_encoders.policies.play import LevelResult
+from tests.zoo.making import make_artifact
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 LABELLED = {"config": {"loss": {"semantic_map": 0.3}}, "samples": 2_000}
@@ -26,7 +27,7 @@ ALONE = {"config": {"loss": {"weighting": "rarity"}}, "samples": 1_000}
 def curves(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The package experiments/curves, its modules as attributes."""
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
-    names = ("runs", "store", "sources", "cloning", "reward", "showing")
+    names = ("runs", "store", "sources", "cloning", "own", "reward", "showing")
     yield SimpleNamespace(**{name: importlib.import_module(f"curves.{name}") for name in names})
     for name in [name for name in sys.modules if name.partition(".")[0] == "curves"]:
         del sys.modules[name]
@@ -258,7 +259,7 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     assert "Not run yet: " in text
     assert "plan accuracy and BC success +1.00 (n = 3)" in text
     assert "presence F1 by an MLP and BC success +0.50 (n = 3)" in text
-    assert "| grid | 0.900 | 0.900 | 0.900 | 1.000 | 5.000 |" in text  # not that of other PPO runs on it
+    assert "| grid | 0.900 | 0.900 | 0.900 | 1.000 | – | 5.000 |" in text  # not that of other PPO runs on it
     assert "BC success and PPO return not measured (n = 1, 3 are needed)" in text
     assert (docs / "curves.png").stat().st_size > 10_000
     page = (docs / "curves.md").read_text(encoding="utf-8")
@@ -270,3 +271,38 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     assert "| D | BC, grid | 4,032 | – | 10.00 (10.00 to 10.00) | 100.0% |" in readme
     assert "vae" not in readme  # the other encoders stand in the documentation
     assert json.loads(next((tmp_path / runs[0].folder / "points").iterdir()).read_text())["amount"] == 1_000
+    # Another machine draws the same without the runs.
+    curves.store.publish(docs / "curves.json", stores)
+    kept = curves.store.published(docs / "curves.json")
+    elsewhere = {run.name: curves.store.Store(tmp_path / "new" / run.folder, kept.get(run.folder, ())) for run in runs}
+    assert curves.showing.show(runs, elsewhere, docs) == text
+    assert curves.store.published(tmp_path / "none.json") == {}
+
+
+def test_self_imitation_goes_on_after_the_last_whole_round(curves: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A kill -9 in the third round costs that round alone; the policy goes on as if there had been none."""
+    own, artifact, played = curves.own, make_artifact(tmp_path / "encoder", "conv_maxpool", mode="memory"), []
+
+    def play(learner: Any, frames: int) -> Any:
+        if len(played) == 2:
+            played.append("killed")
+            raise Killed
+        played.append((frames, len(learner.rounds), learner.policy is not None))
+        random = np.random.default_rng(len(learner.rounds))
+        encodings = random.normal(size=(6, *artifact.encoding_shape)).astype(np.float16)
+        learner.rounds.append(own.Played(encodings, random.integers(0, 9, 6), frames, 3, 2))
+        return learner.rounds[-1]
+
+    monkeypatch.setattr(own.SelfImitation, "play", play)
+    monkeypatch.setattr(own, "player", lambda policy, mode: results)
+    settings = {"rounds": 3, "action_repeat": 4}
+    run = curves.runs.Run("own", "A", "own", "it", 4_000, settings=settings, encoder=artifact, mode="memory")
+    store, whole = curves.store.Store(tmp_path / "parts"), curves.store.Store(tmp_path / "whole")
+    with pytest.raises(Killed):
+        own.learn(run, store, levels=8, point_levels=4)
+    own.learn(run, store, levels=8, point_levels=4)
+    assert played == [(1_000, 0, False), (1_000, 1, True), "killed", (2_000, 2, True)]
+    assert [(point.amount, len(point.results)) for point in store.points()] == [(1_000, 4), (2_000, 4), (4_000, 8)]
+    own.learn(run, whole, levels=8, point_levels=4)
+    weights = [(s.folder / "policy-2" / "policy.safetensors").read_bytes() for s in (store, whole)]
+    assert weights[0] == weights[1]

@@ -114,7 +114,7 @@ def publish(file: Path, stores: Mapping[str, Store]) -> None:
     """Write the figures of all points, so that another machine can draw them without the runs."""
     kept = {}
     for store in stores.values():
-        points = [Point(p.amount, p.seconds, known=plain(p.figures, 4)) for p in store.points()]
+        points = [Point(p.amount, p.seconds, known=plain(p.figures, 6)) for p in store.points()]
         if points:
             kept[store.folder.name] = [dataclasses.asdict(point) for point in points]
     write_atomically(file, json.dumps(kept, indent=1) + "\n")

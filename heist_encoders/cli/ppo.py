@@ -25,7 +25,7 @@ from heist_encoders.cli.options import (
     note_sample,
 )
 from heist_encoders.cli.schema import flags_of
-from heist_encoders.constants import EVALUATION_LEVELS
+from heist_encoders.constants import EVALUATION_LEVELS, MAX_ACTION_REPEAT
 from heist_encoders.errors import ConfigError
 from heist_encoders.json_text import JsonObject
 from heist_encoders.rllib.run_options import BC, PPORunOptions
@@ -286,6 +286,12 @@ def evaluate(
         str | None,
         typer.Option("--mode", metavar="MODE", help="'memory', 'easy' or 'hard'. Default: that of the training."),
     ] = None,
+    action_repeat: Annotated[
+        int | None,
+        typer.Option(
+            "--action-repeat", min=1, max=MAX_ACTION_REPEAT, help="Of 'random': steps for which an action is held."
+        ),
+    ] = None,
     greedy: Greedy = False,
     sample: Sample = False,
     seed: Seed = 0,
@@ -301,6 +307,8 @@ def evaluate(
     chosen = policy or policy_option or ""
     if mode is not None:
         check_mode(mode)
+    if action_repeat is not None and chosen != "random":
+        raise ConfigError(f"--action-repeat {action_repeat} with policy {chosen!r}, which has its own; leave it out")
     seeds = level_seeds(levels)
     from heist_encoders.cli.progress import Reporter
 
@@ -310,6 +318,7 @@ def evaluate(
             chosen,
             seeds,
             mode,
+            action_repeat,
             greedy,
             seed,
             lambda done, total: progress.count(done, total, f"{done} of {total} levels"),
@@ -345,7 +354,13 @@ def level_seeds(text: str) -> range:
 
 
 def _play(
-    policy: str, seeds: range, mode: str | None, greedy: bool, seed: int, progress: Callable[[int, int], None]
+    policy: str,
+    seeds: range,
+    mode: str | None,
+    action_repeat: int | None,
+    greedy: bool,
+    seed: int,
+    progress: Callable[[int, int], None],
 ) -> tuple[Evaluation, str]:
     """The evaluation, and what the policy was taught with, as far as that is known."""
     from heist_encoders.errors import unknown_name
@@ -364,7 +379,8 @@ def _play(
         )
     from heist_encoders.rllib import evaluate_policy
 
-    options = {} if mode is None else {"distribution_mode": mode}
+    given = {"distribution_mode": mode, "action_repeat": action_repeat}
+    options = {name: value for name, value in given.items() if value is not None}
     found = evaluate_policy(policy, levels=seeds, env_config=options, greedy=greedy, seed=seed, progress=progress)
     if fixed:
         return found, ""

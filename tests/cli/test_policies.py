@@ -12,6 +12,22 @@ from heist_encoders.errors import ConfigError
 from tests.cli.helpers import Cli
 
 
+def test_self_imitate_evaluate_play(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "own"
+    sizes = ("--frames", 20_000, "--rounds", 1, "--passes", 0.2, "--levels", "3:6", "--json")
+    made = cli.ok("self-imitate", "--encoder", "grid", "--mode", "easy", "--out", out, *sizes).json
+    assert made["class"].startswith("Class A: encoder trained without labels, policy by reward alone")
+    assert 0 < made["training"]["solved"] <= made["training"]["episodes"]
+    assert "--out" in cli("self-imitate", "--encoder", "grid", "--mode", "easy", "--out", out, *sizes).error
+    again = cli.ok("ppo", "evaluate", "--policy", out, "--mode", "easy", "--levels", "3:6", "--json").json
+    assert again["return_mean"] == made["return_mean"]
+    assert again["length_mean"] == made["length_mean"]
+    film = cli.ok("play", "--policy", out, "--max-steps", 9, "--out", tmp_path / "own.gif", "--json").json
+    assert film["frames"] > 1
+    warm = ("ppo", "train", "--encoder", "grid", "--mode", "easy", "--warm-start", out, "--out", tmp_path / "ppo")
+    assert "action_repeat = 1 does not go with the policy" in cli(*warm).error
+
+
 def test_clone_evaluate_play(cli: Cli, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEIST_ENCODERS_HOME", str(tmp_path / "home"))
     cli.ok("promote", trained, "--name", "conv_maxpool-cli")
