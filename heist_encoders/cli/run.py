@@ -56,7 +56,7 @@ def run(
         typer.Option(
             "--policy-frames",
             min=0,
-            help="Labelled frames that a policy on the best encoder learns the oracle's moves from; 0 leaves it out.",
+            help="Frames that a policy on the best encoder plays to learn by reward alone; 0 leaves it out.",
         ),
     ] = _FIELDS["policy_frames"].default,
     ppo_steps: Annotated[

@@ -102,5 +102,5 @@ def self_imitate(
     print_evaluation(figures)
     print(class_sentence(training))
     solved = f"{training['solved']:,} of {training['episodes']:,} episodes solved"
-    print(f"{out}: {training['env_steps']:,} frames played, {solved}, {training['seconds']}")
+    print(f"{out}: {training['frames_played']:,} frames played, {solved}, {training['seconds']}")
     output.note(f"Next: heist-encoders play --policy {out} --out own.gif")

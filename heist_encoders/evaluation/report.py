@@ -45,7 +45,8 @@ def write_report(
         sweeps: name of a sweep -> a ``SweepResult``; or its trials alone, a DataFrame or a sequence of mappings with
             plain values, best first, which are shown without plots.
         policy: what a policy on one of the encoders achieves: ``name``, ``encoder``, ``class`` (a sentence), ``policy``
-            and ``random`` (``Evaluation.to_dict`` of each), and ``video`` (``path``, ``level_seed``, ``num_keys``,
+            and ``random`` (``Evaluation.to_dict`` of each; of random moves in single steps too, ``single_moves``, where
+            the policy has an ``action_repeat``), and ``video`` (``path``, ``level_seed``, ``num_keys``,
             ``length``) or None.
         ppo: ``{"curves": {label: {"steps": [...], "returns": [...]}}, "table": [mappings], "text": "..."}``, each key
             optional.

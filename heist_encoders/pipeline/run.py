@@ -90,8 +90,8 @@ def plan(options: RunOptions) -> list[Stage]:
         found.append(
             Stage(
                 "policy",
-                f"learn the oracle's moves from {options.policy_frames:,} labelled frames",
-                30 + options.policy_frames / 1_300,
+                f"learn to play by reward alone from {options.policy_frames:,} frames of play",
+                30 + options.policy_frames / 7_000,
                 policy_stages.make_policy,
                 policy_stages.policy_intact,
                 policy_stages.policy_outcome,

@@ -30,7 +30,7 @@ class RunOptions(Config):
     architectures: tuple[str, ...] = pydantic.Field(min_length=1, strict=False)
     seconds_per_architecture: float = pydantic.Field(default=10.0, gt=0, le=1e7, strict=False)
     train_frames: int = pydantic.Field(default=48_000, ge=0, le=10**12)
-    policy_frames: int = pydantic.Field(default=210_000, ge=0, le=10**8)
+    policy_frames: int = pydantic.Field(default=1_000_000, ge=0, le=10**9)
     ppo_steps: int = pydantic.Field(default=0, ge=0, le=10**12)
     seed: int = pydantic.Field(default=0, ge=0, le=2**31 - 1)
 

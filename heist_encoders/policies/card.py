@@ -27,6 +27,8 @@ def class_sentence(training: JsonObject) -> str:
     if grade not in CLASSES:
         return ""
     parts = [f"Class {grade}: {CLASSES[grade]}"]
+    if training.get("frames_played"):
+        parts.append(f"{training['frames_played']:,} frames played")
     if training.get("demonstration_frames"):
         parts.append(f"{training['demonstration_frames']:,} labelled frames")
     if training.get("encoder_frames"):

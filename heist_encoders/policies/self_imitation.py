@@ -211,7 +211,7 @@ class SelfImitation:
         training = {
             **({} if labels is None else {"class": "B" if labels else "A"}),
             "method": "self-imitation",
-            "env_steps": sum(played.frames for played in self.rounds),
+            "frames_played": sum(played.frames for played in self.rounds),
             "rounds": len(self.rounds),
             "episodes": sum(played.episodes for played in self.rounds),
             "solved": sum(played.solved for played in self.rounds),

@@ -201,7 +201,11 @@ def test_a_policy_beside_a_random_player(tmp_path: Path) -> None:
     assert "1 key17.50 75.0%1,234 – –" in text
     assert "solved in 30 steps" in text
     assert "data:image/gif;base64,R0lGODlh" in path.read_text()
-    policy["video"] = None
+    assert "holds each action" not in text
+    policy |= {"video": None, "action_repeat": 4, "single_moves": {**chance, "return_mean": 1.5}}
+    held = Page(write_report([{"name": "x", "family": "y"}], path, policy=policy).read_text()).text
+    assert "for 4 steps of the game, and so does the random player" in " ".join(held.split())
+    assert "has a return of 1.50" in " ".join(held.split())
     assert "No video" in write_report([{"name": "x", "family": "y"}], path, policy=policy).read_text()
 
 

@@ -41,7 +41,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(stages, "PROBE_FRAMES", 128)
     monkeypatch.setattr(policy_stages, "LEVELS", 12)
     options = RunOptions.from_dict(
-        {"architectures": ["compact"], "size": 1024, "train_frames": 200, "policy_frames": 300, "seed": 3}
+        {"architectures": ["compact"], "size": 1024, "train_frames": 200, "policy_frames": 10_240, "seed": 3}
     )
     out = tmp_path / "small"
     with open_state(out, options) as state:
@@ -75,8 +75,8 @@ def test_a_policy_on_a_longer_trained_winner(job: Job, tmp_path: Path, monkeypat
     assert learned["name"] == "small"
     assert learned["encoder"] == longer["name"]
     assert re.fullmatch(
-        r"Class D: learned from the oracle's moves; 300 labelled frames; encoder trained on [\d,]+ frames "
-        r"without labels\.",
+        r"Class A: encoder trained without labels, policy by reward alone; 10,240 frames played; encoder trained on "
+        r"[\d,]+ frames without labels\.",
         learned["class"],
     )
     assert learned["class"] in policy_stages.policy_outcome(learned)

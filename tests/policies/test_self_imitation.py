@@ -93,7 +93,7 @@ def test_it_learns_by_reward_alone(grid_easy: Artifact) -> None:
     rounds: list[float] = []
     policy = self_imitate(
         grid_easy, mode="easy", frames=40_000, rounds=2, head=SMALL, games=32, seed=1,
-        after_round=lambda policy: rounds.append(policy.training["env_steps"]),
+        after_round=lambda policy: rounds.append(policy.training["frames_played"]),
     )  # fmt: skip
     assert rounds == [19_968, 39_936]
     assert policy.training["class"] == "A"
