@@ -74,8 +74,8 @@ def run(
     command goes on where it was, and what is done is never done twice.
 
     The default mode is easy: the whole maze is in view, so that a policy without memory can solve it. The policy
-    learns from the moves of a shortest-path oracle (class D in docs/policies.md). --ppo-steps adds PPO by reward
-    alone, which takes millions of steps.
+    learns by reward alone, from its own successes (self-imitation, docs/policies.md). --ppo-steps adds PPO, which
+    takes millions of steps.
     """
     if families is not None:
         output.note("--families is now called --architectures; the old name goes with the next version")

@@ -54,6 +54,7 @@ def evaluate(
     probe_frames: int = 20_000,
     map_samples: int | None = None,
     wanted: Collection[str] | None = None,
+    test_frames: int = TEST_FRAMES,
     pictures: bool = True,
     references: bool = False,
     device: str = "auto",
@@ -76,6 +77,7 @@ def evaluate(
         map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 60,000.
             Figures compare only between evaluations with the same two numbers.
         wanted: names of figures (``miou``, ``presence_f1``, ...); only their probes are trained. None: all.
+        test_frames: frames of the test split that reconstruction is measured on, at most, evenly spread.
         pictures: also write ``reconstructions.png``, ``video.mp4``, ``loss.png`` and ``metrics.npz`` (the last two only
             if the artifact knows its training's history).
         references: also train probes on an untrained encoder of the architecture, on raw pixels and on the true state.
@@ -128,7 +130,7 @@ def evaluate(
         "parameters": sum(p.numel() for p in model.parameters()),
     }
     say("reconstruction")
-    metrics["reconstruction"] = measure_reconstruction(model, artifact.training, dataset)
+    metrics["reconstruction"] = measure_reconstruction(model, artifact.training, dataset, test_frames)
     say("probes")
     found: ProbeResult | None = None
     if can_probe(dataset):
@@ -202,14 +204,14 @@ def output_folder(artifact: Artifact, out: str | Path | None) -> Path:
 
 
 def measure_reconstruction(
-    model: BaseAutoencoder, training: JsonObject, dataset: FrameSource
+    model: BaseAutoencoder, training: JsonObject, dataset: FrameSource, limit: int
 ) -> dict[str, float | None]:
-    """``reconstruction_metrics`` on evenly spread test frames, and the test loss by the artifact's own loss.
+    """``reconstruction_metrics`` on at most ``limit`` evenly spread test frames, and the artifact's own loss on them.
 
     The loss is that of its training (key ``loss`` of ``training`` or of ``training["config"]``), None if unknown.
     """
     count = len(dataset.frames("test"))
-    rows = np.unique(np.linspace(0, count - 1, min(count, TEST_FRAMES)).astype(np.int64))
+    rows = np.unique(np.linspace(0, count - 1, min(count, limit)).astype(np.int64))
     frames = np.ascontiguousarray(dataset.frames("test")[rows])
     maps = _Picked(dataset, rows) if has_maps(dataset) else None
     figures: dict[str, float | None] = dict(reconstruction_metrics(model, frames, maps))

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 DATA, SWEEPS, EVALUATION, PPO, REPORT = "data", "sweeps", "evaluation", "ppo", "report.html"
 
 TRIALS_PER_ARCHITECTURE = 2
-SWEEP_PROBE_FRAMES = 600
-"""What a trial's probe is fitted on, some 2 s: of a sweep's two trials the better one is wanted, no figure."""
-PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 6_000, ("miou", "map_presence_f1")
+TRIAL_TEST_FRAMES, SWEEP_PROBE_FRAMES = 512, 600
+"""What a trial's test loss is taken on, and its probe fitted on: of two trials the better one is wanted, no figure."""
+PROBE_FRAMES, MAP_SAMPLES, WANTED = 2_500, 4_500, ("miou", "map_presence_f1")
 """What an evaluation may spend on probes. Enough to rank the best trials; ``heist-encoders evaluate`` takes more."""
+TEST_FRAMES = 512
+"""Frames that an evaluation measures reconstruction on."""
 SEEDS = 2
 """Seeds of the probes in an evaluation: they run side by side, and their standard deviation says how sure a lead is."""
 PATIENT = 1_000
@@ -101,7 +103,11 @@ def make_sweep(architecture: str) -> Callable[[Job], JsonObject]:
             grace_epochs=PATIENT,
             # A trial ends by itself after its share; this is for a machine on which something hangs.
             time_budget_s=seconds * 3 + 300,
-            train={"max_seconds": max(1.0, 0.9 * seconds), "epoch_samples": min(4096, job.options.size // 4)},
+            train={
+                "max_seconds": max(1.0, 0.9 * seconds),
+                "epoch_samples": min(4096, job.options.size // 4),
+                "test_samples": TRIAL_TEST_FRAMES,
+            },
             objective={
                 "probe_frames": max(64, min(SWEEP_PROBE_FRAMES, job.options.size // 2)),
                 "max_latency_ms": MAX_LATENCY_MS,
@@ -221,7 +227,7 @@ def evaluated(artifact: Path, data: Path, folder: Path, seed: int) -> JsonObject
     with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
         metrics = evaluate(
             load_artifact(artifact), open_dataset(data), out=folder, seed=seed, seeds=SEEDS, plan_samples=0,
-            probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+            probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED, test_frames=TEST_FRAMES,
         )  # fmt: skip
     return {key: value for key, value in metrics.items() if key != "folder"}
 

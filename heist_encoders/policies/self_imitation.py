@@ -10,10 +10,12 @@ cell, as where the agent has turned or moved a little.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,9 +155,10 @@ class SelfImitation:
         )  # fmt: skip
         seen: list[list[NDArray[np.uint8]]] = [[] for _ in range(self.games)]
         made: list[list[int]] = [[] for _ in range(self.games)]
-        encodings, labels, episodes, solved = [np.zeros((0, *self.encoder.shape), np.float16)], [], 0, 0
-        labels.append(np.zeros(0, np.int64))
-        try:
+        kept: list[Future[tuple[NDArray[np.float16], NDArray[np.int64]]]] = []
+        episodes = 0
+        # Random play leaves the encoder to the other thread, while the engine steps in this one.
+        with ThreadPoolExecutor(1, "solved") as pool, contextlib.closing(envs):
             observations, _ = envs.reset(seed=int(rng.integers(2**31)))
             opened = np.zeros(self.games, np.bool_)
             for step in range(steps):
@@ -168,18 +171,20 @@ class SelfImitation:
                 for game in np.flatnonzero(opened).tolist():
                     episodes += 1
                     if infos["level_complete"][game]:
-                        solved += 1
-                        episode = np.stack(seen[game])
-                        rows, exits = last_exits(episode, np.array(made[game]), self.place)
-                        encodings.append(self._encode(episode[rows]).astype(np.float16))
-                        labels.append(exits)
+                        job = pool.submit(self._labelled, np.stack(seen[game]), np.array(made[game]))
+                        kept.append(job)
+                        if self.policy is not None:
+                            job.result()
                     seen[game], made[game] = [], []
                 if progress is not None:
                     progress(step + 1, steps)
-        finally:
-            envs.close()
+            labelled = [job.result() for job in kept]
         played = Played(
-            np.concatenate(encodings), np.concatenate(labels), steps * self.games * self.action_repeat, episodes, solved
+            np.concatenate([np.zeros((0, *self.encoder.shape), np.float16), *(part[0] for part in labelled)]),
+            np.concatenate([np.zeros(0, np.int64), *(part[1] for part in labelled)]),
+            steps * self.games * self.action_repeat,
+            episodes,
+            len(labelled),
         )
         self.rounds.append(played)
         return played
@@ -234,8 +239,10 @@ class SelfImitation:
             return rng.integers(NUM_MOVES, size=len(frames))
         return choose(self.policy.logits(frames), rng)
 
-    def _encode(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self.encoder.normalize(self.encoder.encode(frames))
+    def _labelled(self, frames: NDArray[np.uint8], actions: Integers) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+        """Encodings and labels of the different frames of a solved episode."""
+        rows, exits = last_exits(frames, actions, self.place)
+        return self.encoder.normalize(self.encoder.encode(frames[rows])).astype(np.float16), exits
 
 
 def self_imitate(
