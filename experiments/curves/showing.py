@@ -72,8 +72,8 @@ def interval(low: float, high: float, digits: int) -> str:
 
 
 def name_of(run: Run, point: Point) -> str:
-    """A run's name; of cloning that has not seen all of its frames yet, it says so."""
-    return f"{run.name}, so far" if run.method == "clone" and point.amount < run.amount else run.name
+    """A run's name; of one that has not seen all of its frames yet, it says so."""
+    return f"{run.name}, so far" if run.method in ("clone", "own") and point.amount < run.amount else run.name
 
 
 def returned(figures: Mapping[str, Any]) -> str:

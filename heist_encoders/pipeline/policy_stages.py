@@ -105,8 +105,8 @@ def make_policy(job: Job) -> JsonObject:
     head = HeadConfig(kind=head_kind("auto", artifact.encoding_shape), planner=PlannerConfig.from_dict(HEAD))
     with torch_threads(1):
         policy = self_imitate(
-            artifact, mode=options.mode, frames=options.policy_frames, rounds=1, head=head, seed=options.seed,
-            name=name, workers=min(2, cpu_count()), progress=listen,
+            artifact, mode=options.mode, frames=options.policy_frames, rounds=1, head=head, batch_size=64,
+            seed=options.seed, name=name, workers=min(2, cpu_count()), progress=listen,
         )  # fmt: skip
         levels = EVALUATION_LEVELS[:LEVELS]
         job.progress.count(0.9, 1, f"policy and random moves on {LEVELS} evaluation levels")
