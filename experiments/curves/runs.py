@@ -34,9 +34,9 @@ exit, or else the exit's 10 would be most of the advantages' variance."""
 SHAPED_STEPS = 400_000
 """Steps after which PPO with shaping is compared over encoders."""
 
-OWN = {"rounds": 4, "action_repeat": 4}
+OWN = {"rounds": 3, "action_repeat": 4}
 """Of self-imitation: each round plays twice as many frames as the one before, but for the first two."""
-OWN_FRAMES, OWN_COMPARED = 5_000_000, 1_250_000
+OWN_FRAMES, OWN_COMPARED = 2_500_000, 625_000
 """Frames that it plays, and in the runs that compare encoders."""
 
 MEMORY_TEMPERATURE = 8.0
@@ -171,6 +171,10 @@ def all_runs(
                 OWN_COMPARED, 0, {**OWN, "rounds": 1}, 0, encoder, compared=True,
             )
             for name, encoder in [("grid", grid), ("grid, untrained", untrained), *others]
+        ),
+        Run(
+            "random moves, memory mode, each held for 4 steps", "–", "random", "nothing", mode="memory",
+            settings={"action_repeat": 4},
         ),
         Run("random moves, memory mode", "–", "random", "nothing", mode="memory"),
         Run(
