@@ -3,12 +3,14 @@
 Shows: class D: a planning head on a frozen packaged encoder learned the oracle's moves from balanced labelled frames of
        the training levels (behaviour cloning), then in the situations of its own play (DAgger); no reward. In memory
        mode an LSTM is put between before DAgger, and actions are drawn at a lower temperature. Each step is evaluated
-       with sampled actions on evaluation levels, whole episodes from true starts, one each.
+       with sampled actions on evaluation levels, whole episodes from true starts, one each. With --own, class A: it
+       learned by reward alone, from its own successes (self-imitation), in easy mode.
 Run:   python experiments/packaged_policies.py --clone --device cuda --workers 4      (minutes a mode; what is there
                                                                                        in --work is not cloned again)
        python experiments/packaged_policies.py                                        (DAgger, half an hour a mode)
+       python experiments/packaged_policies.py --own                                  (half an hour on one core)
        python experiments/packaged_policies.py --mode easy --frames 50000 --out runs/policies
-What came out is on the policies' cards: heist_encoders/policies/packaged/best/<mode>/README.md.
+What came out is on the policies' cards: heist_encoders/policies/packaged/<name>/<mode>/README.md.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from heist_encoders.policies.artifact import load_policy, save_policy
 from heist_encoders.policies.clone import Progress, clone
 from heist_encoders.policies.dagger import dagger, with_memory
 from heist_encoders.policies.evaluate import play_levels
+from heist_encoders.policies.heads import HeadConfig
+from heist_encoders.policies.planner import PlannerConfig
 from heist_encoders.policies.policy import Policy
+from heist_encoders.policies.self_imitation import self_imitate
 from heist_encoders.policies.sharpen import best_temperature, sharpened
 
 PACKAGED = Path(heist_encoders.__file__).parent / "policies" / "packaged"
@@ -38,6 +43,8 @@ MEMORY = {"memory": {"units": 128, "chunk": 32, "oracle_share": 0.5}}
 SHARPENED = ("memory",)
 """Modes in which actions are drawn at the temperature that solves most of 256 training levels."""
 MODES = ("easy", "memory", "hard")
+OWN, OWN_FRAMES, OWN_ROUNDS = "self-imitation", 2_500_000, 3
+OWN_HEAD = HeadConfig(kind="planner", planner=PlannerConfig(channels=16, iterations=12))
 
 
 def cloned(mode: str, options: argparse.Namespace, progress: Progress) -> Policy:
@@ -52,6 +59,23 @@ def cloned(mode: str, options: argparse.Namespace, progress: Progress) -> Policy
     return load_policy(folder)
 
 
+def own(options: argparse.Namespace) -> Policy:
+    """The policy that learned by reward alone, from ``--work`` if it is there, with its figures."""
+    folder, levels = options.work / f"{OWN}-easy", EVALUATION_LEVELS[: options.levels]
+    if not (folder / "config.json").exists():
+        policy = self_imitate(
+            options.encoder, mode="easy", frames=OWN_FRAMES, rounds=OWN_ROUNDS, head=OWN_HEAD, name=OWN,
+            progress=lambda number, part, done, total: done % 500 or print(number, part, done, total, flush=True),
+        )  # fmt: skip
+        save_policy(policy, folder, replace=True)
+    policy = load_policy(folder)
+    policy.name = OWN
+    held = play_levels("random", "easy", levels, action_repeat=policy.action_repeat)
+    policy.metrics = {"evaluation": play_levels(policy, "easy", levels).to_dict(), "random": held.to_dict()}
+    print(policy.metrics)
+    return policy
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mode", choices=MODES, action="append")
@@ -60,6 +84,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=FRAMES, help="labelled frames of behaviour cloning")
     parser.add_argument("--steps", type=int, help="steps of DAgger; default: by mode")
     parser.add_argument("--levels", type=int, default=1_000)
+    parser.add_argument("--own", action="store_true", help="the policy that learned by reward alone, no other")
     parser.add_argument("--clone", action="store_true", help="end after behaviour cloning")
     parser.add_argument("--device", default="cpu", help="of behaviour cloning")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw frames, threads that learn")
@@ -67,6 +92,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PACKAGED)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.own:
+        save_policy(own(options), options.out / OWN / "easy", replace=True)
+        return
     for mode in options.mode or MODES:
         shown = [0]
 

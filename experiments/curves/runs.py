@@ -148,8 +148,7 @@ def all_runs(
         Run("BC, grid, 200 training levels", "D", source="grid", encoder=grid, settings={"levels": 200}, **cloned),
         Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
         Run(
-            "BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, headline=True,
-            compared=True, **cloned,
+            "BC, untrained grid (floor)", "D", source="grid, untrained", encoder=untrained, compared=True, **cloned,
         ),
         *(packaged_policy(best) if best else []),
         Run("PPO with shaping, grid", "C", "ppo", "grid", 5_000_000, 40, shaped, 0, grid, headline=True),
@@ -185,7 +184,7 @@ def all_runs(
             "PPO with a curriculum, grid", "C", "ppo", "grid", 5_000_000, 20, {**ppo, **CURRICULUM}, 0, grid,
             headline=True,
         ),
-        Run("PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid, headline=True),
+        Run("PPO, grid", by_labels, "ppo", "grid", 25_000_000, 7, ppo, 0, grid),
         Run("BC, raw pixels (IMPALA)", "D", source=PIXELS, **cloned),
         Run("PPO, raw pixels (RLlib's network)", "A", "ppo", PIXELS, 25_000_000, 7, {}, 0, None, headline=True),
     ]  # fmt: skip
