@@ -172,6 +172,10 @@ def all_runs(
             for name, encoder in [("grid", grid), ("grid, untrained", untrained), *others]
         ),
         Run(
+            f"self-imitation, {OWN_COMPARED:,} frames, grid, memory mode", "B" if uses_labels(memory) else "A", "own",
+            "grid", OWN_COMPARED, 0, {**OWN, "rounds": 1}, 0, memory, mode="memory",
+        ),
+        Run(
             "random moves, memory mode, each held for 4 steps", "–", "random", "nothing", mode="memory",
             settings={"action_repeat": 4},
         ),
