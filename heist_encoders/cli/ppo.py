@@ -289,7 +289,10 @@ def evaluate(
     action_repeat: Annotated[
         int | None,
         typer.Option(
-            "--action-repeat", min=1, max=MAX_ACTION_REPEAT, help="Of 'random': steps for which an action is held."
+            "--action-repeat",
+            min=1,
+            max=MAX_ACTION_REPEAT,
+            help="Of 'random': steps for which an action is held. Default: 1.",
         ),
     ] = None,
     greedy: Greedy = False,
