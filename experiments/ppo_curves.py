@@ -113,6 +113,7 @@ def main() -> None:
             f"{figures['num_levels']} levels, {time.monotonic() - started:.0f} s",
             flush=True,
         )
+    publish(options.docs / PUBLISHED, stores)
     print(show(runs, stores, options.docs))
 
 
