@@ -27,8 +27,6 @@ from heist_encoders.policies.artifact import load_policy, save_policy
 from heist_encoders.policies.clone import Progress, clone
 from heist_encoders.policies.dagger import dagger, with_memory
 from heist_encoders.policies.evaluate import play_levels
-from heist_encoders.policies.heads import HeadConfig
-from heist_encoders.policies.planner import PlannerConfig
 from heist_encoders.policies.policy import Policy
 from heist_encoders.policies.self_imitation import self_imitate
 from heist_encoders.policies.sharpen import best_temperature, sharpened
@@ -44,7 +42,6 @@ SHARPENED = ("memory",)
 """Modes in which actions are drawn at the temperature that solves most of 256 training levels."""
 MODES = ("easy", "memory", "hard")
 OWN, OWN_FRAMES, OWN_ROUNDS = "self-imitation", 2_500_000, 3
-OWN_HEAD = HeadConfig(kind="planner", planner=PlannerConfig(channels=16, iterations=12))
 
 
 def cloned(mode: str, options: argparse.Namespace, progress: Progress) -> Policy:
@@ -64,7 +61,7 @@ def own(options: argparse.Namespace) -> Policy:
     folder, levels = options.work / f"{OWN}-easy", EVALUATION_LEVELS[: options.levels]
     if not (folder / "config.json").exists():
         policy = self_imitate(
-            options.encoder, mode="easy", frames=OWN_FRAMES, rounds=OWN_ROUNDS, head=OWN_HEAD, name=OWN,
+            options.encoder, mode="easy", frames=OWN_FRAMES, rounds=OWN_ROUNDS, name=OWN,
             progress=lambda number, part, done, total: done % 500 or print(number, part, done, total, flush=True),
         )  # fmt: skip
         save_policy(policy, folder, replace=True)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 TRAINING, POLICY, VIDEO = "training", "policy", "policy.mp4"
 LEVELS = 128
 """Evaluation levels that the policy and the random policy are compared on."""
-HEAD = {"channels": 16, "iterations": 12}
-"""Of the policy: learns in a third of the time that the default sizes take."""
 VIDEO_KEYS = 3
 """Keys of the level in the video, if the policy solves one that has so many."""
 
@@ -86,8 +84,6 @@ def make_policy(job: Job) -> JsonObject:
     from heist_encoders.policies.artifact import save_policy
     from heist_encoders.policies.card import class_sentence
     from heist_encoders.policies.evaluate import play_levels
-    from heist_encoders.policies.heads import HeadConfig, head_kind
-    from heist_encoders.policies.planner import PlannerConfig
     from heist_encoders.policies.self_imitation import self_imitate
     from heist_encoders.ray_session import cpu_count
     from heist_encoders.training.hardware import torch_threads
@@ -102,10 +98,9 @@ def make_policy(job: Job) -> JsonObject:
 
     artifact = load_artifact(encoder["artifact"])
     name = _policy_name(job.out.resolve().name, encoder["sha256"])
-    head = HeadConfig(kind=head_kind("auto", artifact.encoding_shape), planner=PlannerConfig.from_dict(HEAD))
     with torch_threads(1):
         policy = self_imitate(
-            artifact, mode=options.mode, frames=options.policy_frames, rounds=1, head=head, batch_size=64,
+            artifact, mode=options.mode, frames=options.policy_frames, rounds=1, batch_size=64,
             seed=options.seed, name=name, workers=min(2, cpu_count()), progress=listen,
         )  # fmt: skip
         levels = EVALUATION_LEVELS[:LEVELS]

@@ -29,13 +29,15 @@ from heist_encoders.envs.make import make_vector_env
 from heist_encoders.errors import ConfigError
 from heist_encoders.policies.clone import used_labels
 from heist_encoders.policies.heads import HeadConfig, HeadPolicy, head_kind
-from heist_encoders.policies.planner import fit_head
+from heist_encoders.policies.planner import PlannerConfig, fit_head
 from heist_encoders.policies.policy import Policy, choose
 from heist_encoders.tasks.registry import task_of
 from heist_encoders.training.hardware import denormals_as_zero, keep_memory
 from heist_encoders.zoo.artifact import Artifact
 from heist_encoders.zoo.encoder import Encoder, load_encoder
 
+PLANNER = PlannerConfig(channels=16, iterations=12)
+"""Sizes of the planner unless others are asked for: it learns in a third of the time that the default ones take."""
 PLACE_CELLS = 1.8
 """Side of the box within which frames of one place differ, in cells: an agent is .75 wide, and this much less one cell
 apart. Of random play in easy mode, actions held for 4 steps, 71% of the labels lead nearer to the oracle's next cell
@@ -130,7 +132,7 @@ class SelfImitation:
                 "use an encoder of heist"
             )
         self.place = round(PLACE_CELLS * FRAME_SHAPE[0] / cells)
-        self.head = head or HeadConfig(kind=head_kind("auto", self.encoder.shape))
+        self.head = head or HeadConfig(kind=head_kind("auto", self.encoder.shape), planner=PLANNER)
         if self.head.lstm:
             raise ConfigError("lstm > 0: single frames are learned from; expected a head without memory")
         self.mode, self.action_repeat, self.passes, self.games = mode, action_repeat, passes, games
@@ -274,7 +276,8 @@ def self_imitate(
             two, which play equally many; the first plays at random.
         rounds: of playing and learning.
         action_repeat: steps of the game for which each action is held. Random moves get farther so.
-        head: what to train, not recurrent; None: the planner for spatial encodings, else an MLP.
+        head: what to train, not recurrent; None: a planner of ``PLANNER``'s sizes for spatial encodings,
+            else an MLP.
         passes: over all frames of the solved episodes so far, after each round.
         games: played at the same time.
         batch_size: rows a step of the optimizer.
