@@ -7,6 +7,7 @@ Run:   python experiments/packaged_artifacts.py --train --jobs 17 --seconds 440 
        at once share it by NVIDIA's MPS; `grid` was given --seconds 140. On a CPU: a day on two cores; resumes)
        python experiments/packaged_artifacts.py --train grid --mode easy --samples 400000      (one artifact, shorter)
        python experiments/packaged_artifacts.py --evaluate                      (figures of all, onto their cards)
+       python experiments/packaged_artifacts.py --evaluate --maps       (only those of the map's probe; the others stay)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """
@@ -14,6 +15,7 @@ What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architect
 from __future__ import annotations
 
 import argparse
+import copy
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -66,6 +68,8 @@ TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
 
 REFERENCES = (("grid", "easy"), ("grid", "memory"))
 """The artifacts beside which the untrained encoder and raw pixels are evaluated."""
+OF_MAPS = ("miou", "map_presence_f1")
+"""The figures of the semantic map's probe, beside each class's IoU."""
 
 
 def commit() -> str:
@@ -117,6 +121,33 @@ def measure(artifact: Artifact, data: Dataset, work: Path, plan_samples: int, se
     print(f"{artifact.name} {artifact.distribution_mode}: {figures}", flush=True)
 
 
+def measure_maps(artifact: Artifact, data: Dataset, work: Path, seeds: int) -> None:
+    """Measure anew what the semantic map's probe reads of a packaged artifact and its references."""
+    folder = work / "evaluation" / f"{artifact.name}-{artifact.distribution_mode}-maps"
+    references = (artifact.architecture, artifact.distribution_mode) in REFERENCES
+    new = evaluate(
+        artifact, data, out=folder, seeds=seeds, plan_samples=0, wanted=OF_MAPS, pictures=False, references=references
+    )
+    metrics: dict[str, Any] = copy.deepcopy(artifact.metrics)
+    replace_maps(metrics["probes"], new["probes"])
+    for name, row in new["references"].items():
+        replace_maps(metrics["references"][name], row)
+    update_metrics(artifact, metrics)
+    figures = ", ".join(f"{name} {metrics['probes'][name]}" for name in OF_MAPS)
+    print(f"{artifact.name} {artifact.distribution_mode}: {figures}", flush=True)
+
+
+def replace_maps(row: dict[str, Any], new: dict[str, Any]) -> None:
+    """Put the figures of the map's probe into a row of figures, in the place of the old ones."""
+    for name in (*OF_MAPS, "iou"):
+        row[name] = new[name]
+    for thing, values in new["by_thing"].items():
+        row["by_thing"][thing] |= {name: value for name, value in values.items() if name.startswith("map_")}
+    row.get("std", {}).update({name: value for name, value in new.get("std", {}).items() if name in OF_MAPS})
+    if row.get("plan_accuracy") is not None:
+        row["scene_score"] = row["miou"] * row["plan_accuracy"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("architectures", nargs="*", metavar="architecture")
@@ -124,6 +155,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/packaged"))
     parser.add_argument("--train", action="store_true", help="train what is packaged")
     parser.add_argument("--evaluate", action="store_true", help="evaluate what is packaged")
+    parser.add_argument("--maps", action="store_true", help="with --evaluate: only by the semantic map's probe")
     parser.add_argument("--samples", type=int, help="frames of each training, instead of its own number")
     parser.add_argument("--seconds", type=float, help="that each training takes at most")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
@@ -153,7 +185,10 @@ def main() -> None:
             options.work / f"data-{mode}",
         )
         artifact = load_artifact(PACKAGED / architecture / mode)
-        measure(artifact, data, options.work, options.plan_samples, options.seeds)
+        if options.maps:
+            measure_maps(artifact, data, options.work, options.seeds)
+        else:
+            measure(artifact, data, options.work, options.plan_samples, options.seeds)
 
 
 if __name__ == "__main__":

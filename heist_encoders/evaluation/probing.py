@@ -259,7 +259,7 @@ def probe_encodings(
             )
         figures, by_thing = _probe_targets(targets, z_train, train.answers, z_test, test.answers, number, fast)
         if reading is not None:
-            add_read_off(read_off, reading.predictions, classes, test.answers, figures, by_thing)
+            add_read_off(read_off, reading.shown, classes, test.answers, figures, by_thing)
         return figures, by_thing, reading
 
     numbers = range(seed, seed + max(1, seeds))
@@ -328,15 +328,15 @@ def _add(scores: Scores, prefix: str, figures: dict[str, float], by_thing: Rows)
 
 def add_read_off(
     targets: Iterable[ProbeTarget],
-    maps: Maps,
+    shown: Floats,
     classes: tuple[str, ...],
     answers: Mapping[str, Answers],
     figures: dict[str, float],
     by_thing: Rows,
 ) -> None:
-    """Add what follows from semantic maps uint8 (M, H, W), with ``map_`` in front of the names."""
+    """Add what follows from which classes semantic maps show, float32 (M, C), with ``map_`` in front of the names."""
     for target in targets:
-        if (outputs := target.read_off(maps, classes)) is not None:
+        if (outputs := target.read_off(shown, classes)) is not None:
             _add(target.score(outputs, answers[target.name]), "map_", figures, by_thing)
 
 

@@ -24,7 +24,7 @@ from heist_encoders.evaluation.probing import (
     sample_rows,
     targets_of,
 )
-from heist_encoders.evaluation.semantic_probe import intersection_over_union
+from heist_encoders.evaluation.semantic_probe import intersection_over_union, shown_classes
 from heist_encoders.json_text import JsonObject, plain
 from heist_encoders.tasks.registry import task_of
 
@@ -60,7 +60,8 @@ def majority(dataset: FrameSource, *, limit: int = 5_000) -> JsonObject:
         counts = np.stack([(train.maps == number).sum(0) for number in range(len(classes))])
         usual = np.broadcast_to(counts.argmax(0).astype(np.uint8), test.maps.shape)
         figures["miou"], iou["iou"] = intersection_over_union(usual, test.maps, classes)
-        add_read_off(targets_of(dataset), usual, classes, test.answers, figures, by_thing)
+        shown = shown_classes(usual, len(classes)).astype(np.float32) - 0.5
+        add_read_off(targets_of(dataset), shown, classes, test.answers, figures, by_thing)
     found: dict[str, object] = {**figures, **iou, "by_thing": by_thing}
     return plain(found, 6)
 

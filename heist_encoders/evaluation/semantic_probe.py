@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from heist_encoders.autoencoders.semantic_decoder import SemanticDecoder
-from heist_encoders.evaluation.frames import Indices
+from heist_encoders.evaluation.frames import Floats, Indices
 from heist_encoders.semantic import UNKNOWN
 from heist_encoders.training.objective import map_cross_entropy
 
 Maps = npt.NDArray[np.uint8]
 """(N, side, side), the class of each block."""
+THRESHOLD_FRAMES = 5_000
+"""Training frames, or a few more, by which it is chosen from which probability on a class counts as shown."""
 _DRAWING = threading.Lock()
 """Held while weights are drawn: torch's generator is one for all threads, and probes of several seeds run at once."""
 
@@ -43,11 +45,14 @@ class MapReading:
         miou: mean over the classes that the test frames show of the intersection over union.
         iou: of each class; NaN for a class that no test frame shows.
         predictions: uint8 (M, side, side).
+        shown: float32 (M, classes), above 0 where the probe says that the frame shows the class at all:
+            its highest log-probability in any block, less the threshold that tells most training frames right.
     """
 
     miou: float
     iou: dict[str, float]
     predictions: Maps
+    shown: Floats
 
 
 def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, ...]) -> tuple[float, dict[str, float]]:
@@ -139,14 +144,47 @@ def read_maps(
         optimizer.step()
         schedule.step()
     decoder.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(x_test), 256):
-            logits = decoder(normalise(x_test[start : start + 256], device))
-            parts.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
-    predictions = np.concatenate(parts)
+
+    def read(x: npt.NDArray[np.generic]) -> tuple[Maps, Floats]:
+        """The most probable class of each block, and the log-probability of each class where it is highest."""
+        maps, highest = [], []
+        with torch.inference_mode():
+            for start in range(0, len(x), 256):
+                logits = decoder(normalise(x[start : start + 256], device))
+                maps.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
+                highest.append(logits.log_softmax(1).amax((2, 3)).cpu().numpy())
+        return np.concatenate(maps), np.concatenate(highest)
+
+    some = slice(None, None, max(1, len(x_train) // THRESHOLD_FRAMES))
+    thresholds = best_thresholds(read(x_train[some])[1], shown_classes(maps_train[some], len(classes)))
+    predictions, highest = read(x_test)
     miou, iou = intersection_over_union(predictions, maps_test, classes)
-    return MapReading(miou, iou, predictions)
+    return MapReading(miou, iou, predictions, highest - thresholds)
+
+
+def shown_classes(maps: Maps, number: int) -> npt.NDArray[np.bool_]:
+    """Which of the classes maps uint8 (N, H, W) show anywhere: bool (N, number)."""
+    return np.stack([(maps == label).any(axis=(1, 2)) for label in range(number)], axis=1)
+
+
+def best_thresholds(scores: Floats, actual: npt.NDArray[np.bool_]) -> Floats:
+    """The threshold of each class above which to say yes, so that the fewest frames are told wrong: float32 (K,).
+
+    Scores that tell nothing say what is more frequent, as for the highest accuracy; those by F1 would say yes to all.
+
+    Args:
+        scores: float32 (N, K).
+        actual: bool (N, K), what is right.
+    """
+    thresholds = np.empty(scores.shape[1], np.float32)
+    for column, (values, right) in enumerate(zip(scores.T, actual.T, strict=True)):
+        order = np.argsort(-values, kind="stable")
+        steps = np.concatenate([[np.inf], values[order], [-np.inf]])
+        wrong = np.concatenate([[0], np.cumsum(np.where(right[order], -1, 1))])  # up to a constant
+        wrong[1:-1][steps[1:-2] == steps[2:-1]] = len(values)  # equal scores are said yes to together
+        best = int(wrong.argmin())
+        thresholds[column] = (steps[best] + steps[best + 1]) / 2
+    return thresholds
 
 
 def _passes(count: int, batch_size: int, steps: int, seed: int) -> list[Indices]:

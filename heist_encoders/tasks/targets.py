@@ -73,8 +73,13 @@ class ProbeTarget(ABC):
     def guess(self, train: Answers) -> Floats:
         """Outputs float32 (K,) of somebody who sees no frame: what is most frequent in the training frames."""
 
-    def read_off(self, maps: NDArray[np.uint8], classes: Sequence[str]) -> Floats | None:
-        """Outputs float32 (N, K) that follow from semantic maps uint8 (N, H, W) of classes; None if none do."""
+    def read_off(self, shown: Floats, classes: Sequence[str]) -> Floats | None:
+        """Outputs float32 (N, K) that follow from which classes semantic maps show; None if none do.
+
+        Args:
+            shown: float32 (N, C), above 0 where the map shows the class anywhere.
+            classes: names of the C classes.
+        """
         return None
 
 
@@ -113,11 +118,10 @@ class Presence(ProbeTarget):
         share = (train.values * train.known).sum(0) / np.maximum(train.known.sum(0), 1)
         return _floats(share - 0.5)
 
-    def read_off(self, maps: NDArray[np.uint8], classes: Sequence[str]) -> Floats | None:
+    def read_off(self, shown: Floats, classes: Sequence[str]) -> Floats | None:
         if not set(self.elements) <= set(classes):
             return None
-        shown = [(maps == classes.index(element)).any(axis=(1, 2)) for element in self.elements]
-        return _floats(np.stack(shown, axis=1) - 0.5)
+        return shown[:, [classes.index(element) for element in self.elements]]
 
 
 class Position(ProbeTarget):

@@ -91,7 +91,7 @@ def make_card(
     figures: dict[str, tuple[str, float | None]] = {
         "miou": ("mIoU of the semantic map read by a probe", probes.get("miou")),
         "plan_accuracy": ("plan accuracy of a planning head", probes.get("plan_accuracy")),
-        "f1": ("presence F1 read off that map", probes.get("map_presence_f1")),
+        "f1": ("presence F1 by that probe", probes.get("map_presence_f1")),
     }
     lines = [
         *metadata(
@@ -157,7 +157,10 @@ def _kept(probes: JsonObject) -> list[str]:
         samples = f"{probes.get('plan_samples', 0):,} labelled frames"
         lines.append(f"- plan accuracy after {samples}: {_cell(probes['plan_accuracy'])}")
         lines.append(f"- scene score (mIoU times plan accuracy): {_cell(probes.get('scene_score'))}")
-    for name, how in (("map_presence_f1", "read off that map"), ("presence_f1", "of an MLP probe, for comparison")):
+    for name, how in (
+        ("map_presence_f1", "by the map's probe"),
+        ("presence_f1", "of an MLP probe, for comparison"),
+    ):
         if probes.get(name) is not None:
             lines.append(f"- presence F1 {how}: {_cell(probes[name])}")
     if spread:

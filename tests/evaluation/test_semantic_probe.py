@@ -13,8 +13,10 @@ from heist_encoders.evaluation.semantic_probe import (
     MapProbeSettings,
     Maps,
     Normaliser,
+    best_thresholds,
     intersection_over_union,
     read_maps,
+    shown_classes,
 )
 from heist_encoders.semantic import UNKNOWN
 from heist_encoders.training.objective import map_cross_entropy
@@ -77,6 +79,20 @@ def test_a_lossless_encoding_is_read(cells: int) -> None:
     assert found.miou > 0.95
     assert found.predictions.shape == (32, 16, 16)
     assert found.miou == intersection_over_union(found.predictions, seen(test), CLASSES)[0]
+    assert ((found.shown > 0) == shown_classes(seen(test), len(CLASSES))).mean() > 0.98
+
+
+def test_a_threshold_tells_most_frames_right() -> None:
+    scores = np.array([[0.9, 0.5, 0.1], [0.8, 0.5, 0.2], [0.3, 0.5, 0.3], [0.1, 0.4, 0.4]], np.float32)
+    actual = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], bool)
+    thresholds = best_thresholds(scores, actual)
+    assert ((scores > thresholds) == actual)[:, [0, 2]].all()
+    assert thresholds[0] == pytest.approx(0.55)
+    assert (scores[:, 1] > thresholds[1]).tolist() == [True, True, True, False]  # equal scores are told alike
+    rare = np.arange(10)[:, None] == 3
+    noise = np.zeros((10, 1), np.float32)  # tells nothing, so the answer is what is more frequent
+    assert not (noise > best_thresholds(noise, rare)).any()
+    assert (noise > best_thresholds(noise, ~rare)).all()
 
 
 def test_noise_is_worth_a_guess() -> None:

@@ -59,7 +59,7 @@ def test_card_tells_what_can_be_read(tmp_path: Path) -> None:
     for line in (
         "- mIoU of the semantic map: 0.6543 ± 0.012",
         "- plan accuracy after 100,000 labelled frames: 0.75",
-        "- presence F1 read off that map: 0.75",
+        "- presence F1 by the map's probe: 0.75",
         "- presence F1 of an MLP probe, for comparison: 0.5",
         "- ±: standard deviation over 3 seeds of the probe",
         "| floor | 0.9877 |",
