@@ -24,7 +24,7 @@ run: setup
 	$(BIN)/heist-encoders run --out runs/default $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 cluster-test: setup
 	$(BIN)/python experiments/cluster_test.py $(ARGS)

@@ -44,9 +44,9 @@ ENCODER, POLICY = "encoder", "policy"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/from-nothing"))
-    parser.add_argument("--frames", type=int, default=120_000, help="that the encoder is trained on, each once")
+    parser.add_argument("--frames", type=int, default=112_000, help="that the encoder is trained on, each once")
     parser.add_argument("--labelled", type=int, default=140_000, help="labelled frames of behaviour cloning, each once")
-    parser.add_argument("--steps", type=int, default=196_608, help="of DAgger")
+    parser.add_argument("--steps", type=int, default=163_840, help="of DAgger")
     parser.add_argument("--levels", type=int, default=1_000, help="evaluation levels")
     parser.add_argument("--workers", type=int, default=2, help="processes or threads of each part")
     parser.add_argument("--part", type=float, default=1.0, help="this part of all frames and steps, for a try")
@@ -82,9 +82,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
     ray.shutdown()
     with timed("cloning", seconds):
-        policy = clone(artifact, mode=MODE, frames=labelled, seed=options.seed, workers=workers)
+        policy = clone(
+            artifact, mode=MODE, frames=labelled, batch_size=64, lr=5.6e-3, seed=options.seed, workers=workers
+        )
     with timed("DAgger", seconds):
-        policy = dagger(policy, steps=steps, seed=options.seed, workers=workers)
+        policy = dagger(policy, steps=steps, batch_size=64, lr=1.4e-3, seed=options.seed, workers=workers)
         save_policy(policy, out / POLICY)
     with timed("evaluation", seconds):
         levels = list(EVALUATION_LEVELS[: options.levels])

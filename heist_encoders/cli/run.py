@@ -62,6 +62,10 @@ def run(
     ppo_steps: Annotated[
         int, typer.Option("--ppo-steps", min=0, help="Environment steps of PPO on the best encoder; 0 leaves it out.")
     ] = 0,
+    evaluation_levels: Annotated[
+        int,
+        typer.Option("--evaluation-levels", min=1, help="Levels, never trained on, that policies are compared on."),
+    ] = _FIELDS["evaluation_levels"].default,
     seed: Seed = 0,
     workers: Workers = None,
     families: Annotated[str | None, typer.Option("--families", hidden=True)] = None,
@@ -103,6 +107,7 @@ def run(
             "train_frames": train_frames,
             "policy_frames": policy_frames,
             "ppo_steps": ppo_steps,
+            "evaluation_levels": evaluation_levels,
             "seed": seed,
         }
     )

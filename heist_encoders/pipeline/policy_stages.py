@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from heist_encoders.zoo import Artifact
 
 TRAINING, POLICY, VIDEO = "training", "policy", "policy.mp4"
-LEVELS = 128
-"""Evaluation levels that the policy and the random policy are compared on."""
 VIDEO_KEYS = 3
 """Keys of the level in the video, if the policy solves one that has so many."""
 
@@ -103,8 +101,8 @@ def make_policy(job: Job) -> JsonObject:
             artifact, mode=options.mode, frames=options.policy_frames, rounds=1, batch_size=64,
             seed=options.seed, name=name, workers=min(2, cpu_count()), progress=listen,
         )  # fmt: skip
-        levels = EVALUATION_LEVELS[:LEVELS]
-        job.progress.count(0.9, 1, f"policy and random moves on {LEVELS} evaluation levels")
+        levels = EVALUATION_LEVELS[: options.evaluation_levels]
+        job.progress.count(0.9, 1, f"policy and random moves on {len(levels)} evaluation levels")
         repeats = {"random": policy.action_repeat, "single_moves": 1}
         for who, repeat in repeats.items():  # while the policy plays
             job.ahead.begin(who, play_random, options.mode, levels, options.seed, repeat)
@@ -125,7 +123,7 @@ def make_policy(job: Job) -> JsonObject:
         "class": class_sentence(policy.training),
         "action_repeat": policy.action_repeat,
         "seconds": policy.training["seconds"],
-        "levels": LEVELS,
+        "levels": len(levels),
         **figures,
         "video": video,
     }

@@ -32,8 +32,6 @@ PATIENT = 1_000
 """Epochs before the first probe within a trial, more than any takes."""
 MAX_LATENCY_MS = 15.0
 """Three times a sweep's usual limit: here it is measured while all cores are busy, on whatever machine this is."""
-PPO_LEVELS = 128
-"""Evaluation levels that the policy and the random policy are compared on."""
 
 
 @dataclass(frozen=True)
@@ -283,9 +281,13 @@ def make_ppo(job: Job) -> JsonObject:
     trained = train_ppo(config, steps=total, out=folder, callback=listen, checkpoint_seconds=20.0)
     figures = {}
     for number, (player, policy) in enumerate((("policy", trained.checkpoint), ("random", "random"))):
-        job.progress.count(0.9 + 0.05 * number, 1, f"{player} on {PPO_LEVELS} evaluation levels")
+        job.progress.count(0.9 + 0.05 * number, 1, f"{player} on {options.evaluation_levels} evaluation levels")
         found = evaluate_policy(
-            policy, levels=PPO_LEVELS, env_config={"distribution_mode": options.mode}, greedy=False, seed=options.seed
+            policy,
+            levels=options.evaluation_levels,
+            env_config={"distribution_mode": options.mode},
+            greedy=False,
+            seed=options.seed,
         )
         figures[player] = {
             "success_rate": found.success_rate, "mean_return": found.mean_return, "mean_length": found.mean_length,
@@ -296,7 +298,7 @@ def make_ppo(job: Job) -> JsonObject:
         "checkpoint": str(trained.checkpoint),
         "env_steps": trained.env_steps,
         "training_seconds": round(trained.seconds, 1),
-        "levels": PPO_LEVELS,
+        "levels": options.evaluation_levels,
         **figures,
     }
 

@@ -12,7 +12,7 @@ import pydantic
 from filelock import FileLock, Timeout
 
 from heist_encoders.config import Config
-from heist_encoders.constants import DISTRIBUTION_MODES
+from heist_encoders.constants import DISTRIBUTION_MODES, EVALUATION_LEVELS
 from heist_encoders.errors import ConfigError, unknown_name
 from heist_encoders.files import write_atomically
 from heist_encoders.json_text import JsonObject, read_json
@@ -32,6 +32,7 @@ class RunOptions(Config):
     train_frames: int = pydantic.Field(default=48_000, ge=0, le=10**12)
     policy_frames: int = pydantic.Field(default=1_000_000, ge=0, le=10**9)
     ppo_steps: int = pydantic.Field(default=0, ge=0, le=10**12)
+    evaluation_levels: int = pydantic.Field(default=128, ge=1, le=len(EVALUATION_LEVELS))
     seed: int = pydantic.Field(default=0, ge=0, le=2**31 - 1)
 
     renamed: ClassVar = {"families": "architectures", "seconds_per_family": "seconds_per_architecture"}
@@ -42,6 +43,10 @@ class RunOptions(Config):
         if mode not in DISTRIBUTION_MODES:
             raise unknown_name("distribution mode", mode, DISTRIBUTION_MODES)
         return mode
+
+
+_DEFAULTS = RunOptions.from_dict({"architectures": ["none"]}).to_dict()
+"""Of options that a run of an earlier version did not have."""
 
 
 class RunState:
@@ -116,7 +121,8 @@ def open_state(folder: Path, options: RunOptions) -> Iterator[RunState]:
 def _read(path: Path, options: RunOptions) -> dict[str, JsonObject]:
     try:
         data = read_json(path)
-        before, stages = RunOptions.with_new_names(data["options"]), dict(data["stages"])
+        before = {**_DEFAULTS, **RunOptions.with_new_names(data["options"])}
+        stages = dict(data["stages"])
         version = data["format_version"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(

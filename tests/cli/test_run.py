@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 OPTIONS = (
     "--size", 512, "--architectures", "conv_maxpool", "--seconds-per-architecture", 2, "--train-frames", 256,
-    "--policy-frames", 50_000, "--ppo-steps", 2048, "--json",
+    "--policy-frames", 50_000, "--ppo-steps", 2048, "--evaluation-levels", 6, "--json",
 )  # fmt: skip
 
 
@@ -66,6 +66,7 @@ def test_run_goes_on_after_interruptions_and_reuses_what_is_there(tmp_path: Path
     assert result["stages"]["ppo"]["env_steps"] >= 2048
     assert "policy by reward alone; 50,176 frames played; encoder trained" in result["stages"]["policy"]["class"]
     assert result["encoder"] == "conv_maxpool-small-long"
+    assert result["stages"]["policy"]["levels"] == result["stages"]["ppo"]["levels"] == 6
     page = html.unescape((out / "report.html").read_text())
     assert "conv_maxpool-small" in page
     assert "policy by reward alone; 50,176 frames played" in page

@@ -98,13 +98,14 @@ def test_a_run_on_defaults_is_planned_for_twelve_minutes() -> None:
 
 
 def test_a_run_of_the_last_version_goes_on(tmp_path: Path) -> None:
-    """Its file has the old names of two options."""
+    """Its file has the old names of two options, and lacks one."""
     with open_state(tmp_path / "run", _options()) as state:
         state.finish("data", {"hash": "abc"}, 1.0)
     path = tmp_path / "run" / "run.json"
     data = json.loads(path.read_text())
     for old, new in RunOptions.renamed.items():
         data["options"][old] = data["options"].pop(new)
+    del data["options"]["evaluation_levels"]
     path.write_text(json.dumps(data))
     with pytest.warns(DeprecationWarning, match="'families' is now called 'architectures'"):
         options = RunOptions.from_dict({"families": ["vae_paper"]})

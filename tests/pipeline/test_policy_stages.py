@@ -39,9 +39,15 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("HEIST_ENCODERS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(stages, "MAP_SAMPLES", 64)
     monkeypatch.setattr(stages, "PROBE_FRAMES", 128)
-    monkeypatch.setattr(policy_stages, "LEVELS", 12)
     options = RunOptions.from_dict(
-        {"architectures": ["compact"], "size": 1024, "train_frames": 200, "policy_frames": 10_240, "seed": 3}
+        {
+            "architectures": ["compact"],
+            "size": 1024,
+            "train_frames": 200,
+            "policy_frames": 10_240,
+            "evaluation_levels": 12,
+            "seed": 3,
+        }
     )
     out = tmp_path / "small"
     with open_state(out, options) as state:
