@@ -87,7 +87,7 @@ def test_train_evaluate_promote_list_report(
     assert cli.ok(*arguments).json["sha256"] == first.json["sha256"], "a finished training is not done again"
 
     few = MapProbeSettings(samples=640, batch_size=64)
-    monkeypatch.setattr("heist_encoders.evaluation.semantic_probe.MapProbeSettings", lambda **_: few)
+    monkeypatch.setattr("heist_encoders.evaluation.probing.MapProbeSettings", lambda **_: few)
     data = ("--data", small_dataset.path, "--no-pictures", "--plan-samples", 0)
     found = cli.ok("evaluate", out / "artifact", *data, "--seeds", 1, "--json").json
     assert 0 <= found["metrics"]["probes"]["miou"] <= 1
