@@ -86,7 +86,7 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
     command = [
         ffmpeg_executable(), "-y", "-loglevel", "error", "-nostdin", "-threads", "1",
         "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0",
-        "-an", "-c:v", "libx264", "-preset", "fast", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+        "-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
         "-f", "mp4", str(path),
     ]  # fmt: skip
     data = np.ascontiguousarray(frames[:, :height, :width]).tobytes()
