@@ -91,7 +91,7 @@ def make_card(
     figures: dict[str, tuple[str, float | None]] = {
         "miou": ("mIoU of the semantic map read by a probe", probes.get("miou")),
         "plan_accuracy": ("plan accuracy of a planning head", probes.get("plan_accuracy")),
-        "f1": ("presence F1 by that probe", probes.get("map_presence_f1")),
+        "f1": ("presence F1 by the map's probe", probes.get("map_presence_f1")),
     }
     lines = [
         *metadata(
