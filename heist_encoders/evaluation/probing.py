@@ -194,7 +194,8 @@ def probe(
         rows = sample_rows(len(frames), limit)
         encodings.append(encode_split(encoder, dataset, split, rows, batch_size=batch_size))
         data.append(probe_data(dataset, split, rows))
-    if wanted is not None and not any(name == "miou" or name.startswith("map_") for name in wanted):
+    by_maps = wanted is None or any(name.startswith("map_") for name in wanted)
+    if wanted is not None and not by_maps and "miou" not in wanted:
         data = [part._replace(maps=None) for part in data]
     result = probe_encodings(
         encodings[0],
@@ -202,7 +203,7 @@ def probe(
         encodings[1],
         data[1],
         targets=[t for t in targets_of(dataset) if wanted is None or _gives(t, wanted)],
-        read_off=targets_of(dataset),
+        read_off=targets_of(dataset) if by_maps else (),
         classes=task_of(dataset.spec.game).classes,
         seed=seed,
         seeds=seeds,
@@ -255,10 +256,11 @@ def probe_encodings(
             settings = FAST_MAPS if fast else MapProbeSettings()
             settings = settings if map_samples is None else replace(settings, samples=map_samples)
             reading = read_maps(
-                x_train, train.maps, x_test, test.maps, classes, seed=number, settings=settings, device=device
-            )
+                x_train, train.maps, x_test, test.maps, classes, presence=bool(read_off), seed=number,
+                settings=settings, device=device,
+            )  # fmt: skip
         figures, by_thing = _probe_targets(targets, z_train, train.answers, z_test, test.answers, number, fast)
-        if reading is not None:
+        if reading is not None and reading.shown is not None:
             add_read_off(read_off, reading.shown, classes, test.answers, figures, by_thing)
         return figures, by_thing, reading
 

@@ -47,12 +47,13 @@ class MapReading:
         predictions: uint8 (M, side, side).
         shown: float32 (M, classes), above 0 where the probe says that the frame shows the class at all:
             its highest log-probability in any block, less the threshold that tells most training frames right.
+            None where it was not asked for.
     """
 
     miou: float
     iou: dict[str, float]
     predictions: Maps
-    shown: Floats
+    shown: Floats | None
 
 
 def intersection_over_union(predicted: Maps, actual: Maps, classes: tuple[str, ...]) -> tuple[float, dict[str, float]]:
@@ -111,6 +112,7 @@ def read_maps(
     maps_test: Maps,
     classes: tuple[str, ...],
     *,
+    presence: bool = True,
     seed: int = 0,
     settings: MapProbeSettings | None = None,
     device: str = "cpu",
@@ -121,6 +123,7 @@ def read_maps(
         x_train, x_test: encodings (N, *shape), (M, *shape).
         maps_train, maps_test: uint8 (N, side, side), (M, side, side).
         classes: names of the class numbers.
+        presence: whether to find which classes each frame shows, too; that takes a pass over training frames.
         seed: of the weights and the order of the frames.
         settings: how it is trained.
         device: ``cpu`` or ``cuda``.
@@ -155,11 +158,12 @@ def read_maps(
                 highest.append(logits.log_softmax(1).amax((2, 3)).cpu().numpy())
         return np.concatenate(maps), np.concatenate(highest)
 
-    some = slice(None, None, max(1, len(x_train) // THRESHOLD_FRAMES))
-    thresholds = best_thresholds(read(x_train[some])[1], shown_classes(maps_train[some], len(classes)))
     predictions, highest = read(x_test)
-    miou, iou = intersection_over_union(predictions, maps_test, classes)
-    return MapReading(miou, iou, predictions, highest - thresholds)
+    shown = None
+    if presence:
+        some = slice(None, None, max(1, len(x_train) // THRESHOLD_FRAMES))
+        shown = highest - best_thresholds(read(x_train[some])[1], shown_classes(maps_train[some], len(classes)))
+    return MapReading(*intersection_over_union(predictions, maps_test, classes), predictions, shown)
 
 
 def shown_classes(maps: Maps, number: int) -> npt.NDArray[np.bool_]:

@@ -79,6 +79,7 @@ def test_a_lossless_encoding_is_read(cells: int) -> None:
     assert found.miou > 0.95
     assert found.predictions.shape == (32, 16, 16)
     assert found.miou == intersection_over_union(found.predictions, seen(test), CLASSES)[0]
+    assert found.shown is not None
     assert ((found.shown > 0) == shown_classes(seen(test), len(CLASSES))).mean() > 0.98
 
 
