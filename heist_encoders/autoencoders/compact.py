@@ -26,9 +26,9 @@ class CompactParams(Config):
 
     channels: Widths3 = (16, 32, 32)
     """Of the encoder's three convolutions."""
-    points: Width = 16
+    points: Width = 9
     """Feature points, three dimensions each."""
-    context: Width = 16
+    context: Width = 37
     """Numbers for what has no single place, such as the walls."""
     sharpness: Annotated[float, Field(gt=0, le=100)] = 4.0
     """Factor on the initial weights of the heat maps. Small ones give points that start, and stay, in the middle."""
