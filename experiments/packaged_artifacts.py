@@ -8,6 +8,8 @@ Run:   python experiments/packaged_artifacts.py --train --jobs 17 --seconds 440 
        python experiments/packaged_artifacts.py --train grid --mode easy --samples 400000      (one artifact, shorter)
        python experiments/packaged_artifacts.py --evaluate                      (figures of all, onto their cards)
        python experiments/packaged_artifacts.py --evaluate --maps       (only those of the map's probe; the others stay)
+       python experiments/packaged_artifacts.py --evaluate --untrained vae_paper conv_maxpool   (only the reference beside
+       them: the same network with random weights)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """
@@ -31,6 +33,7 @@ from heist_encoders.data.generate import generate
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.stream import FrameStream
 from heist_encoders.evaluation.evaluate import evaluate
+from heist_encoders.evaluation.references import untrained_encoder
 from heist_encoders.training.train import train
 from heist_encoders.zoo import Artifact, load_artifact, save_artifact, update_metrics
 
@@ -137,6 +140,20 @@ def measure_maps(artifact: Artifact, data: Dataset, work: Path, seeds: int) -> N
     print(f"{artifact.name} {artifact.distribution_mode}: {figures}", flush=True)
 
 
+def measure_untrained(artifact: Artifact, data: Dataset, plan_samples: int, seeds: int) -> None:
+    """Put what is read from a packaged artifact's architecture with random weights beside its own figures."""
+    found = untrained_encoder(
+        artifact.architecture, data, params=artifact.params, seeds=seeds, plan_samples=plan_samples,
+        wanted=(*OF_MAPS, "presence_f1"),
+    )  # fmt: skip
+    metrics: dict[str, Any] = copy.deepcopy(artifact.metrics)
+    row = {"name": f"{artifact.architecture}, untrained", "architecture": artifact.architecture, **found.to_dict()}
+    metrics.setdefault("references", {})["untrained"] = row
+    update_metrics(artifact, metrics)
+    figures = ", ".join(f"{name} {row.get(name)}" for name in (*OF_MAPS, "presence_f1", "plan_accuracy"))
+    print(f"{row['name']}, {artifact.distribution_mode}: {figures}", flush=True)
+
+
 def replace_maps(row: dict[str, Any], new: dict[str, Any]) -> None:
     """Put the figures of the map's probe into a row of figures, in the place of the old ones."""
     for name in (*OF_MAPS, "iou"):
@@ -156,6 +173,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true", help="train what is packaged")
     parser.add_argument("--evaluate", action="store_true", help="evaluate what is packaged")
     parser.add_argument("--maps", action="store_true", help="with --evaluate: only by the semantic map's probe")
+    parser.add_argument("--untrained", action="store_true", help="with --evaluate: only these networks, untrained")
     parser.add_argument("--samples", type=int, help="frames of each training, instead of its own number")
     parser.add_argument("--seconds", type=float, help="that each training takes at most")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
@@ -185,7 +203,9 @@ def main() -> None:
             options.work / f"data-{mode}",
         )
         artifact = load_artifact(PACKAGED / architecture / mode)
-        if options.maps:
+        if options.untrained:
+            measure_untrained(artifact, data, options.plan_samples, options.seeds)
+        elif options.maps:
             measure_maps(artifact, data, options.work, options.seeds)
         else:
             measure(artifact, data, options.work, options.plan_samples, options.seeds)

@@ -108,7 +108,7 @@ def make_card(
         f"An encoder of the architecture `{config['family']}`: frames of Procgen's {config['game']} "
         f"({mode} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
         "",
-        *_kept(probes),
+        *_kept(probes, metrics.get("references", {}).get("untrained", {})),
         *_table("Figures", _without(metrics), empty="Not evaluated yet: `heist-encoders evaluate`."),
         *_table("Parameters", config["params"], empty="The defaults."),
         *_table("Training", config["training"], empty="Unknown."),
@@ -145,14 +145,16 @@ def _frames(config: JsonObject) -> list[str]:
     ]
 
 
-def _kept(probes: JsonObject) -> list[str]:
-    """The main figures, then IoU by class."""
+def _kept(probes: JsonObject, untrained: JsonObject) -> list[str]:
+    """The main figures, mIoU beside that of the same network with random weights, then IoU by class."""
     iou = probes.get("iou")
     if not iou:
         return []
     spread = probes.get("std") or {}
     miou = _cell(probes.get("miou")) + (f" ± {spread['miou']:.2g}" if spread.get("miou") is not None else "")
     lines = ["## What can be read from its encodings", "", f"- mIoU of the semantic map: {miou}"]
+    if untrained.get("miou") is not None:
+        lines.append(f"- mIoU of the same network with random weights: {_cell(untrained['miou'])}")
     if probes.get("plan_accuracy") is not None:
         samples = f"{probes.get('plan_samples', 0):,} labelled frames"
         lines.append(f"- plan accuracy after {samples}: {_cell(probes['plan_accuracy'])}")

@@ -55,9 +55,11 @@ def test_card_tells_what_can_be_read(tmp_path: Path) -> None:
         "std": {"miou": 0.0123},
         "by_thing": {"exit": {"f1": 0.111}},
     }
-    card = make_artifact(tmp_path / "mine", metrics={"probes": probes}).card
+    references = {"majority": {"miou": 0.2}, "untrained": {"name": "tiny, untrained", "miou": 0.4321}}
+    card = make_artifact(tmp_path / "mine", metrics={"probes": probes, "references": references}).card
     for line in (
         "- mIoU of the semantic map: 0.6543 ± 0.012",
+        "- mIoU of the same network with random weights: 0.4321",
         "- plan accuracy after 100,000 labelled frames: 0.75",
         "- presence F1 by the map's probe: 0.75",
         "- presence F1 of an MLP probe, for comparison: 0.5",
@@ -72,6 +74,7 @@ def test_card_tells_what_can_be_read(tmp_path: Path) -> None:
     card = make_artifact(tmp_path / "single", metrics={"probes": single}).card
     assert "±" not in card
     assert "plan accuracy" not in card
+    assert "random weights" not in card
 
 
 def test_card_names_the_mode_where_the_name_alone_means_another(tmp_path: Path) -> None:
