@@ -8,8 +8,8 @@ Run:   python experiments/packaged_artifacts.py --train --jobs 17 --seconds 440 
        python experiments/packaged_artifacts.py --train grid --mode easy --samples 400000      (one artifact, shorter)
        python experiments/packaged_artifacts.py --evaluate                      (figures of all, onto their cards)
        python experiments/packaged_artifacts.py --evaluate --maps       (only those of the map's probe; the others stay)
-       python experiments/packaged_artifacts.py --evaluate --untrained vae_paper conv_maxpool   (only the reference beside
-       them: the same network with random weights)
+       python experiments/packaged_artifacts.py --evaluate --untrained       (only the references beside them: the same
+       networks with random weights; with --seeds 1 --plan-samples 0 on the cards of all but grid)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """
