@@ -73,6 +73,7 @@ def table(artifacts: list[Artifact]) -> str:
         "id",
         "latent dimension",
         "mIoU",
+        "untrained",
         "plan accuracy",
         *groups,
         "presence F1",
@@ -82,11 +83,13 @@ def table(artifacts: list[Artifact]) -> str:
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for artifact in artifacts:
         probes, iou = artifact.metrics["probes"], grouped_iou(artifact.metrics["probes"])
+        untrained = artifact.metrics.get("references", {}).get("untrained")
         cells = [
             artifact.name,
             f"`{env_id_of(artifact.name)}`",
             f"{int(np.prod(artifact.encoding_shape)):,}",
             f"{probes['miou']:.2f}",
+            "–" if untrained is None else f"{untrained['miou']:.2f}",
             "–" if probes["plan_accuracy"] is None else f"{probes['plan_accuracy']:.2f}",
             *(f"{iou[group]:.2f}" for group in groups),
             *(f"{probes[name]:.2f}" for name in PRESENCE),
@@ -95,11 +98,11 @@ def table(artifacts: list[Artifact]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     for artifact in artifacts:
         for name, row in artifact.metrics.get("references", {}).items():
-            if "miou" in row:
+            if "miou" in row and (name != "untrained" or artifact.name == "grid"):
                 label = f"*{artifact.name}, {name}*" if name == "untrained" else f"*{name.replace('_', ' ')}*"
                 plan = "" if row.get("plan_accuracy") is None else f"{row['plan_accuracy']:.2f}"
                 iou = grouped_iou(row)
-                cells = [label, "", "", f"{row['miou']:.2f}", plan, *(f"{iou[g]:.2f}" for g in groups)]
+                cells = [label, "", "", f"{row['miou']:.2f}", "", plan, *(f"{iou[g]:.2f}" for g in groups)]
                 cells += [*(f"{row[name]:.2f}" for name in PRESENCE), ""]
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(dict.fromkeys(lines))

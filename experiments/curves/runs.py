@@ -145,6 +145,7 @@ def all_runs(
             {**OWN, "levels": 200}, 0, grid,
         ),
         Run("BC, grid", "D", source="grid", encoder=grid, headline=True, compared=True, **cloned),
+        Run("BC, grid, seed 1", "D", source="grid", encoder=grid, seed=1, headline=True, **cloned),
         Run("BC, grid, 200 training levels", "D", source="grid", encoder=grid, settings={"levels": 200}, **cloned),
         Run("BC, true state (ceiling)", "D", source=STATE, headline=True, **cloned),
         Run(
