@@ -6,7 +6,6 @@ import errno
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from heist_encoders.cli import (
     evaluate,
     export,
     generate,
+    interrupts,
     list,
     output,
     play,
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stderr; 130 interrupted, with one line that says how to go on.
     """
     output.quiet_libraries()
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.install()
     sys.exit(_status(arguments))
 
 
@@ -124,10 +124,6 @@ def _interrupted() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clean-up
     print(f"\ninterrupted; {output.resume_hint()}", file=sys.stderr, flush=True)
     return EXIT_INTERRUPTED
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _failed(error: Exception) -> int:

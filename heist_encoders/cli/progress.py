@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
+from heist_encoders.cli import interrupts
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -73,6 +75,7 @@ class Reporter:
 
     def start(self, stage: int, *, skipped: bool = False) -> None:
         """Stage ``stage`` (0 ...) begins; ``skipped``: its result is there already."""
+        interrupts.check()
         with self._lock:
             self._stage, self._fraction, self._detail = stage, 1.0 if skipped else 0.0, ""
             self._started = time.monotonic()
@@ -86,6 +89,7 @@ class Reporter:
 
     def count(self, done: float, total: float, detail: str = "") -> None:
         """``done`` of ``total`` of the current stage, in any unit; ``detail`` in a few words."""
+        interrupts.check()
         with self._lock:
             self._fraction = min(1.0, max(0.0, done / total)) if total > 0 else 0.0
             self._detail = detail
