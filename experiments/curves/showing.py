@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from heist_encoders.files import whole_file, write_atomically
 PUBLISHED = {1: 2.90, 2.5: 3.3, 5: 3.49, 10: 4.33, 15: 5.30, 20: 6.34, 25: 7.13, 50: 9.33}
 """Millions of steps -> published mean return of PPO, IMPALA network on pixels, easy mode, unlimited levels."""
 START, END = "<!-- curves -->", "<!-- end of curves -->"
-MEASURES = {"miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1 by an MLP"}
+MEASURES = {
+    "miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1 by an MLP",
+    "linear_presence_f1": "linear presence F1", "linear_subgoal_accuracy": "linear subgoal accuracy",
+}  # fmt: skip
 KEYS = ("0", "1", "2", "3")
 OUTCOMES = {"clone": "BC success", "own": "self-imitation success", "ppo": "PPO return"}
 """Method of a run -> what says how good its encoder is."""
@@ -153,20 +156,21 @@ def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
         (source, *("–" if row.get(name) is None else f"{row[name]:.3f}" for name in names))
         for source, row in sorted(of_encoder.items(), key=lambda item: -(item[1].get("BC success") or 0.0))
     ]
-    said = []
-    for number, outcome in enumerate(OUTCOMES.values()):
-        for measure in (*MEASURES, *list(OUTCOMES.values())[:number]):
-            pairs = [
-                (row[measure], row[outcome])
-                for row in of_encoder.values()
-                if row.get(measure) is not None and row.get(outcome) is not None
-            ]
-            if len(pairs) > 2:
-                rank = stats.spearmanr(*zip(*pairs, strict=True)).statistic
-                said.append(f"{names[measure]} and {outcome} {rank:+.2f} (n = {len(pairs)})")
-            else:
-                said.append(f"{names[measure]} and {outcome} not measured (n = {len(pairs)}, 3 are needed)")
-    return markdown(("encoder", *names.values()), rows) + f"\n\nRank correlations (Spearman): {'; '.join(said)}."
+    predictors = (*MEASURES, *list(OUTCOMES.values())[:-1])
+    said = [
+        (names[measure], *(rank_correlation(of_encoder.values(), measure, outcome) for outcome in OUTCOMES.values()))
+        for measure in predictors
+    ]
+    head = ("rank correlation (Spearman) with", *OUTCOMES.values())
+    return markdown(("encoder", *names.values()), rows) + "\n\n" + markdown(head, said)
+
+
+def rank_correlation(rows: Iterable[Mapping[str, float | None]], measure: str, outcome: str) -> str:
+    """Spearman's, and over how many rows that have both; a dash for a figure with itself or fewer than three."""
+    pairs = [(row[measure], row[outcome]) for row in rows if None not in (row.get(measure), row.get(outcome))]
+    if measure == outcome or len(pairs) < 3:
+        return "–"
+    return f"{stats.spearmanr(*zip(*pairs, strict=True)).statistic:+.2f} (n = {len(pairs)})"
 
 
 def draw(runs: Sequence[Run], points: Mapping[str, list[Point]], file: Path) -> None:
