@@ -27,8 +27,6 @@ def _own_handlers() -> Any:
     before = [signal.getsignal(number) for number in numbers]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
     interrupts.install()  # forgets what came
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
