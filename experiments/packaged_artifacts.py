@@ -58,7 +58,7 @@ FLAT: dict[str, dict[str, Any]] = {
         "params": {"channels": (16, 32, 64, 128), "latent_size": 256},
         "loss": {**WITH_MAPS, "beta": 1e-6, "perceptual": 0.1},
     },
-    "compact": {"params": {"points": 16, "context": 16}, "loss": WITH_MAPS},
+    "compact": {"loss": WITH_MAPS},
 }
 TRAININGS: dict[tuple[str, str], dict[str, Any]] = {
     ("grid", "easy"): {},
