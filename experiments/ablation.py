@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pages import put
 
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
@@ -37,7 +38,6 @@ LOSSES: dict[str, dict[str, Any]] = {
 }
 PARAMS: dict[str, dict[str, Any]] = {"vae_paper": {"latent_size": 256}}
 GROUPS = ("floor", "wall", "agent", "key", "door", "exit", "ring")
-START, END = "<!-- table -->", "<!-- end of table -->"
 
 
 def measure(architecture: str, loss: str, options: argparse.Namespace, data: Any) -> dict[str, Any]:
@@ -94,10 +94,8 @@ def main() -> None:
             print(table(rows[-1:]).splitlines()[-1], flush=True)
     text = table(rows)
     print(text)
-    page = DOCS / "ablation.md"
     if not options.no_docs:
-        before, _, rest = page.read_text(encoding="utf-8").partition(START)
-        write_atomically(page, f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+        put(DOCS / "ablation.md", "table", text)
 
 
 if __name__ == "__main__":

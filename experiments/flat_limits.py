@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pages import put
 
 from heist_encoders.data.local import generate_local
 from heist_encoders.data.manifest import DatasetSpec
@@ -28,7 +29,6 @@ from heist_encoders.training.train import train
 from heist_encoders.zoo import find_artifact
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "encoders.md"
-START, END = "<!-- flat -->", "<!-- end of flat -->"
 FLAT: dict[str, Any] = {
     "autoencoder": "conv_maxpool", "params": {"channels": (32, 16), "bottleneck_activation": "none"},
     "loss": {"weighting": "rarity", "semantic_map": 0.3}, "batch_size": 64, "schedule": "cosine", "threads": 1,
@@ -106,8 +106,7 @@ def main() -> None:
     text = table([*found, *map(packaged, PACKAGED)])
     print(text)
     if not options.no_docs:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-        write_atomically(PAGE, f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+        put(PAGE, "flat", text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from pages import put
 from PIL import Image, ImageDraw
 
 from heist_encoders.data.local import generate_local
@@ -25,7 +26,6 @@ from heist_encoders.zoo.names import env_id_of
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "reconstructions.png"
 PRESENCE = ("map_presence_f1", "presence_f1")
-START, END = "<!-- encoders -->", "<!-- end of encoders -->"
 SCALE, GAP, LABEL = 2, 4, 180
 
 
@@ -108,19 +108,11 @@ def table(artifacts: list[Artifact]) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def put(path: Path, text: str) -> None:
-    """Replace what is between the marks of a page."""
-    page = path.read_text(encoding="utf-8")
-    before, _, rest = page.partition(START)
-    after = rest.partition(END)[2]
-    path.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
 def main() -> None:
     picture("easy").save(PICTURE, optimize=True)
-    put(ROOT / "README.md", table(packaged("easy")))
+    put(ROOT / "README.md", "encoders", table(packaged("easy")))
     modes = (f"## {mode.capitalize()} mode\n\n{table(packaged(mode))}" for mode in ("easy", "memory", "hard"))
-    put(ROOT / "docs" / "encoders.md", "\n\n".join(modes))
+    put(ROOT / "docs" / "encoders.md", "encoders", "\n\n".join(modes))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,15 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot
+from pages import put
 from scipy import stats
 
 from curves.runs import SHAPED_STEPS, Run
 from curves.store import Point, Store
-from heist_encoders.files import whole_file, write_atomically
+from heist_encoders.files import whole_file
 
 PUBLISHED = {1: 2.90, 2.5: 3.3, 5: 3.49, 10: 4.33, 15: 5.30, 20: 6.34, 25: 7.13, 50: 9.33}
 """Millions of steps -> published mean return of PPO, IMPALA network on pixels, easy mode, unlimited levels."""
-START, END = "<!-- curves -->", "<!-- end of curves -->"
 MEASURES = {
     "miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1 by an MLP",
     "linear_presence_f1": "linear presence F1", "linear_subgoal_accuracy": "linear subgoal accuracy",
@@ -50,19 +50,9 @@ def show(runs: Sequence[Run], stores: Mapping[str, Store], docs: Path) -> str:
     if missing:
         text += f"\n\nNot run yet: {'; '.join(missing)}."
     text += "\n\n" + correlations(known, points)
-    put(docs / "curves.md", text)
-    put(docs.parent / "README.md", short_table([run for run in known if in_readme(run)], points))
+    put(docs / "curves.md", "curves", text)
+    put(docs.parent / "README.md", "curves", short_table([run for run in known if in_readme(run)], points))
     return text
-
-
-def put(page: Path, text: str) -> None:
-    """Between the marks of a page, if there is one that has them."""
-    if not page.exists():
-        return
-    before, start, rest = page.read_text(encoding="utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if start and end:
-        write_atomically(page, f"{before}{START}\n\n{text}\n\n{END}{after}")
 
 
 def in_readme(run: Run) -> bool:
