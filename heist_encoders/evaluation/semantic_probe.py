@@ -29,7 +29,7 @@ class MapProbeSettings:
 
     samples: int = 60_000
     """Frames shown in all; the training frames again and again, shuffled anew in each pass."""
-    max_passes: int = 50
+    max_passes: int = 20
     """Of few training frames it sees no more than so many passes."""
     batch_size: int = 16
     learning_rate: float = 4e-3

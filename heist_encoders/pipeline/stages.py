@@ -222,12 +222,18 @@ def evaluated(artifact: Path, data: Path, folder: Path, seed: int) -> JsonObject
     from heist_encoders.training.hardware import torch_threads
     from heist_encoders.zoo import load_artifact
 
+    dataset = open_dataset(data)
     with torch_threads(1):  # probes gain nothing from more, and suffer when other programs compute
         metrics = evaluate(
-            load_artifact(artifact), open_dataset(data), out=folder, seed=seed, seeds=SEEDS, plan_samples=0,
-            probe_frames=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED, test_frames=TEST_FRAMES,
+            load_artifact(artifact), dataset, out=folder, seed=seed, seeds=SEEDS, plan_samples=0,
+            probe_frames=PROBE_FRAMES, map_samples=_map_samples(dataset), wanted=WANTED, test_frames=TEST_FRAMES,
         )  # fmt: skip
     return {key: value for key, value in metrics.items() if key != "folder"}
+
+
+def _map_samples(dataset: Dataset) -> int:
+    """Frames that the map's probe is shown; of a small dataset each one twice."""
+    return min(MAP_SAMPLES, 2 * len(dataset))
 
 
 def evaluation_intact(job: Job, result: JsonObject) -> bool:
@@ -333,11 +339,11 @@ def referred(artifact: Path, data: Path, seed: int) -> list[JsonObject]:
     from heist_encoders.training.hardware import torch_threads
     from heist_encoders.zoo import load_artifact
 
-    best = load_artifact(artifact)
+    best, dataset = load_artifact(artifact), open_dataset(data)
     with torch_threads(1):
         return reference_rows(
-            open_dataset(data), [best.architecture], params={best.architecture: best.params},
-            seed=seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=MAP_SAMPLES, wanted=WANTED,
+            dataset, [best.architecture], params={best.architecture: best.params},
+            seed=seed, seeds=SEEDS, train_limit=PROBE_FRAMES, map_samples=_map_samples(dataset), wanted=WANTED,
         )  # fmt: skip
 
 

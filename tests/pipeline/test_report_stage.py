@@ -28,7 +28,7 @@ def test_references_are_of_the_encoders_sizes_and_see_as_many_frames(
         "heist_encoders.zoo.load_artifact",
         lambda path: SimpleNamespace(architecture="grid", params={"of": Path(path).name}),
     )
-    monkeypatch.setattr("heist_encoders.data.dataset.open_dataset", lambda path: None)
+    monkeypatch.setattr("heist_encoders.data.dataset.open_dataset", lambda path: range(1_000))
     monkeypatch.setattr("heist_encoders.zoo.update_metrics", lambda artifact, figures: None)
     monkeypatch.setattr(stages, "best_winner", lambda job: {"family": "grid", "artifact": "best"})
     job: Any = SimpleNamespace(
