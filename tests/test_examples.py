@@ -81,7 +81,7 @@ def test_ppo(ray_local: None) -> None:
 
 @pytest.mark.ray
 def test_rllib_bc(ray_local: None, tmp_path: Path) -> None:
-    first, last = example("rllib_bc").main(tmp_path, frames=600, iterations=8, levels=1)
+    first, last = example("rllib_bc").main(tmp_path, frames=600, iterations=3, levels=1)
     assert last < first
     policy = load_policy(tmp_path / "policy")
     assert policy.head.config.kind == "planner"
