@@ -15,8 +15,10 @@ ARGS ?=
 # A file of pinned versions that the first set-up keeps to, such as requirements/tests-py311.txt
 CONSTRAINTS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
-# Processes that run test files side by side; each takes some 2 GB.
-TEST_PROCESSES ?= 2
+# Processes that run test files side by side; each takes some 2 GB. One more than cores: tests wait for Ray now and then.
+TEST_PROCESSES ?= 3
+# Tests and Ray start hundreds of processes; each of them would compile the package anew where this is set.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test cluster-test wheel-test lock audit check lint types imports docs setup clean
 

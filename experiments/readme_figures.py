@@ -1,17 +1,20 @@
 """The README's picture and table of encoders, and the page with those of all modes.
 
 Shows: originals beside what each packaged encoder's decoder makes of them, and the figures on the artifacts' cards
-       (experiments/packaged_artifacts.py measured them).
+       (experiments/packaged_artifacts.py measured them), with BC success from docs/curves.json
+       (experiments/ppo_curves.py).
 Run:   python experiments/readme_figures.py        (half a minute)
 Writes docs/reconstructions.png, docs/encoders.md and the table of easy mode in the README.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from curves.store import published
 from pages import put
 from PIL import Image, ImageDraw
 
@@ -26,6 +29,9 @@ from heist_encoders.zoo.names import env_id_of
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "reconstructions.png"
 PRESENCE = ("map_presence_f1", "presence_f1")
+GROUPS = ("agent", "key", "door", "exit")
+CLONED = {"untrained": "untrained-grid--floor-", "true_state": "true-state--ceiling-"}
+"""Reference -> how the folder of its behaviour cloning is called in docs/curves.json."""
 SCALE, GAP, LABEL = 2, 4, 180
 
 
@@ -64,22 +70,25 @@ def picture(mode: str) -> Image.Image:
     return sheet
 
 
-def table(artifacts: list[Artifact]) -> str:
-    """A table of the README, as Markdown, of the artifacts whose mIoU was measured."""
+def cloned(name: str) -> str:
+    """BC success on an encoder of easy mode, as text; a dash where it was not measured."""
+    for folder, points in published(ROOT / "docs" / "curves.json").items():
+        if re.fullmatch(f"bc--{re.escape(name)}-[0-9a-f]{{8}}", folder):
+            return f"{points[-1].figures['success_rate']:.2f}"
+    return "–"
+
+
+def table(artifacts: list[Artifact], groups: tuple[str, ...] = GROUPS) -> str:
+    """The artifacts whose mIoU was measured, and references, as Markdown.
+
+    Args:
+        artifacts: all of one mode.
+        groups: of classes whose IoU has a column.
+    """
     artifacts = [artifact for artifact in artifacts if artifact.metrics.get("probes")]
-    groups = ("agent", "key", "door", "exit")
-    head = [
-        "name",
-        "id",
-        "latent dimension",
-        "mIoU",
-        "untrained",
-        "plan accuracy",
-        *groups,
-        "presence F1",
-        "by an MLP",
-        "ms a frame",
-    ]
+    easy = any(artifact.distribution_mode == "easy" for artifact in artifacts)
+    head = ["name", "id", "latent dimension", "mIoU", "untrained", "plan accuracy", *["BC success"] * easy, *groups]
+    head += ["presence F1", "by an MLP", "ms a frame"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for artifact in artifacts:
         probes, iou = artifact.metrics["probes"], grouped_iou(artifact.metrics["probes"])
@@ -91,6 +100,7 @@ def table(artifacts: list[Artifact]) -> str:
             f"{probes['miou']:.2f}",
             "–" if untrained is None else f"{untrained['miou']:.2f}",
             "–" if probes["plan_accuracy"] is None else f"{probes['plan_accuracy']:.2f}",
+            *[cloned(artifact.name.replace("_", "-"))] * easy,
             *(f"{iou[group]:.2f}" for group in groups),
             *(f"{probes[name]:.2f}" for name in PRESENCE),
             f"{artifact.metrics['speed']['cpu']['encoder']['1']['median_ms']:.2f}",
@@ -102,7 +112,9 @@ def table(artifacts: list[Artifact]) -> str:
                 label = f"*{artifact.name}, {name}*" if name == "untrained" else f"*{name.replace('_', ' ')}*"
                 plan = "" if row.get("plan_accuracy") is None else f"{row['plan_accuracy']:.2f}"
                 iou = grouped_iou(row)
-                cells = [label, "", "", f"{row['miou']:.2f}", "", plan, *(f"{iou[g]:.2f}" for g in groups)]
+                success = cloned(CLONED[name]) if name in CLONED else ""
+                cells = [label, "", "", f"{row['miou']:.2f}", "", plan, *[success] * easy]
+                cells += [f"{iou[group]:.2f}" for group in groups]
                 cells += [*(f"{row[name]:.2f}" for name in PRESENCE), ""]
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(dict.fromkeys(lines))
@@ -110,7 +122,7 @@ def table(artifacts: list[Artifact]) -> str:
 
 def main() -> None:
     picture("easy").save(PICTURE, optimize=True)
-    put(ROOT / "README.md", "encoders", table(packaged("easy")))
+    put(ROOT / "README.md", "encoders", table(packaged("easy"), groups=("agent", "key")))
     modes = (f"## {mode.capitalize()} mode\n\n{table(packaged(mode))}" for mode in ("easy", "memory", "hard"))
     put(ROOT / "docs" / "encoders.md", "encoders", "\n\n".join(modes))
 

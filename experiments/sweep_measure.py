@@ -56,12 +56,12 @@ def trials_of(architecture: str, options: argparse.Namespace, data: Any) -> pd.D
 def outcome(folder: str, data: Any, options: argparse.Namespace) -> dict[str, Any]:
     """What larger probes read from an encoder, and how a policy plays that learned on it by reward alone."""
     artifact = load_artifact(folder)
-    found = probe(artifact, data, wanted=("miou", "linear_presence_f1"), map_samples=MAP_SAMPLES)
+    found = probe(artifact.load_model(), data, wanted=("miou", "linear_presence_f1"), map_samples=MAP_SAMPLES)
     policy = self_imitate(artifact, mode="easy", frames=options.frames, rounds=1)
     levels = [int(level) for level in EVALUATION_LEVELS[: options.levels]]
     played = play_levels(policy, "easy", levels, seed=0)
     return {
-        "miou": found.miou, "linear_presence_f1": found.linear_presence_f1, "success": played.success_rate,
+        "miou": found.miou, "linear_presence_f1": found.figures["linear_presence_f1"], "success": played.success_rate,
         "solved_while_playing": policy.training["solved"],
     }  # fmt: skip
 

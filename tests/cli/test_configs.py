@@ -95,7 +95,16 @@ def test_seeds_that_are_none(cli: Cli, seeds: str) -> None:
 def test_a_cluster_that_does_not_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str) -> None:
     import ray
 
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)  # other tests' Ray would be used
+    from heist_encoders import ray_session
+
+    start = ray_session.start_ray
+
+    def without_other_tests_ray(address: str | None = None, cpus: int = 0) -> bool:
+        with monkeypatch.context() as patch:
+            patch.setattr(ray, "is_initialized", lambda: False)
+            return start(address, cpus)
+
+    monkeypatch.setattr(ray_session, "start_ray", without_other_tests_ray)
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
         address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
