@@ -10,6 +10,8 @@ Run:   python experiments/packaged_artifacts.py --train --jobs 17 --seconds 440 
        python experiments/packaged_artifacts.py --evaluate --maps       (only those of the map's probe; the others stay)
        python experiments/packaged_artifacts.py --evaluate --untrained       (only the references beside them: the same
        networks with random weights; with --seeds 1 --plan-samples 0 on the cards of all but grid)
+       python experiments/packaged_artifacts.py --evaluate --play 256 --mode easy     (only: how many levels a policy
+       solves that sees reconstructions, those of the trained and of the untrained network)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.
 """
@@ -28,10 +30,12 @@ import torch
 from processes import machine
 
 import heist_encoders
+from heist_encoders.autoencoders.registry import create_autoencoder
 from heist_encoders.data.dataset import Dataset
 from heist_encoders.data.generate import generate
 from heist_encoders.data.manifest import DatasetSpec
 from heist_encoders.data.stream import FrameStream
+from heist_encoders.evaluation.decoded_play import played
 from heist_encoders.evaluation.evaluate import evaluate
 from heist_encoders.evaluation.references import untrained_encoder
 from heist_encoders.training.train import train
@@ -154,6 +158,18 @@ def measure_untrained(artifact: Artifact, data: Dataset, plan_samples: int, seed
     print(f"{row['name']}, {artifact.distribution_mode}: {figures}", flush=True)
 
 
+def measure_play(artifact: Artifact, levels: int) -> None:
+    """Put on its card how the packaged policy plays by the reconstructions of an artifact, trained and untrained."""
+    metrics: dict[str, Any] = copy.deepcopy(artifact.metrics)
+    metrics["play"] = played(artifact.load_model(), artifact, levels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        untrained = played(create_autoencoder(artifact.architecture, artifact.params), artifact, levels)
+    metrics["references"]["untrained"]["play"] = untrained
+    update_metrics(artifact, metrics)
+    print(f"{artifact.name} {artifact.distribution_mode}: {metrics['play']}, untrained {untrained}", flush=True)
+
+
 def replace_maps(row: dict[str, Any], new: dict[str, Any]) -> None:
     """Put the figures of the map's probe into a row of figures, in the place of the old ones."""
     for name in (*OF_MAPS, "iou"):
@@ -174,6 +190,7 @@ def main() -> None:
     parser.add_argument("--evaluate", action="store_true", help="evaluate what is packaged")
     parser.add_argument("--maps", action="store_true", help="with --evaluate: only by the semantic map's probe")
     parser.add_argument("--untrained", action="store_true", help="with --evaluate: only these networks, untrained")
+    parser.add_argument("--play", type=int, metavar="LEVELS", help="with --evaluate: only play by reconstructions")
     parser.add_argument("--samples", type=int, help="frames of each training, instead of its own number")
     parser.add_argument("--seconds", type=float, help="that each training takes at most")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
@@ -198,6 +215,9 @@ def main() -> None:
                 job.result()
     torch.set_num_threads(1)
     for architecture, mode in wanted if options.evaluate else ():
+        if options.play:
+            measure_play(load_artifact(PACKAGED / architecture / mode), options.play)
+            continue
         data = generate(
             DatasetSpec(size=EVALUATION_FRAMES, seed=SEED, distribution_mode=mode, test_fraction=0.1),
             options.work / f"data-{mode}",

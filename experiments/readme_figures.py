@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from curves.store import published
@@ -78,6 +80,12 @@ def cloned(name: str) -> str:
     return "–"
 
 
+def decoded(metrics: Mapping[str, Any]) -> str:
+    """Share of the levels that a policy solves which sees reconstructions, as text; a dash where that says nothing."""
+    play = metrics.get("play")
+    return f"{play['decoded_success']:.2f}" if play else "–"
+
+
 def table(artifacts: list[Artifact], groups: tuple[str, ...] = GROUPS) -> str:
     """The artifacts whose mIoU was measured, and references, as Markdown.
 
@@ -87,7 +95,16 @@ def table(artifacts: list[Artifact], groups: tuple[str, ...] = GROUPS) -> str:
     """
     artifacts = [artifact for artifact in artifacts if artifact.metrics.get("probes")]
     easy = any(artifact.distribution_mode == "easy" for artifact in artifacts)
-    head = ["name", "id", "latent dimension", "mIoU", "untrained", "plan accuracy", *["BC success"] * easy, *groups]
+    head = [
+        "name",
+        "id",
+        "latent dimension",
+        "mIoU",
+        "untrained",
+        "plan accuracy",
+        *["BC success", "decoded success"] * easy,
+        *groups,
+    ]
     head += ["presence F1", "by an MLP", "ms a frame"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for artifact in artifacts:
@@ -100,7 +117,7 @@ def table(artifacts: list[Artifact], groups: tuple[str, ...] = GROUPS) -> str:
             f"{probes['miou']:.2f}",
             "–" if untrained is None else f"{untrained['miou']:.2f}",
             "–" if probes["plan_accuracy"] is None else f"{probes['plan_accuracy']:.2f}",
-            *[cloned(artifact.name.replace("_", "-"))] * easy,
+            *[cloned(artifact.name.replace("_", "-")), decoded(artifact.metrics)] * easy,
             *(f"{iou[group]:.2f}" for group in groups),
             *(f"{probes[name]:.2f}" for name in PRESENCE),
             f"{artifact.metrics['speed']['cpu']['encoder']['1']['median_ms']:.2f}",
@@ -113,7 +130,7 @@ def table(artifacts: list[Artifact], groups: tuple[str, ...] = GROUPS) -> str:
                 plan = "" if row.get("plan_accuracy") is None else f"{row['plan_accuracy']:.2f}"
                 iou = grouped_iou(row)
                 success = cloned(CLONED[name]) if name in CLONED else ""
-                cells = [label, "", "", f"{row['miou']:.2f}", "", plan, *[success] * easy]
+                cells = [label, "", "", f"{row['miou']:.2f}", "", plan, *[success, decoded(row)] * easy]
                 cells += [f"{iou[group]:.2f}" for group in groups]
                 cells += [*(f"{row[name]:.2f}" for name in PRESENCE), ""]
                 lines.append(f"| {' | '.join(cells)} |")

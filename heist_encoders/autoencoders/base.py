@@ -44,6 +44,8 @@ class BaseAutoencoder(nn.Module, ABC):
     """A YAML file with its search space, where that isn't among this package's ``tune_configs``."""
     note: ClassVar[str] = ""
     """What a reader of its reconstructions must know; shown beside them in reports."""
+    decoder_sees_more: ClassVar[bool] = False
+    """Whether its decoder is given more of the frame than the encoding. Reconstructions say nothing about it then."""
 
     params: Config
 

@@ -67,6 +67,7 @@ class ConvUnpool(BaseAutoencoder):
     Params = ConvUnpoolParams
     default_training: ClassVar[JsonObject] = {"batch_size": 32, "learning_rate": 3e-3, "schedule": "cosine"}
     note = "its decoder is also given the pooling indices"
+    decoder_sees_more = True
     params: ConvUnpoolParams
 
     def __init__(self, params: ConvUnpoolParams) -> None:

@@ -36,6 +36,14 @@ def evaluate(
         int,
         typer.Option("--plan-samples", min=0, help="Labelled frames for the plan accuracy (minutes); 0: none."),
     ] = 100_000,
+    play_levels: Annotated[
+        int,
+        typer.Option(
+            "--play-levels",
+            min=0,
+            help="Evaluation levels that the packaged policy plays by the reconstructions (128: a minute); 0: none.",
+        ),
+    ] = 0,
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Also write pictures, plots and a video.")
     ] = True,
@@ -68,7 +76,7 @@ def evaluate(
 
         def listen(part: str) -> None:
             parts.append(part)
-            progress.count(len(parts) - 1, 4, part)
+            progress.count(len(parts) - 1, 5 if play_levels else 4, part)
 
         metrics = evaluate_artifact(
             found,
@@ -77,6 +85,7 @@ def evaluate(
             seed=seed,
             seeds=seeds,
             plan_samples=plan_samples,
+            play_levels=play_levels,
             pictures=pictures,
             references=references,
             progress=listen,
@@ -85,8 +94,8 @@ def evaluate(
         output.print_json({"artifact": found.name, "path": found.path, "dataset": dataset.hash, "metrics": metrics})
         return
     names = (
-        "miou", "plan_accuracy", "map_presence_f1", "presence_f1", "position_error_px", "mse", "object_mse", "psnr",
-        "ssim",
+        "miou", "plan_accuracy", "decoded_success", "map_presence_f1", "presence_f1", "position_error_px", "mse",
+        "object_mse", "psnr", "ssim",
     )  # fmt: skip
     spread = (metrics.get("probes") or {}).get("std") or {}
     rows = [(name, find_figure(metrics, name), spread.get(name)) for name in names]

@@ -37,7 +37,7 @@ def list_artifacts(
         output.print_json({"home": home(), "artifacts": rows})
         return
     output.print_table(
-        ("name", "mode", "id", "latent dimension", "mIoU", "plan accuracy", "presence F1", "sha256"),
+        ("name", "mode", "id", "latent dimension", "mIoU", "plan accuracy", "decoded success", "presence F1", "sha256"),
         [
             (
                 row["name"],
@@ -46,6 +46,7 @@ def list_artifacts(
                 row["latent_dimension"],
                 row["miou"],
                 row["plan_accuracy"],
+                row["decoded_success"],
                 row["map_presence_f1"],
                 row["sha256"][:12],
             )
@@ -72,6 +73,7 @@ def _row(artifact: Artifact) -> JsonObject:
         "env_id": env_id_of(artifact.name),
         "miou": find_figure(artifact.metrics, "miou"),
         "plan_accuracy": find_figure(artifact.metrics, "plan_accuracy"),
+        "decoded_success": find_figure(artifact.metrics, "decoded_success"),
         "map_presence_f1": find_figure(artifact.metrics, "map_presence_f1"),
         "presence_f1": find_figure(artifact.metrics, "presence_f1"),
         "sha256": artifact.sha256,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from heist_encoders.data.source import FrameSource
 from heist_encoders.errors import ConfigError, DatasetError, MissingDependencyError
 from heist_encoders.evaluation import pictures as draw
+from heist_encoders.evaluation.decoded_play import played
 from heist_encoders.evaluation.encoding import reconstruct_frames
 from heist_encoders.evaluation.examples import Examples, choose_examples
 from heist_encoders.evaluation.figures import Metrics, ProbeOptions
@@ -51,6 +52,7 @@ def evaluate(
     seed: int = 0,
     seeds: int = SEEDS,
     plan_samples: int = PLAN_SAMPLES,
+    play_levels: int = 0,
     probe_frames: int = 20_000,
     map_samples: int | None = None,
     wanted: Collection[str] | None = None,
@@ -73,6 +75,8 @@ def evaluate(
             deviations.
         plan_samples: labelled frames that the planning head is shown for the plan accuracy (some minutes for 100,000);
             0 leaves it out.
+        play_levels: evaluation levels that the packaged policy plays by the reconstructions, see ``decoded_play``
+            (Heist without backgrounds; a minute for 128); 0 leaves it out.
         probe_frames: frames of the train split that probes are trained on, at most.
         map_samples: frames that the probe for semantic maps is shown, the same ones again and again; None: 60,000.
             Figures compare only between evaluations with the same two numbers.
@@ -141,6 +145,9 @@ def evaluate(
         found = probe(model, dataset, seed=seed, **settings)
         metrics["probes"] = found.to_dict()
         metrics["references"] = _references(artifact, dataset, settings if references else None, seed)
+    if play_levels:
+        say("play")
+        metrics["play"] = played(model, artifact, play_levels, seed)
     say("speed")
     metrics["speed"] = speeds(model)
     metrics["seconds"] = round(time.perf_counter() - started, 1)

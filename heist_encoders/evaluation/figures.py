@@ -33,6 +33,8 @@ class Metrics(TypedDict, total=False):
     """``ProbeResult.to_dict``; absent where there is nothing to probe for."""
     references: dict[str, JsonObject]
     """The same figures of what is no trained encoder: ``majority``, ``untrained``, ..."""
+    play: JsonObject | None
+    """``decoded_play.played``; absent where it was not asked for, None where it says nothing."""
     speed: Speeds
     seconds: float
     """How long the evaluation took."""

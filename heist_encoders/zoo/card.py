@@ -87,10 +87,11 @@ def make_card(
     if uri:
         known = architecture_of(config["family"])
         option, env_id, env_option = "", env_id_of(known) if known else PIXELS_ID, f', encoder="{uri}"'
-    probes = metrics.get("probes") or {}
+    probes, play = metrics.get("probes") or {}, metrics.get("play") or {}
     figures: dict[str, tuple[str, float | None]] = {
         "miou": ("mIoU of the semantic map read by a probe", probes.get("miou")),
         "plan_accuracy": ("plan accuracy of a planning head", probes.get("plan_accuracy")),
+        "decoded_success": ("success of a policy that sees reconstructions", play.get("decoded_success")),
         "f1": ("presence F1 by the map's probe", probes.get("map_presence_f1")),
     }
     lines = [
@@ -109,6 +110,7 @@ def make_card(
         f"({mode} mode, {background} backgrounds), uint8 64 x 64 x 3, to float32 {shape}.",
         "",
         *_kept(probes, metrics.get("references", {}).get("untrained", {})),
+        *_played(play),
         *_table("Figures", _without(metrics), empty="Not evaluated yet: `heist-encoders evaluate`."),
         *_table("Parameters", config["params"], empty="The defaults."),
         *_table("Training", config["training"], empty="Unknown."),
@@ -169,6 +171,18 @@ def _kept(probes: JsonObject, untrained: JsonObject) -> list[str]:
         lines.append(f"- ±: standard deviation over {probes.get('seeds')} seeds of the probe")
     lines += ["", "| class | IoU |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in iou.items()), ""]
     return lines
+
+
+def _played(play: JsonObject) -> list[str]:
+    """How a policy plays by its reconstructions."""
+    if play.get("decoded_success") is None:
+        return []
+    frames = "" if play.get("frames_success") is None else f" (of the frames themselves: {play['frames_success']:.3f})"
+    return [
+        f"The packaged policy `{play['policy']}` solves {play['decoded_success']:.3f} of {play['levels']} evaluation "
+        f"levels when it sees this encoder's reconstructions{frames}.",
+        "",
+    ]
 
 
 def _cell(value: float | None) -> str:
