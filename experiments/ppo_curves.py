@@ -87,9 +87,9 @@ def main() -> None:
     except HeistEncodersError:  # its encoder was trained anew since
         best = None
     encoders = packaged_encoders(PACKAGED, "easy")
+    references = encoders["grid"].metrics.get("references", {}).get("untrained", {})
     untrained = dataclasses.replace(
-        untrained_grid(options.work / "untrained-grid"),
-        metrics={"probes": encoders["grid"].metrics.get("references", {}).get("untrained", {})},
+        untrained_grid(options.work / "untrained-grid"), metrics={"probes": references, "play": references.get("play")}
     )
     runs = all_runs(encoders, untrained, best, options.frames, packaged_encoders(PACKAGED, "memory")["grid"])
     wanted = [run for run in runs if not options.only or any(name in run.name for name in options.only)]

@@ -3,7 +3,7 @@
 Shows: a sweep of Ray Tune over one architecture, short trials as in `heist-encoders run`; then on the encoder of each
        trial a policy learns by reward alone from the same number of random moves (self-imitation, one round), and plays
        the first evaluation levels of easy mode. Rank correlations (Spearman) of the trials' measures with its success.
-Run:   python experiments/sweep_measure.py --work runs/sweep-measure             (an hour and a half on one core; what
+Run:   python experiments/sweep_measure.py --work runs/sweep-measure             (an hour on one core; what
        is done is kept in the folder. Writes docs/sweep_measure.json and the table in docs/tuning.md)
 """
 
@@ -86,13 +86,13 @@ def text_of(tables: dict[str, pd.DataFrame]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("architectures", nargs="*", default=["grid", "conv_unpool"], metavar="architecture")
+    parser.add_argument("architectures", nargs="*", default=["grid"], metavar="architecture")
     parser.add_argument("--work", type=Path, default=Path("runs/sweep-measure"))
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=5, help="of 4,096 frames, that each trial trains")
     parser.add_argument("--concurrent", type=int, default=2, help="trials at a time")
     parser.add_argument("--frames", type=int, default=625_000, help="that each policy plays at random")
-    parser.add_argument("--levels", type=int, default=512, help="evaluation levels that each policy plays")
+    parser.add_argument("--levels", type=int, default=256, help="evaluation levels that each policy plays")
     parser.add_argument("--docs", type=Path, default=DOCS)
     options = parser.parse_args()
     torch.set_num_threads(1)

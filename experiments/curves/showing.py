@@ -24,6 +24,7 @@ PUBLISHED = {1: 2.90, 2.5: 3.3, 5: 3.49, 10: 4.33, 15: 5.30, 20: 6.34, 25: 7.13,
 MEASURES = {
     "miou": "mIoU", "plan_accuracy": "plan accuracy", "presence_f1": "presence F1 by an MLP",
     "linear_presence_f1": "linear presence F1", "linear_subgoal_accuracy": "linear subgoal accuracy",
+    "decoded_success": "decoded success",
 }  # fmt: skip
 KEYS = ("0", "1", "2", "3")
 OUTCOMES = {"clone": "BC success", "own": "self-imitation success", "ppo": "PPO return"}
@@ -136,8 +137,8 @@ def correlations(runs: Sequence[Run], points: Mapping[str, list[Point]]) -> str:
     for run in runs:
         if run.encoder is None or not run.compared:
             continue
-        probes = run.encoder.metrics.get("probes", {})
-        row = of_encoder.setdefault(run.source, {name: probes.get(name) for name in MEASURES})
+        figures_of = {**run.encoder.metrics.get("probes", {}), **(run.encoder.metrics.get("play") or {})}
+        row = of_encoder.setdefault(run.source, {name: figures_of.get(name) for name in MEASURES})
         figures = points[run.name][-1].figures
         row[OUTCOMES[run.method]] = figures["return_mean" if run.method == "ppo" else "success_rate"]
     shaped = f"PPO return after {SHAPED_STEPS:,} steps with shaping"

@@ -89,7 +89,8 @@ def test_train_evaluate_promote_list_report(
     few = MapProbeSettings(samples=640, batch_size=64)
     monkeypatch.setattr("heist_encoders.evaluation.probing.MapProbeSettings", lambda **_: few)
     data = ("--data", small_dataset.path, "--no-pictures", "--plan-samples", 0)
-    found = cli.ok("evaluate", out / "artifact", *data, "--seeds", 1, "--json").json
+    found = cli.ok("evaluate", out / "artifact", *data, "--seeds", 1, "--play-levels", 2, "--json").json
+    assert found["metrics"]["play"]["decoded_success"] in (0.0, 0.5, 1.0)
     assert 0 <= found["metrics"]["probes"]["miou"] <= 1
     assert found["metrics"]["probes"]["std"] == {}
     rest = (*data, "--seeds", 2, "--references")
