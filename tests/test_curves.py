@@ -259,7 +259,7 @@ def test_figure_and_tables(curves: Any, tmp_path: Path) -> None:
     assert "Not run yet: " in text
     assert "| plan accuracy | +1.00 (n = 3) | – | – |" in text
     assert "| presence F1 by an MLP | +0.50 (n = 3) | – | – |" in text
-    assert "| grid | 0.900 | 0.900 | 0.900 | – | – | – | 1.000 | – | 5.000 |" in text  # not that of other PPO runs on it
+    assert "| grid | 0.900 | 0.900 | 0.900 | – | – | – | 1.000 | – | 5.000 |" in text  # not of other runs
     assert "| BC success | – | – | – |" in text  # PPO on one encoder alone: three are needed
     assert (docs / "curves.png").stat().st_size > 10_000
     page = (docs / "curves.md").read_text(encoding="utf-8")
