@@ -10,7 +10,7 @@ Run:   python experiments/packaged_artifacts.py --train --jobs 17 --seconds 440 
        python experiments/packaged_artifacts.py --evaluate --maps       (only those of the map's probe; the others stay)
        python experiments/packaged_artifacts.py --evaluate --untrained       (only the references beside them: the same
        networks with random weights; with --seeds 1 --plan-samples 0 on the cards of all but grid)
-       python experiments/packaged_artifacts.py --evaluate --play 256 --mode easy     (only: how many levels a policy
+       python experiments/packaged_artifacts.py --evaluate --play 128 --mode easy     (only: how many levels a policy
        solves that sees reconstructions, those of the trained and of the untrained network)
 What came out is on the artifacts' cards: heist_encoders/zoo/packaged/<architecture>/<mode>/README.md;
 `heist-encoders list` prints them in a line each.

@@ -2,7 +2,7 @@
 
 Nothing is trained, so it takes a minute: what the policy does worse than on the frames themselves is lost in encoding
 or decoding. It asks for the whole scene at once, as a probe's mean over classes does not: of a key that is drawn where
-there is none the mean hardly tells, but the policy runs after it.
+there is none the mean hardly tells, but the policy may run after it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 POLICY = "best"
 PATIENCE = 300
-"""Steps after which an episode is given up: the packaged policy of easy mode solves nearly all levels in fewer."""
+"""Steps after which an episode counts as not solved; the packaged policy of easy mode takes 50 on average."""
 
 
 class ThroughReconstructions:
@@ -73,8 +73,8 @@ def played(model: BaseAutoencoder, artifact: Artifact, levels: int, seed: int = 
 
     Returns:
         ``policy``, ``decoded_success`` (share of the levels that it solves), ``frames_success`` (when it sees the
-        frames, on 1,000 levels), ``levels``, ``by_num_keys``; None where that says nothing: there is no such policy, or
-        the decoder is given more than the encoding.
+        frames, without a limit of steps, on 1,000 levels), ``levels``, ``by_num_keys``; None where that says nothing:
+        there is no such policy, or the decoder is given more than the encoding.
     """
     if model.decoder_sees_more or artifact.use_backgrounds or artifact.game != DEFAULT_GAME:
         return None
