@@ -102,5 +102,5 @@ def evaluate(
     heads = ("figure", "value", f"std over {seeds} seeds")
     output.print_table(heads, [row for row in rows if row[1] is not None], title=found.name)
     if play_levels and metrics.get("play") is None:
-        output.note("No decoded success: no packaged policy sees such frames, or the decoder is given more than encodings.")
+        output.note("No decoded success: no packaged policy sees such frames, or the decoder gets more than encodings.")
     output.note(f"All figures and pictures: {metrics['folder']}")
